@@ -1,0 +1,315 @@
+/**
+ * Who gets the payload of the current message: a buffered read, a byte stream, or
+ * nobody.
+ *
+ * There is one body at a time on a connection, so each machine has one of these
+ * and uses it again. Whichever consumer runs dry asks the driver for bytes through
+ * `machine.demand`; when they come later, `progress()` lets it go on.
+ *
+ * @module
+ */
+
+import { HttpError } from "./errors.ts";
+import { releasedError } from "./headers.ts";
+import type { Machine } from "./machine.ts";
+import { DATA, FINISHED, Payload, STARVED } from "./payload.ts";
+import type { PooledRequest } from "./request.ts";
+
+/** No message has a body under way. */
+const IDLE = 0;
+/** There is a body, and nobody has asked for it. */
+const UNREAD = 1;
+const GATHERING = 2;
+const STREAMING = 3;
+/** Nobody will read the rest. */
+const DISCARDING = 4;
+
+/** The first array of a buffered read of unknown length. */
+const FIRST_GATHERED = 4096;
+/** The most bytes in one chunk of the stream. */
+const LARGEST_STREAMED = 65536;
+/** A read straight into place pays from this many bytes on. */
+const SMALLEST_DIRECT = 4096;
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** The body of the one message that is being read. */
+export class Body {
+  readonly payload: Payload;
+  readonly #machine: Machine;
+  #mode = IDLE;
+  /** The request that the body belongs to, until its release. */
+  #request: PooledRequest | null = null;
+  /** Whether the consumer ran dry and waits for `progress()`. */
+  #waiting = false;
+
+  // A buffered read.
+  #gathered: Bytes = EMPTY;
+  #filled = 0;
+  #gatherer: PromiseWithResolvers<Bytes> | null = null;
+
+  // A stream.
+  #controller: ReadableByteStreamController | null = null;
+  #outlivesRequest = false;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+    this.payload = new Payload(machine);
+  }
+
+  /** Whether a body holds the connection. */
+  get active(): boolean {
+    return this.#mode !== IDLE;
+  }
+
+  /** A message with a body of `length` bytes, or chunked where that is negative. */
+  begin(request: PooledRequest, length: number): void {
+    this.#request = request;
+    this.#mode = UNREAD;
+    this.payload.begin(request, length);
+  }
+
+  /** The whole body as one array. */
+  gather(): Promise<Bytes> {
+    const length = this.payload.knownRemaining;
+    if (length > this.#machine.limits.maxBodySize) {
+      return Promise.reject(this.#machine.bodyTooLarge());
+    }
+    const gatherer = this.#gatherer = Promise.withResolvers<Bytes>();
+    this.#controller = null;
+    this.#filled = 0;
+    this.#gathered = length > 0 ? new Uint8Array(length) : EMPTY;
+    this.#mode = GATHERING;
+    this.#runGatherer();
+    return gatherer.promise;
+  }
+
+  /** The body as a byte stream. */
+  stream(request: PooledRequest): ReadableStream<Bytes> {
+    const usable = this.#request === request && this.#mode === UNREAD;
+    let own: ReadableByteStreamController;
+    return new ReadableStream({
+      type: "bytes",
+      start: (controller) => {
+        if (!usable) return controller.error(usedError());
+        own = this.#controller = controller;
+      },
+      pull: (controller) => {
+        if (this.#controller !== controller) {
+          return controller.error(usedError());
+        }
+        this.#request?.useBody();
+        this.#mode = STREAMING;
+        this.#runStream(controller);
+      },
+      cancel: () => {
+        if (this.#controller !== own) return;
+        this.#request?.useBody();
+        this.#controller = null;
+        this.#mode = DISCARDING;
+      },
+    });
+  }
+
+  /** The stream of the body went to a Fetch request, which may outlive the pooled one. */
+  outliveRequest(): void {
+    this.#outlivesRequest = true;
+  }
+
+  /** The request of the body was released: unless the stream outlives it, so is its body. */
+  leave(request: PooledRequest): void {
+    if (this.#request !== request) return;
+    this.#request = null;
+    this.payload.forgetRequest();
+    if (!this.#outlivesRequest) this.#stop(releasedError());
+  }
+
+  /**
+   * Somebody wants the next message. A buffered read that is under way ends first;
+   * any other rest of the body is discarded. Gives whether the body is done with.
+   */
+  discard(): boolean {
+    if (this.#mode === GATHERING) return false;
+    if (this.#mode !== DISCARDING) {
+      this.#stop(
+        new TypeError(
+          "the next request was asked for before the body was read",
+        ),
+      );
+    }
+    const payload = this.payload;
+    for (;;) {
+      const found = payload.next();
+      if (found === STARVED) return false;
+      if (found === FINISHED) {
+        this.#finish();
+        return true;
+      }
+      payload.take(payload.end - payload.start);
+    }
+  }
+
+  /** Bytes came, or the input ended: who waited for that goes on. */
+  progress(): void {
+    if (!this.#waiting) return;
+    this.#waiting = false;
+    if (this.#mode === GATHERING) this.#runGatherer();
+    else if (this.#controller !== null) this.#runStream(this.#controller);
+  }
+
+  /** The input failed, or nobody wants it any more. */
+  close(reason: unknown): void {
+    if (this.#mode !== IDLE) {
+      this.#stop(reason);
+      this.#finish();
+    }
+    this.payload.close();
+  }
+
+  /**
+   * Where the next bytes of the input can be put at once, past the window: the free
+   * part of a large array that is being gathered. `null` when there is none.
+   */
+  direct(): Bytes | null {
+    return this.#mode === GATHERING && this.#gathered.length > 0 &&
+        this.payload.knownRemaining >= SMALLEST_DIRECT
+      ? this.#gathered.subarray(this.#filled)
+      : null;
+  }
+
+  /** `count` bytes were put there; `buffer` is the array's, which may have moved. */
+  directed(buffer: ArrayBuffer, count: number): void {
+    this.payload.bypass(count);
+    if (this.#mode !== GATHERING) return;
+    if (this.#gathered.buffer !== buffer) {
+      this.#gathered = new Uint8Array(buffer);
+    }
+    this.#filled += count;
+  }
+
+  #runGatherer(): void {
+    const { payload } = this;
+    const gatherer = this.#gatherer!;
+    try {
+      for (;;) {
+        const found = payload.next();
+        if (found === DATA) {
+          if (!this.#append()) {
+            this.#stop(this.#machine.bodyTooLarge());
+            return;
+          }
+        } else if (found === FINISHED) {
+          const whole = this.#filled === this.#gathered.length
+            ? this.#gathered
+            : this.#gathered.slice(0, this.#filled);
+          this.#finish();
+          gatherer.resolve(whole);
+          return;
+        } else if (!this.#machine.demand()) {
+          this.#waiting = true;
+          return;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      this.#finish();
+      gatherer.reject(error);
+    }
+  }
+
+  /** Copies the run into the array. Gives false when the array may not grow so far. */
+  #append(): boolean {
+    const { payload } = this;
+    const bytes = this.#machine.slab!.bytes;
+    const count = payload.end - payload.start;
+    const filled = this.#filled;
+    if (filled + count > this.#gathered.length) {
+      const limit = this.#machine.limits.maxBodySize;
+      if (filled + count > limit) return false;
+      const grown = new Uint8Array(
+        Math.min(limit, Math.max(FIRST_GATHERED, 2 * filled, filled + count)),
+      );
+      grown.set(this.#gathered.subarray(0, filled));
+      this.#gathered = grown;
+    }
+    this.#gathered.set(bytes.subarray(payload.start, payload.end), filled);
+    this.#filled = filled + count;
+    payload.take(count);
+    return true;
+  }
+
+  #runStream(controller: ReadableByteStreamController): void {
+    const { payload } = this;
+    try {
+      let found: number;
+      while ((found = payload.next()) === STARVED) {
+        if (!this.#machine.demand()) {
+          this.#waiting = true;
+          return;
+        }
+      }
+      if (found === DATA) this.#enqueue(controller);
+      // The stream closes with its last byte: nobody need ask once more.
+      if (this.#controller !== controller) return;
+      if (found === FINISHED || payload.isComplete) {
+        this.#finish();
+        controller.close();
+        controller.byobRequest?.respond(0);
+      }
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      this.#finish();
+      controller.error(error);
+    }
+  }
+
+  /** Hands the run, or as much as fits, to the stream's reader. */
+  #enqueue(controller: ReadableByteStreamController): void {
+    const { payload } = this;
+    const bytes = this.#machine.slab!.bytes;
+    const { start } = payload;
+    const request = controller.byobRequest;
+    const view = request?.view;
+    const count = Math.min(
+      payload.end - start,
+      view?.byteLength ?? LARGEST_STREAMED,
+    );
+    // What is handed over is used up first: the reader may ask for more at once.
+    payload.take(count);
+    if (request && view) {
+      new Uint8Array(view.buffer, view.byteOffset, count)
+        .set(bytes.subarray(start, start + count));
+      request.respond(count);
+    } else {
+      controller.enqueue(bytes.slice(start, start + count));
+    }
+  }
+
+  /** Ends whoever reads the body with `reason`; the rest will be discarded. */
+  #stop(reason: unknown): void {
+    this.#gatherer?.reject(reason);
+    this.#controller?.error(reason);
+    this.#gatherer = null;
+    this.#controller = null;
+    this.#gathered = EMPTY;
+    this.#waiting = false;
+    this.#mode = DISCARDING;
+  }
+
+  /** The message is over: the connection is free for the next. */
+  #finish(): void {
+    this.#mode = IDLE;
+    this.#request = null;
+    this.#gatherer = null;
+    this.#controller = null;
+    this.#gathered = EMPTY;
+    this.#waiting = false;
+    this.#outlivesRequest = false;
+  }
+}
+
+const EMPTY: Bytes = new Uint8Array(0);
+
+export function usedError(): TypeError {
+  return new TypeError("the body was already used");
+}

@@ -1,0 +1,14 @@
+/**
+ * What the entry points have in common: errors, limits, pools and the request.
+ *
+ * @module
+ */
+
+export { HttpError, type HttpErrorCode } from "./errors.ts";
+export type { HttpHeaders } from "./headers.ts";
+export type { ParserLimits } from "./limits.ts";
+export type { ParserOptions } from "./machine.ts";
+export type { PoolStats } from "./memory/pool.ts";
+export type { SlabStats } from "./memory/slab.ts";
+export { Pools, type PoolsStats } from "./pools.ts";
+export type { HttpRequest } from "./request.ts";

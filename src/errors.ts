@@ -1,0 +1,279 @@
+/**
+ * Refusals as a user meets them: {@linkcode HttpError}, and for each cause its
+ * code, the status that answers it, the section that asks for the refusal, and
+ * what was expected instead.
+ *
+ * @module
+ */
+
+/** What is known of a cause: status, the section behind it, what was expected. */
+type Cause = readonly [status: number, section: string, expected: string];
+
+/**
+ * The cause of an {@linkcode HttpError}. One code stands for one cause; the
+ * number is the status that answers it.
+ *
+ * | code | status | refused because |
+ * |---|---|---|
+ * | `invalid-request-line` | 400 | not `method SP target SP HTTP/1.x` (RFC 9112 §3) |
+ * | `invalid-method` | 400 | the method is empty or no token (RFC 9110 §9.1) |
+ * | `invalid-target` | 400 | a byte outside visible ASCII in the target (RFC 9112 §3.2) |
+ * | `target-fragment` | 400 | `#` in the target (RFC 9112 §3.2) |
+ * | `target-form` | 400 | the form of the target does not fit the method (RFC 9112 §3.2) |
+ * | `invalid-authority` | 400 | the authority in the target is no `host[:port]` (RFC 9112 §3.2.3, RFC 9110 §4.2.4) |
+ * | `invalid-version` | 400 | not `HTTP/` digit `.` digit (RFC 9112 §2.3) |
+ * | `unsupported-version` | 505 | a major version other than 1 (RFC 9110 §15.6.6) |
+ * | `request-line-too-long` | 414 | over `maxRequestLine` (RFC 9112 §3) |
+ * | `bare-lf` | 400 | LF without CR (RFC 9112 §2.2) |
+ * | `bare-cr` | 400 | CR without LF (RFC 9112 §2.2) |
+ * | `empty-header-name` | 400 | a field line that begins with its colon (RFC 9112 §5) |
+ * | `invalid-header-name` | 400 | a field name that is no token, or a line without a colon (RFC 9112 §5) |
+ * | `space-before-colon` | 400 | white space between field name and colon (RFC 9112 §5.1) |
+ * | `obs-fold` | 400 | a field line that begins with white space (RFC 9112 §5.2) |
+ * | `invalid-header-value` | 400 | a control byte in a field value (RFC 9110 §5.5) |
+ * | `headers-too-large` | 431 | header section over `maxHeaderBytes` (RFC 6585 §5) |
+ * | `too-many-headers` | 431 | more field lines than `maxHeaders` (RFC 6585 §5) |
+ * | `missing-host` | 400 | HTTP/1.1 without Host (RFC 9112 §3.2) |
+ * | `repeated-host` | 400 | more than one Host line (RFC 9112 §3.2) |
+ * | `invalid-host` | 400 | Host is no `host[:port]` (RFC 9110 §7.2) |
+ * | `invalid-content-length` | 400 | Content-Length is not all digits (RFC 9112 §6.3) |
+ * | `repeated-content-length` | 400 | Content-Length twice, or a list (RFC 9112 §6.3) |
+ * | `content-length-too-large` | 400 | Content-Length above 2^53-1 (RFC 9110 §8.6) |
+ * | `length-and-transfer-encoding` | 400 | both Content-Length and Transfer-Encoding (RFC 9112 §6.1) |
+ * | `transfer-encoding-in-http10` | 400 | Transfer-Encoding in HTTP/1.0 (RFC 9112 §6.1) |
+ * | `invalid-transfer-encoding` | 400 | Transfer-Encoding is no list of codings (RFC 9112 §6.1) |
+ * | `chunked-not-last` | 400 | a coding after chunked (RFC 9112 §6.1) |
+ * | `chunked-repeated` | 400 | chunked more than once (RFC 9112 §6.1) |
+ * | `unsupported-transfer-coding` | 501 | a coding other than chunked (RFC 9112 §6.1) |
+ * | `connect-with-body` | 400 | CONNECT that announces content (RFC 9110 §9.3.6) |
+ * | `invalid-chunk-size` | 400 | a chunk size that is not hexadecimal (RFC 9112 §7.1) |
+ * | `chunk-size-too-large` | 400 | a chunk size of more than 13 digits (RFC 9112 §7.1) |
+ * | `invalid-chunk-extension` | 400 | a chunk extension out of its grammar (RFC 9112 §7.1.1) |
+ * | `chunk-line-too-long` | 400 | chunk size and extensions over 256 bytes (RFC 9112 §7.1.1) |
+ * | `chunk-data-end` | 400 | no CRLF after the data of a chunk (RFC 9112 §7.1) |
+ * | `trailers-too-large` | 400 | trailers over `maxHeaderBytes` or `maxHeaders` (RFC 9112 §7.1.2) |
+ * | `forbidden-trailer` | 400 | a trailer that frames or routes the message (RFC 9110 §6.5.1) |
+ * | `body-too-large` | 413 | a buffered read over `maxBodySize` (RFC 9110 §15.5.14) |
+ * | `unexpected-eof` | 400 | the input ended inside a message; nobody is left to answer (RFC 9112 §8) |
+ */
+export type HttpErrorCode =
+  | "invalid-request-line"
+  | "invalid-method"
+  | "invalid-target"
+  | "target-fragment"
+  | "target-form"
+  | "invalid-authority"
+  | "invalid-version"
+  | "unsupported-version"
+  | "request-line-too-long"
+  | "bare-lf"
+  | "bare-cr"
+  | "empty-header-name"
+  | "invalid-header-name"
+  | "space-before-colon"
+  | "obs-fold"
+  | "invalid-header-value"
+  | "headers-too-large"
+  | "too-many-headers"
+  | "missing-host"
+  | "repeated-host"
+  | "invalid-host"
+  | "invalid-content-length"
+  | "repeated-content-length"
+  | "content-length-too-large"
+  | "length-and-transfer-encoding"
+  | "transfer-encoding-in-http10"
+  | "invalid-transfer-encoding"
+  | "chunked-not-last"
+  | "chunked-repeated"
+  | "unsupported-transfer-coding"
+  | "connect-with-body"
+  | "invalid-chunk-size"
+  | "chunk-size-too-large"
+  | "invalid-chunk-extension"
+  | "chunk-line-too-long"
+  | "chunk-data-end"
+  | "trailers-too-large"
+  | "forbidden-trailer"
+  | "body-too-large"
+  | "unexpected-eof";
+
+const HOST_PORT = "host or host:port";
+
+/** In the order of the numbers in `src/wire/refusals.ts`; the first is number 1. */
+const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
+  "invalid-request-line": [
+    400,
+    "RFC 9112 §3",
+    "method, one space, target, one space, HTTP/1.1",
+  ],
+  "invalid-method": [400, "RFC 9110 §9.1", "a token as method, then one space"],
+  "invalid-target": [
+    400,
+    "RFC 9112 §3.2",
+    "visible ASCII in the request target",
+  ],
+  "target-fragment": [
+    400,
+    "RFC 9112 §3.2",
+    "a request target without a fragment",
+  ],
+  "target-form": [
+    400,
+    "RFC 9112 §3.2",
+    "a path, an http URI, host:port with CONNECT only, or * with OPTIONS only",
+  ],
+  "invalid-authority": [400, "RFC 9112 §3.2.3", HOST_PORT],
+  "invalid-version": [
+    400,
+    "RFC 9112 §2.3",
+    "HTTP/1.1 or HTTP/1.0 and the end of the line",
+  ],
+  "unsupported-version": [505, "RFC 9110 §15.6.6", "HTTP/1.1 or HTTP/1.0"],
+  "request-line-too-long": [
+    414,
+    "RFC 9112 §3",
+    "a request line within maxRequestLine",
+  ],
+  "bare-lf": [400, "RFC 9112 §2.2", "CR before LF"],
+  "bare-cr": [400, "RFC 9112 §2.2", "LF after CR"],
+  "empty-header-name": [400, "RFC 9112 §5", "a field name"],
+  "invalid-header-name": [
+    400,
+    "RFC 9112 §5",
+    "a token as field name, then a colon",
+  ],
+  "space-before-colon": [
+    400,
+    "RFC 9112 §5.1",
+    "the colon right after the field name",
+  ],
+  "obs-fold": [400, "RFC 9112 §5.2", "a field line that begins with its name"],
+  "invalid-header-value": [
+    400,
+    "RFC 9110 §5.5",
+    "visible characters, spaces and tabs in a field value",
+  ],
+  "headers-too-large": [
+    431,
+    "RFC 6585 §5",
+    "a header section within maxHeaderBytes",
+  ],
+  "too-many-headers": [
+    431,
+    "RFC 6585 §5",
+    "no more field lines than maxHeaders",
+  ],
+  "missing-host": [400, "RFC 9112 §3.2", "a Host field in HTTP/1.1"],
+  "repeated-host": [400, "RFC 9112 §3.2", "one Host field only"],
+  "invalid-host": [400, "RFC 9110 §7.2", HOST_PORT],
+  "invalid-content-length": [400, "RFC 9112 §6.3", "digits only"],
+  "repeated-content-length": [400, "RFC 9112 §6.3", "one Content-Length only"],
+  "content-length-too-large": [
+    400,
+    "RFC 9110 §8.6",
+    "a length of 2^53-1 at most",
+  ],
+  "length-and-transfer-encoding": [
+    400,
+    "RFC 9112 §6.1",
+    "either Content-Length or Transfer-Encoding",
+  ],
+  "transfer-encoding-in-http10": [
+    400,
+    "RFC 9112 §6.1",
+    "no Transfer-Encoding in HTTP/1.0",
+  ],
+  "invalid-transfer-encoding": [
+    400,
+    "RFC 9112 §6.1",
+    "a list of codings without parameters",
+  ],
+  "chunked-not-last": [400, "RFC 9112 §6.1", "chunked as the last coding"],
+  "chunked-repeated": [400, "RFC 9112 §6.1", "chunked once"],
+  "unsupported-transfer-coding": [
+    501,
+    "RFC 9112 §6.1",
+    "no transfer coding but chunked",
+  ],
+  "connect-with-body": [400, "RFC 9110 §9.3.6", "CONNECT without content"],
+  "invalid-chunk-size": [400, "RFC 9112 §7.1", "a hexadecimal chunk size"],
+  "chunk-size-too-large": [
+    400,
+    "RFC 9112 §7.1",
+    "a chunk size of 13 digits at most",
+  ],
+  "invalid-chunk-extension": [
+    400,
+    "RFC 9112 §7.1.1",
+    "a semicolon and name[=value], or the end of the line",
+  ],
+  "chunk-line-too-long": [
+    400,
+    "RFC 9112 §7.1.1",
+    "a chunk line of 256 bytes at most",
+  ],
+  "chunk-data-end": [400, "RFC 9112 §7.1", "CRLF after the data of a chunk"],
+  "trailers-too-large": [
+    400,
+    "RFC 9112 §7.1.2",
+    "trailers within maxHeaderBytes and maxHeaders",
+  ],
+  "forbidden-trailer": [
+    400,
+    "RFC 9110 §6.5.1",
+    "no trailer that frames or routes the message",
+  ],
+  "body-too-large": [413, "RFC 9110 §15.5.14", "a body within maxBodySize"],
+  "unexpected-eof": [400, "RFC 9112 §8", "the rest of the message"],
+};
+
+/** The code of each refusal number. */
+const CODES = ["", ...Object.keys(CAUSES)] as readonly HttpErrorCode[];
+
+/** The code of refusal number `refusal` of the wire functions. */
+export function refusalCode(refusal: number): HttpErrorCode {
+  return CODES[refusal]!;
+}
+
+/**
+ * A message that was refused: what was found, where, and what was expected.
+ *
+ * @example Answering a refusal
+ * ```ts
+ * import { HttpError, RequestParser } from "@pooled/http1";
+ *
+ * using parser = new RequestParser();
+ * parser.push(new TextEncoder().encode("GET / HTTP/1.1\nHost: a\n\n"));
+ * try {
+ *   parser.next();
+ * } catch (error) {
+ *   if (!(error instanceof HttpError)) throw error;
+ *   console.log(error.status, error.code, error.offset); // 400 "bare-lf" 14
+ * }
+ * ```
+ */
+export class HttpError extends Error {
+  /** The cause; see {@linkcode HttpErrorCode}. */
+  readonly code: HttpErrorCode;
+  /** The status that answers this refusal, such as 400 or 431. */
+  readonly status: number;
+  /** Where it was found, in bytes from the first byte of the input. */
+  readonly offset: number;
+
+  /**
+   * @param code The cause.
+   * @param offset Where it was found, in bytes from the first byte of the input.
+   * @param found What stood there, as a phrase.
+   */
+  constructor(code: HttpErrorCode, offset: number, found: string) {
+    const [status, section, expected] = CAUSES[code];
+    super(
+      `${code}: found ${found} at byte ${offset}, expected ${expected} (${section})`,
+    );
+    this.name = "HttpError";
+    this.code = code;
+    this.status = status;
+    this.offset = offset;
+  }
+}

@@ -1,0 +1,564 @@
+/**
+ * The sans-I/O machine: bytes in, pooled requests out, no await.
+ *
+ * The window is the unparsed part of one slab. Drivers fill it, by `push` or by
+ * lending its free tail to a reader, and call `next` until it gives `null`. A head
+ * is parsed where it lies and must be contiguous: when the slab is full, what is
+ * left of the window is carried to the front of another, or of the same one where
+ * no request points into it any more. Everything before the window belongs to
+ * requests that were handed out.
+ *
+ * `RequestParser` is this machine with the drivers' side hidden.
+ *
+ * @module
+ */
+
+import { Body } from "./body.ts";
+import { HttpError, refusalCode } from "./errors.ts";
+import type { Fields } from "./headers.ts";
+import { type ParserLimits, resolveLimits } from "./limits.ts";
+import { Shelf } from "./memory/pool.ts";
+import { LAST_TIER, type Slab, SLAB_SIZES } from "./memory/slab.ts";
+import { PartialLine } from "./partial_line.ts";
+import {
+  acquireTable,
+  type OpenPools,
+  type Pools,
+  poolsOf,
+  releaseTable,
+  sharedPools,
+} from "./pools.ts";
+import type { PooledRequest } from "./request.ts";
+import { CR, LF } from "./wire/ascii.ts";
+import { type FieldTable, readFieldLines } from "./wire/field_lines.ts";
+import { readFraming } from "./wire/framing.ts";
+import {
+  faultOffset,
+  faultRefusal,
+  INCOMPLETE,
+  isFault,
+  TABLE_FULL,
+} from "./wire/outcome.ts";
+import {
+  BARE_CR,
+  BODY_TOO_LARGE,
+  HEADERS_TOO_LARGE,
+  INVALID_REQUEST_LINE,
+  REQUEST_LINE_TOO_LONG,
+  TOO_MANY_HEADERS,
+  UNEXPECTED_EOF,
+} from "./wire/refusals.ts";
+import { readRequestLine } from "./wire/request_line.ts";
+import { latin1 } from "./wire/text.ts";
+
+/** What a parser can be given: limits, and the pools to draw from. */
+export interface ParserOptions extends ParserLimits {
+  /**
+   * The pools to draw from.
+   *
+   * @default {one set that all parsers share}
+   */
+  pools?: Pools;
+}
+
+/** Empty lines before a request line that are skipped (RFC 9112 §2.2 asks for one). */
+const MAX_EMPTY_LINES = 4;
+/** Less free room than this is not worth a read. */
+const SMALLEST_READ = 512;
+/** Bytes that a refusal quotes. */
+const QUOTED = 24;
+
+/** The machine behind parsers and streams. */
+export class Machine {
+  readonly limits: Required<ParserLimits>;
+  readonly pools: OpenPools;
+  readonly body: Body;
+  /**
+   * How a consumer that ran dry asks the driver for bytes. True means that some
+   * were put in at once; else they come later, and `body.progress()` is called.
+   */
+  demand: () => boolean = () => false;
+
+  /** The window: the bytes `[start, end)` of `slab`. */
+  slab: Slab | null = null;
+  start = 0;
+  end = 0;
+  /** Whether the input has ended. */
+  ended = false;
+  /** The refusal that ended everything, or `null`. */
+  error: HttpError | null = null;
+
+  readonly #shelf = new Shelf<PooledRequest>();
+  /** Offset in the input of the slab's first byte. */
+  #origin = 0;
+  /** The tier of the next slab. */
+  #tier = 0;
+  /** Whether the slab's memory, or the array being gathered, is with a reader. */
+  #lent: "slab" | "body" | null = null;
+  #lentLength = 0;
+  #emptyLines = 0;
+  /** The request whose head is being read. */
+  #request: PooledRequest | null = null;
+  /** Where the field section of that head begins; 0 while in the request line. */
+  #fieldsStart = 0;
+  readonly #line = new PartialLine();
+
+  constructor(options: ParserOptions = {}) {
+    this.limits = resolveLimits(options);
+    this.pools = poolsOf(options.pools ?? sharedPools);
+    this.body = new Body(this);
+  }
+
+  /** Whether the input ended and everything in it was handed out. */
+  get finished(): boolean {
+    return this.ended && this.start === this.end && this.#request === null &&
+      !this.body.active;
+  }
+
+  // -------------------------------------------------------------- requests out
+
+  /**
+   * The next request, or `null` until more bytes come. What was not read of the
+   * body before it is discarded.
+   *
+   * @throws {HttpError} The next message is refused. It is thrown again by each
+   * later call.
+   */
+  next(): PooledRequest | null {
+    if (this.error !== null) throw this.error;
+    if (this.#lent !== null) return null;
+    if (this.body.active && !this.body.discard()) return null;
+    const slab = this.slab;
+    if (slab === null) return null;
+    if (this.#request === null && !this.#skipEmptyLines(slab)) return null;
+    return this.#readHead(slab);
+  }
+
+  /** Takes a request back, with all that it holds. */
+  release(request: PooledRequest): void {
+    this.body.leave(request);
+    const { fields, openedTrailers } = request;
+    this.#releaseFields(fields, request.ownTable);
+    if (openedTrailers !== null) this.#releaseFields(openedTrailers, null);
+    request.reset();
+    this.pools.requests.release(request, this.#shelf);
+  }
+
+  #releaseFields(fields: Fields, own: FieldTable | null): void {
+    if (fields.table !== own) releaseTable(this.pools, fields.table);
+    if (fields.slab !== null) this.pools.slabs.release(fields.slab);
+  }
+
+  /** Whether a request line may begin at the start of the window. */
+  #skipEmptyLines(slab: Slab): boolean {
+    const { bytes } = slab;
+    while (bytes[this.start] === CR && this.start < this.end) {
+      if (this.start + 1 === this.end) {
+        if (this.ended) throw this.fail(UNEXPECTED_EOF, this.end);
+        return false;
+      }
+      if (bytes[this.start + 1] !== LF) throw this.fail(BARE_CR, this.start);
+      if (this.#emptyLines === MAX_EMPTY_LINES) {
+        throw this.fail(INVALID_REQUEST_LINE, this.start);
+      }
+      this.#emptyLines++;
+      this.start += 2;
+    }
+    if (this.start < this.end) return true;
+    if (this.ended) this.#dropWindow();
+    else if (slab.refs === 1) this.#rewind();
+    return false;
+  }
+
+  #readHead(slab: Slab): PooledRequest | null {
+    const { bytes, view } = slab;
+    const { start, end, limits } = this;
+    let request = this.#request;
+    let at = start;
+    if (request === null) {
+      request = this.#request = this.pools.requests.acquire(this.#shelf);
+      this.#fieldsStart = 0;
+      this.#emptyLines = 0;
+    } else {
+      if (!this.ended && !this.#line.isWorthReading(bytes, start, end)) {
+        return null;
+      }
+      at = start + this.#line.start;
+    }
+
+    if (this.#fieldsStart === 0) {
+      const outcome = readRequestLine(bytes, view, start, end, request.line);
+      // A line of the full length has two more bytes, its CRLF.
+      const lineEnd = start + limits.maxRequestLine + 2;
+      if (outcome < 0 || outcome > lineEnd) {
+        return this.#stopInRequestLine(outcome, lineEnd);
+      }
+      at = outcome;
+      this.#fieldsStart = at - start;
+    }
+
+    const sectionEnd = start + this.#fieldsStart + limits.maxHeaderBytes;
+    let table = request.fields.table;
+    let outcome = readFieldLines(
+      bytes,
+      view,
+      at,
+      end,
+      start,
+      table,
+      Math.min(table.capacity, limits.maxHeaders),
+    );
+    if (outcome === TABLE_FULL && table.capacity < limits.maxHeaders) {
+      table = acquireTable(this.pools, limits.maxHeaders);
+      table.copyFrom(request.fields.table);
+      at = request.fields.table.unread;
+      request.fields.table = table;
+      outcome = readFieldLines(
+        bytes,
+        view,
+        at,
+        end,
+        start,
+        table,
+        limits.maxHeaders,
+      );
+    }
+    if (outcome < 0 || outcome > sectionEnd) {
+      return this.#stopInFields(outcome, table, sectionEnd);
+    }
+
+    const { line, framing } = request;
+    const refused = readFraming(
+      bytes,
+      view,
+      start,
+      line,
+      table,
+      outcome - start,
+      framing,
+    );
+    if (refused !== 0) {
+      throw this.fail(faultRefusal(refused), start + faultOffset(refused));
+    }
+    const hasBody = framing.chunked || framing.contentLength > 0;
+    slab.refs++;
+    request.open(this, slab, start, hasBody);
+    this.#request = null;
+    this.start = outcome;
+    if (hasBody) {
+      this.body.begin(request, framing.chunked ? -1 : framing.contentLength);
+    }
+    return request;
+  }
+
+  /** The request line is not whole, too long, or at fault. */
+  #stopInRequestLine(outcome: number, lineEnd: number): null {
+    const { start, end } = this;
+    const length = end - start;
+    if (
+      outcome > lineEnd || (outcome === INCOMPLETE && end >= lineEnd) ||
+      (isFault(outcome) &&
+        this.#isIncompleteWithin(lineEnd, (slab) =>
+          readRequestLine(
+            slab.bytes,
+            slab.view,
+            start,
+            lineEnd,
+            this.#request!.line,
+          )))
+    ) {
+      throw this.fail(REQUEST_LINE_TOO_LONG, lineEnd - 2);
+    }
+    if (isFault(outcome)) {
+      throw this.fail(faultRefusal(outcome), start + faultOffset(outcome));
+    }
+    if (this.ended) throw this.fail(UNEXPECTED_EOF, end);
+    this.#line.wait(0, length, lineEnd - start);
+    return null;
+  }
+
+  /** The field section is not whole, too large, or at fault. */
+  #stopInFields(outcome: number, table: FieldTable, sectionEnd: number): null {
+    const { start, end } = this;
+    if (
+      outcome > sectionEnd || (outcome === INCOMPLETE && end >= sectionEnd) ||
+      (outcome === TABLE_FULL && table.unread >= sectionEnd)
+    ) {
+      throw this.fail(HEADERS_TOO_LARGE, sectionEnd);
+    }
+    if (outcome === TABLE_FULL) throw this.fail(TOO_MANY_HEADERS, table.unread);
+    if (isFault(outcome)) {
+      throw this.refuseFields(outcome, table, sectionEnd, HEADERS_TOO_LARGE);
+    }
+    if (this.ended) throw this.fail(UNEXPECTED_EOF, end);
+    this.#line.wait(table.unread - start, end - start, sectionEnd - start);
+    return null;
+  }
+
+  /**
+   * The refusal of a field section at fault: what is wrong with the line, unless
+   * the section passed its limit before that could be known.
+   */
+  refuseFields(
+    outcome: number,
+    table: FieldTable,
+    sectionEnd: number,
+    tooLarge: number,
+  ): HttpError {
+    const { start } = this;
+    if (
+      table.unread >= sectionEnd ||
+      this.#isIncompleteWithin(sectionEnd, (slab) =>
+        readFieldLines(
+          slab.bytes,
+          slab.view,
+          table.unread,
+          sectionEnd,
+          start,
+          table,
+          table.capacity,
+        ))
+    ) {
+      return this.fail(tooLarge, sectionEnd);
+    }
+    return this.fail(faultRefusal(outcome), start + faultOffset(outcome));
+  }
+
+  /**
+   * Whether a fault is only found past `limit`: reads again what was at fault, with
+   * the window cut there. So a refusal does not depend on how the input was cut.
+   */
+  #isIncompleteWithin(
+    limit: number,
+    readAgain: (slab: Slab) => number,
+  ): boolean {
+    if (this.end <= limit) return false;
+    const slab = this.slab!;
+    const byte = slab.bytes[limit]!;
+    slab.bytes[limit] = 0;
+    const outcome = readAgain(slab);
+    slab.bytes[limit] = byte;
+    return outcome === INCOMPLETE;
+  }
+
+  /** Ends everything with a refusal found at position `at` of the slab. */
+  fail(refusal: number, at: number): HttpError {
+    const error = new HttpError(
+      refusalCode(refusal),
+      this.#origin + at,
+      this.#quote(at),
+    );
+    this.error = error;
+    this.#dropRequest();
+    this.#dropWindow();
+    return error;
+  }
+
+  /** The refusal of a body that a buffered read may not gather. It ends nothing. */
+  bodyTooLarge(): HttpError {
+    return new HttpError(
+      refusalCode(BODY_TOO_LARGE),
+      this.#origin + this.start,
+      `more than ${this.limits.maxBodySize} bytes`,
+    );
+  }
+
+  /** What stands at `at`, for people. */
+  #quote(at: number): string {
+    if (this.slab === null || at >= this.end) return "the end of the input";
+    const end = Math.min(this.end, at + QUOTED);
+    return JSON.stringify(latin1(this.slab.bytes, at, end));
+  }
+
+  // ------------------------------------------------------------------ bytes in
+
+  /** Copies a chunk into the window. */
+  push(chunk: Uint8Array): void {
+    if (this.ended) throw new TypeError("bytes were pushed after the end");
+    if (this.error !== null) return;
+    const rest = this.body.active ? this.#pushDirect(chunk) : chunk;
+    const count = rest.length;
+    if (count === 0) return;
+    const { bytes } = this.#makeRoom(count);
+    bytes.set(rest, this.end);
+    bytes[this.end += count] = 0;
+  }
+
+  /** Puts what it can of a chunk where a buffered read gathers it; gives the rest. */
+  #pushDirect(chunk: Uint8Array): Uint8Array {
+    const direct = this.start === this.end ? this.body.direct() : null;
+    if (direct === null) return chunk;
+    const count = Math.min(direct.length, chunk.length);
+    direct.set(chunk.subarray(0, count));
+    this.#origin += count;
+    this.body.directed(direct.buffer, count);
+    return chunk.subarray(count);
+  }
+
+  /** The input ends here. What is left of it can still be asked for. */
+  finish(): void {
+    this.ended = true;
+    if (this.start === this.end && this.#request === null) this.#dropWindow();
+  }
+
+  /**
+   * Memory for a BYOB reader to fill: the free tail of the slab, or of the array
+   * that a buffered read gathers. Until `adopt` or `lose`, nothing can be parsed.
+   */
+  lend(): Uint8Array<ArrayBuffer> {
+    const direct = this.start === this.end ? this.body.direct() : null;
+    let view: Uint8Array<ArrayBuffer>;
+    if (direct !== null) {
+      view = direct;
+      this.#lent = "body";
+    } else {
+      const slab = this.#makeRoomToLend();
+      view = new Uint8Array(slab.buffer, this.end, slab.capacity - this.end);
+      this.#lent = "slab";
+    }
+    this.#lentLength = view.length;
+    return view;
+  }
+
+  /** Takes the lent memory back, with what was read into it; nothing after `close`. */
+  adopt(view: Uint8Array<ArrayBuffer>): void {
+    const lent = this.#lent;
+    if (lent === null) return;
+    this.#lent = null;
+    const count = view.length;
+    if (lent === "body") {
+      this.#origin += count;
+      this.body.directed(view.buffer, count);
+      return;
+    }
+    const slab = this.slab!;
+    slab.adopt(view.buffer);
+    this.end += count;
+    slab.bytes[this.end] = 0;
+    // Grow while reads fill their slabs, shrink when they hardly do.
+    if (count === this.#lentLength) {
+      this.#tier = Math.min(this.#tier + 1, LAST_TIER);
+    } else if (this.#tier > 0 && count < SLAB_SIZES[this.#tier - 1]! / 2) {
+      this.#tier--;
+    }
+  }
+
+  /** The lent memory will not come back. */
+  lose(): void {
+    if (this.#lent === "slab") {
+      this.pools.slabs.drop(this.slab!);
+      this.slab = null;
+      this.start = this.end = 0;
+    }
+    this.#lent = null;
+  }
+
+  /** Gives everything back; who still reads a body meets `reason`. */
+  close(reason: unknown): void {
+    this.ended = true;
+    if (this.#lent !== null) this.lose();
+    this.body.close(reason);
+    this.#dropRequest();
+    this.#dropWindow();
+    this.pools.requests.closeShelf(this.#shelf);
+  }
+
+  // -------------------------------------------------------------------- window
+
+  /** The slab, with room for `count` more bytes at the end of the window. */
+  #makeRoom(count: number): Slab {
+    const slab = this.slab;
+    if (slab === null) return this.#takeSlab(count);
+    const low = this.#low();
+    const held = this.end - low;
+    if (slab.refs === 1 && held === 0) this.#rewind();
+    if (slab.capacity - this.end >= count) return slab;
+    if (slab.refs === 1 && held + count <= slab.capacity) {
+      this.#moveTo(slab, low);
+      return slab;
+    }
+    // A window past the largest tier doubles, so that its copies stay linear.
+    const bytes = held + count > SLAB_SIZES[LAST_TIER]
+      ? 2 * held + count
+      : held + count;
+    return this.#carry(slab, low, bytes);
+  }
+
+  /** The slab, referred to by nobody else, with room for a read worth its while. */
+  #makeRoomToLend(): Slab {
+    const slab = this.slab;
+    if (slab === null) return this.#takeSlab(0);
+    const low = this.#low();
+    const held = this.end - low;
+    if (slab.refs > 1 || (held === 0 && slab.tier !== this.#tier)) {
+      return this.#carry(slab, low, held + SMALLEST_READ);
+    }
+    if (held === 0) this.#rewind();
+    if (slab.capacity - this.end >= SMALLEST_READ) return slab;
+    if (held <= slab.capacity / 2) {
+      this.#moveTo(slab, low);
+      return slab;
+    }
+    return this.#carry(slab, low, 2 * held);
+  }
+
+  /** Where the bytes begin that must not be lost. */
+  #low(): number {
+    const { payload } = this.body;
+    return payload.start < payload.end ? payload.start : this.start;
+  }
+
+  #takeSlab(bytes: number): Slab {
+    const slab = this.slab = this.pools.slabs.acquire(this.#tier, bytes);
+    this.#origin += this.start;
+    this.start = this.end = 0;
+    return slab;
+  }
+
+  /** Carries the window to the front of a fresh slab. */
+  #carry(slab: Slab, low: number, bytes: number): Slab {
+    const fresh = this.pools.slabs.acquire(this.#tier, bytes);
+    fresh.bytes.set(slab.bytes.subarray(low, this.end));
+    this.#moved(low);
+    this.slab = fresh;
+    fresh.bytes[this.end] = 0;
+    this.pools.slabs.release(slab);
+    return fresh;
+  }
+
+  /** Moves the window to the front of its own slab. */
+  #moveTo(slab: Slab, low: number): void {
+    slab.bytes.copyWithin(0, low, this.end);
+    this.#moved(low);
+    slab.bytes[this.end] = 0;
+  }
+
+  #moved(by: number): void {
+    this.#origin += by;
+    this.start -= by;
+    this.end -= by;
+    this.body.payload.shift(-by);
+  }
+
+  /** An empty window goes back to the front of its slab. */
+  #rewind(): void {
+    this.#origin += this.start;
+    this.start = this.end = 0;
+  }
+
+  #dropWindow(): void {
+    if (this.slab === null) return;
+    this.pools.slabs.release(this.slab);
+    this.slab = null;
+    this.#origin += this.start;
+    this.start = this.end = 0;
+  }
+
+  /** Gives back the request whose head was not read to its end. */
+  #dropRequest(): void {
+    const request = this.#request;
+    if (request === null) return;
+    this.#request = null;
+    this.release(request);
+  }
+}

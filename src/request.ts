@@ -1,0 +1,379 @@
+/**
+ * The request object: a view on the bytes of one message.
+ *
+ * What the parser found out lies in small records of numbers; strings are made
+ * when asked for and kept until the release. The object, its records and its
+ * field table are used again for later requests of the same connection.
+ *
+ * @module
+ */
+
+import { usedError } from "./body.ts";
+import {
+  Fields,
+  type HttpHeaders,
+  OWN_ROWS,
+  releasedError,
+} from "./headers.ts";
+import type { Machine } from "./machine.ts";
+import type { Slab } from "./memory/slab.ts";
+import { QUESTION_MARK, SLASH } from "./wire/ascii.ts";
+import { FieldTable, ROW, VALUE_END, VALUE_START } from "./wire/field_lines.ts";
+import { Framing } from "./wire/framing.ts";
+import { CONNECT, METHODS, OTHER_METHOD } from "./wire/names.ts";
+import { RequestLine } from "./wire/request_line.ts";
+import { latin1 } from "./wire/text.ts";
+
+/**
+ * A request whose memory is used again after its release. Read what you need,
+ * then release it: `using` does so at the end of the block, also when it throws.
+ *
+ * After the release every property but {@linkcode HttpRequest.released} throws a
+ * `TypeError`. A second release does nothing. Do not keep a released request:
+ * the object is handed out again for a later request of the same connection.
+ *
+ * @example
+ * ```ts
+ * import { readRequests } from "@pooled/http1";
+ *
+ * const wire = new Blob(["GET /a?b=c HTTP/1.1\r\nHost: example.com\r\n\r\n"]);
+ * for await (using request of readRequests(wire.stream())) {
+ *   console.log(request.method, request.path, request.query); // GET /a b=c
+ *   console.log(request.headers.get("host")); // example.com
+ * }
+ * ```
+ */
+export interface HttpRequest extends Disposable {
+  /** The method as sent, such as `"GET"`; case matters (RFC 9110 §9.1). */
+  readonly method: string;
+  /** The request target as sent, in any of its four forms (RFC 9112 §3.2). */
+  readonly target: string;
+  /**
+   * The target up to its query: the path of origin-form and absolute-form, `"*"` of
+   * asterisk-form, and `""` of authority-form. Not decoded, not normalized.
+   */
+  readonly path: string;
+  /** What follows the first `?` of the target, or `""`. Not decoded. */
+  readonly query: string;
+  /** `"1.1"` stands for higher minor versions too (RFC 9110 §2.5). */
+  readonly httpVersion: "1.0" | "1.1";
+  /** The fields of the header section. */
+  readonly headers: HttpHeaders;
+  /** The value of Content-Length in bytes, or `null` without one. */
+  readonly contentLength: number | null;
+  /** Whether the body comes in chunks (RFC 9112 §7.1). */
+  readonly chunked: boolean;
+  /** Whether the connection may carry another request after this (RFC 9112 §9.3). */
+  readonly keepAlive: boolean;
+  /** Whether the client waits for a 100 (Continue) before its body (RFC 9110 §10.1.1). */
+  readonly expectContinue: boolean;
+  /** The value of Upgrade when Connection confirms it, else `null` (RFC 9110 §7.8). */
+  readonly upgrade: string | null;
+  /**
+   * The body as a byte stream, or `null` when the message has none. It pulls from
+   * the connection only as it is read. Asking for the next request, or releasing
+   * this one, discards what was not read, and the stream errors.
+   */
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
+  /** Whether the body was read, by any of the ways, in whole or in part. */
+  readonly bodyUsed: boolean;
+  /** The trailer section, once a chunked body was read to its end; `null` without one. */
+  readonly trailers: HttpHeaders | null;
+  /** Whether the request was released. The one property that never throws. */
+  readonly released: boolean;
+
+  /**
+   * The whole body in one array of its own. A body of known length is read straight
+   * into it.
+   *
+   * @throws {HttpError} `body-too-large` over `maxBodySize`, `unexpected-eof`, or
+   * what is wrong with the body. The promise rejects.
+   * @throws {TypeError} The body was already used, or the request released.
+   */
+  bytes(): Promise<Uint8Array<ArrayBuffer>>;
+  /** The whole body, decoded as UTF-8. Rejects as {@linkcode HttpRequest.bytes} does. */
+  text(): Promise<string>;
+  /**
+   * The whole body, parsed as JSON. Rejects as {@linkcode HttpRequest.bytes} does, and
+   * with a `SyntaxError` when it is no JSON.
+   */
+  json(): Promise<unknown>;
+  /** The whole body in a buffer of its own. Rejects as {@linkcode HttpRequest.bytes} does. */
+  arrayBuffer(): Promise<ArrayBuffer>;
+
+  /**
+   * A Fetch `Request` that outlives this one. The body goes with it: it can be read
+   * after the release, until the next request of the connection is asked for.
+   *
+   * @throws {TypeError} Fetch has no such request: CONNECT, TRACE and TRACK, or a
+   * GET or HEAD with a body.
+   */
+  toRequest(): Request;
+  /** Gives the memory back, and discards what was not read of the body. */
+  release(): void;
+  /** The same as {@linkcode HttpRequest.release}. */
+  [Symbol.dispose](): void;
+}
+
+/** The one implementation of {@linkcode HttpRequest}. */
+export class PooledRequest implements HttpRequest {
+  readonly line: RequestLine = new RequestLine();
+  readonly framing: Framing = new Framing();
+  readonly fields: Fields;
+  readonly #ownTable = new FieldTable(OWN_ROWS);
+  /** The machine that made this request, while it is in use. */
+  #machine: Machine | null = null;
+  #method: string | null = null;
+  #target: string | null = null;
+  #path: string | null = null;
+  #query: string | null = null;
+  #hasBody = false;
+  #bodyUsed = false;
+  #body: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
+  #trailers: Fields | null = null;
+  #hasTrailers = false;
+
+  constructor() {
+    this.fields = new Fields(this.#ownTable);
+  }
+
+  /** Makes the parsed head visible. The slab must hold a reference for it. */
+  open(machine: Machine, slab: Slab, base: number, hasBody: boolean): void {
+    this.#machine = machine;
+    this.fields.slab = slab;
+    this.fields.base = base;
+    this.#hasBody = hasBody;
+  }
+
+  /** Makes the trailers visible. The slab must hold a reference for them. */
+  openTrailers(slab: Slab, base: number, table: FieldTable): void {
+    const trailers = this.#trailers ??= new Fields(table);
+    trailers.table = table;
+    trailers.slab = slab;
+    trailers.base = base;
+    this.#hasTrailers = true;
+  }
+
+  /** The slab and table of the trailers, for their release; `null` without any. */
+  get openedTrailers(): Fields | null {
+    return this.#hasTrailers ? this.#trailers : null;
+  }
+
+  get ownTable(): FieldTable {
+    return this.#ownTable;
+  }
+
+  /** Forgets everything, so that nothing of this request shows in the next. */
+  reset(): void {
+    this.#machine = null;
+    this.#method = null;
+    this.#target = null;
+    this.#path = null;
+    this.#query = null;
+    this.#hasBody = false;
+    this.#bodyUsed = false;
+    this.#body = null;
+    this.fields.clear();
+    this.fields.table = this.#ownTable;
+    this.#ownTable.clear();
+    if (this.#hasTrailers) {
+      this.#trailers!.clear();
+      this.#trailers!.table = this.#ownTable;
+      this.#hasTrailers = false;
+    }
+  }
+
+  get method(): string {
+    this.#live();
+    const id = this.line.method;
+    return id !== OTHER_METHOD
+      ? METHODS[id]!
+      : this.#method ??= this.#slice(0, this.line.methodEnd);
+  }
+
+  get target(): string {
+    this.#live();
+    const { targetStart, targetEnd } = this.line;
+    return this.#target ??= this.#slice(targetStart, targetEnd);
+  }
+
+  get path(): string {
+    this.#live();
+    if (this.#path === null) this.#split();
+    return this.#path!;
+  }
+
+  get query(): string {
+    this.#live();
+    if (this.#query === null) this.#split();
+    return this.#query!;
+  }
+
+  get httpVersion(): "1.0" | "1.1" {
+    this.#live();
+    return this.line.minorVersion === 1 ? "1.1" : "1.0";
+  }
+
+  get headers(): HttpHeaders {
+    this.#live();
+    return this.fields;
+  }
+
+  get contentLength(): number | null {
+    this.#live();
+    const length = this.framing.contentLength;
+    return length < 0 ? null : length;
+  }
+
+  get chunked(): boolean {
+    this.#live();
+    return this.framing.chunked;
+  }
+
+  get keepAlive(): boolean {
+    this.#live();
+    return this.framing.keepAlive;
+  }
+
+  get expectContinue(): boolean {
+    this.#live();
+    return this.framing.expectContinue;
+  }
+
+  get upgrade(): string | null {
+    this.#live();
+    const row = this.framing.upgradeRow;
+    if (row < 0) return null;
+    const cells = this.fields.table.cells;
+    return this.#slice(
+      cells[row * ROW + VALUE_START]!,
+      cells[row * ROW + VALUE_END]!,
+    );
+  }
+
+  get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    const machine = this.#live();
+    if (!this.#hasBody) return null;
+    return this.#body ??= machine.body.stream(this);
+  }
+
+  get bodyUsed(): boolean {
+    this.#live();
+    return this.#bodyUsed;
+  }
+
+  /** The body tells that a consumer has begun to read it. */
+  useBody(): void {
+    this.#bodyUsed = true;
+  }
+
+  get trailers(): HttpHeaders | null {
+    this.#live();
+    return this.#hasTrailers ? this.#trailers : null;
+  }
+
+  get released(): boolean {
+    return this.#machine === null;
+  }
+
+  // deno-lint-ignore require-await -- async, so that misuse rejects and does not throw
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    const machine = this.#live();
+    if (!this.#hasBody) return new Uint8Array(0);
+    if (this.#bodyUsed || this.#body?.locked) {
+      throw usedError();
+    }
+    this.#bodyUsed = true;
+    return machine.body.gather();
+  }
+
+  async text(): Promise<string> {
+    return new TextDecoder().decode(await this.bytes());
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text());
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return (await this.bytes()).buffer;
+  }
+
+  toRequest(): Request {
+    const machine = this.#live();
+    const init: RequestInit & { duplex?: "half" } = {
+      method: this.method,
+      headers: [...this.fields],
+    };
+    if (this.#hasBody) {
+      if (this.#bodyUsed) throw usedError();
+      init.body = this.body!;
+      init.duplex = "half";
+    }
+    const request = new Request(this.#url(), init);
+    if (this.#hasBody) {
+      this.#bodyUsed = true;
+      machine.body.outliveRequest();
+    }
+    return request;
+  }
+
+  release(): void {
+    this.#machine?.release(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /** How a console shows it. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.#machine === null
+      ? "HttpRequest (released)"
+      : `HttpRequest ${this.method} ${this.target}`;
+  }
+
+  /** The target URI (RFC 9112 §3.3). A request without Host gets localhost. */
+  #url(): string {
+    if (this.line.absolute) return this.target;
+    const authority = this.line.method === CONNECT
+      ? this.target
+      : this.fields.get("host") ?? "localhost";
+    return this.target.startsWith("/")
+      ? `http://${authority}${this.target}`
+      : `http://${authority}`;
+  }
+
+  /** Finds where path and query lie in the target. */
+  #split(): void {
+    const { line } = this;
+    const bytes = this.fields.slab!.bytes;
+    const base = this.fields.base;
+    let start = base + line.targetStart;
+    const end = base + line.targetEnd;
+    let mark = start;
+    while (mark < end && bytes[mark] !== QUESTION_MARK) mark++;
+    this.#query = mark < end ? latin1(bytes, mark + 1, end) : "";
+    if (line.method === CONNECT) {
+      this.#path = "";
+    } else {
+      if (line.absolute) {
+        // Behind the two slashes that every absolute-form has.
+        while (bytes[start] !== SLASH) start++;
+        start += 2;
+        while (start < mark && bytes[start] !== SLASH) start++;
+      }
+      this.#path = start < mark ? latin1(bytes, start, mark) : "/";
+    }
+  }
+
+  #slice(start: number, end: number): string {
+    const { slab, base } = this.fields;
+    return latin1(slab!.bytes, base + start, base + end);
+  }
+
+  #live(): Machine {
+    if (this.#machine === null) throw releasedError();
+    return this.#machine;
+  }
+}

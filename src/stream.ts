@@ -1,0 +1,383 @@
+/**
+ * The web-streams face: a stream of bytes becomes a stream of requests.
+ *
+ * Both ways in drive the same machine and share one way out, the `Outlet`, a
+ * readable stream without a queue: a request is parsed when it is asked for, so
+ * that an error comes after the requests before it, and cancelling finds nothing
+ * to clean up but the window. What differs is who is asked for more bytes:
+ * `readRequests` reads from its source, `RequestStream` lets the writer go on.
+ *
+ * A large chunk is fed in pieces, so that the window stays within one slab.
+ *
+ * @example Requests of a connection
+ * ```ts no-run
+ * import { readRequests } from "@pooled/http1/stream";
+ *
+ * for await (const conn of Deno.listen({ port: 8000 })) {
+ *   for await (using request of readRequests(conn.readable)) {
+ *     console.log(request.method, request.target);
+ *   }
+ * }
+ * ```
+ *
+ * @module
+ */
+
+import { Machine, type ParserOptions } from "./machine.ts";
+import type { HttpRequest } from "./request.ts";
+
+export * from "./common.ts";
+
+/** What `readRequests` and `RequestStream` can be given: what a parser can. */
+export type RequestStreamOptions = ParserOptions;
+
+/** A piece of a chunk: with the longest head before it, it still fits the largest slab. */
+const PIECE = 32768;
+
+/** Where the bytes of a machine come from. */
+interface Inlet {
+  /** Puts bytes in at once and gives true, or sees to it that some come later. */
+  demand(): boolean;
+  /** The reader is gone: for `reason`, or because of a refusal. */
+  cancel(reason: unknown): Promise<void>;
+  /** The input was refused with `error`, which the reader has met. */
+  refuse(error: unknown): void;
+}
+
+/** The readable stream of requests of one machine. */
+class Outlet {
+  readonly readable: ReadableStream<HttpRequest>;
+  readonly #machine: Machine;
+  readonly #inlet: Inlet;
+  #controller!: ReadableStreamDefaultController<HttpRequest>;
+  /** Whether a reader waits for a request. */
+  #asked = false;
+  #closed = false;
+
+  /** Whether the stream has ended, in whatever way. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  constructor(machine: Machine, inlet: Inlet) {
+    this.#machine = machine;
+    this.#inlet = inlet;
+    machine.demand = () => inlet.demand();
+    this.readable = new ReadableStream<HttpRequest>({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: () => this.pull(),
+      cancel: (reason) => {
+        this.#close(reason);
+        return inlet.cancel(reason);
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  /** Bytes came, or the input ended: whoever waited for that goes on. */
+  wake(): void {
+    if (this.#closed) return;
+    this.#machine.body.progress();
+    if (this.#machine.error !== null) this.#refuse(this.#machine.error);
+    else if (this.#asked) this.pull();
+    else if (this.#machine.finished) this.#end();
+  }
+
+  /** Ends the stream with an error. */
+  fail(error: unknown): void {
+    if (this.#closed) return;
+    this.#close(error);
+    this.#controller.error(error);
+  }
+
+  /** Somebody asks for a request: hands one over, now or when it has come. */
+  pull(): void {
+    this.#asked = true;
+    try {
+      for (;;) {
+        // A request that nobody waits for would lie in the queue, where a cancel
+        // cannot reach it. The next reader asks again.
+        if (!this.readable.locked) return;
+        const request = this.#machine.next();
+        if (request !== null) {
+          this.#asked = false;
+          this.#controller.enqueue(request);
+          return;
+        }
+        if (this.#machine.finished) return this.#end();
+        if (!this.#inlet.demand()) return;
+      }
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #refuse(error: unknown): void {
+    this.fail(error);
+    this.#inlet.refuse(error);
+  }
+
+  #end(): void {
+    this.#close(undefined);
+    this.#controller.close();
+  }
+
+  #close(reason: unknown): void {
+    this.#closed = true;
+    this.#machine.close(
+      reason ?? new TypeError("the stream of requests ended"),
+    );
+  }
+}
+
+/** The pieces of a chunk that were not yet fed to a machine. */
+class Feed {
+  readonly #machine: Machine;
+  #chunk: Uint8Array | null = null;
+  #fed = 0;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  set(chunk: Uint8Array): void {
+    this.#chunk = chunk;
+    this.#fed = 0;
+  }
+
+  clear(): void {
+    this.#chunk = null;
+  }
+
+  /** Feeds the next piece, and gives whether there was one. */
+  feed(): boolean {
+    const chunk = this.#chunk;
+    if (chunk === null) return false;
+    const start = this.#fed;
+    this.#fed = Math.min(chunk.length, start + PIECE);
+    this.#machine.push(
+      start === 0 && this.#fed === chunk.length
+        ? chunk
+        : chunk.subarray(start, this.#fed),
+    );
+    if (this.#fed === chunk.length) this.#chunk = null;
+    return true;
+  }
+}
+
+/** Reads a source into pooled slabs, as a BYOB reader where the source has one. */
+class SourceInlet implements Inlet {
+  outlet!: Outlet;
+  readonly #machine: Machine;
+  readonly #feed: Feed;
+  readonly #byob: ReadableStreamBYOBReader | null = null;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  #reading = false;
+
+  constructor(machine: Machine, source: ReadableStream<Uint8Array>) {
+    this.#machine = machine;
+    this.#feed = new Feed(machine);
+    try {
+      this.#byob = source.getReader({ mode: "byob" });
+    } catch {
+      // A source that is no byte stream; a locked one throws here again.
+      this.#reader = source.getReader();
+    }
+  }
+
+  demand(): boolean {
+    if (this.#feed.feed()) return true;
+    if (!this.#reading && !this.#machine.ended) {
+      this.#reading = true;
+      if (this.#byob !== null) this.#readInto(this.#byob);
+      else this.#readFrom(this.#reader!);
+    }
+    return false;
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    this.#feed.clear();
+    await (this.#byob ?? this.#reader!).cancel(reason);
+  }
+
+  refuse(): void {
+    // The source stays open: who owns the connection may want to answer on it.
+    this.#feed.clear();
+    (this.#byob ?? this.#reader!).releaseLock();
+  }
+
+  #readInto(reader: ReadableStreamBYOBReader): void {
+    reader.read(this.#machine.lend()).then(
+      ({ done, value }) => {
+        if (value === undefined) this.#machine.lose();
+        else this.#machine.adopt(value);
+        this.#arrived(done);
+      },
+      (error) => this.#failed(error),
+    );
+  }
+
+  #readFrom(reader: ReadableStreamDefaultReader<Uint8Array>): void {
+    reader.read().then(
+      ({ done, value }) => {
+        if (value !== undefined) this.#feed.set(value);
+        this.#feed.feed();
+        this.#arrived(done);
+      },
+      (error) => this.#failed(error),
+    );
+  }
+
+  #arrived(done: boolean): void {
+    this.#reading = false;
+    if (done) this.#machine.finish();
+    this.outlet.wake();
+  }
+
+  #failed(error: unknown): void {
+    this.#reading = false;
+    this.#machine.lose();
+    this.outlet.fail(error);
+  }
+}
+
+/**
+ * The requests of a byte stream, in order. They are parsed as they are asked for;
+ * their bytes are read straight into pooled memory where the source is a byte
+ * stream (as `conn.readable` is), and copied into it where it is not.
+ *
+ * Leaving the loop cancels the source, which closes a connection. An error of the
+ * source reaches the reader. After a refusal the source is unlocked and open, so
+ * that its owner can answer and close it.
+ *
+ * @param source The bytes, such as `conn.readable`. It is locked.
+ * @param options Limits on what a peer may send, and the pools to draw from.
+ * @returns The requests. The stream errors with an {@linkcode HttpError} at the
+ * first message that is refused, after all requests before it.
+ * @throws {TypeError} The source is locked.
+ * @throws {RangeError} A limit is no whole number, or the head could not fit.
+ *
+ * @example
+ * ```ts
+ * import { readRequests } from "@pooled/http1";
+ *
+ * const wire = new Blob(["POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"]);
+ * for await (using request of readRequests(wire.stream())) {
+ *   console.log(await request.text()); // hi
+ * }
+ * ```
+ */
+export function readRequests(
+  source: ReadableStream<Uint8Array>,
+  options?: RequestStreamOptions,
+): ReadableStream<HttpRequest> {
+  const machine = new Machine(options);
+  const inlet = new SourceInlet(machine, source);
+  inlet.outlet = new Outlet(machine, inlet);
+  return inlet.outlet.readable;
+}
+
+/** Lets a writer go on when the machine runs dry. */
+class WriterInlet implements Inlet {
+  outlet!: Outlet;
+  readonly writable: WritableStream<Uint8Array>;
+  readonly #machine: Machine;
+  readonly #feed: Feed;
+  #controller!: WritableStreamDefaultController;
+  /** The write that waits until its chunk is used up. */
+  #write: PromiseWithResolvers<void> | null = null;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+    this.#feed = new Feed(machine);
+    this.writable = new WritableStream<Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller;
+        // Sooner than a sink's `abort`, which waits for a write that may never end.
+        controller.signal.addEventListener("abort", () => {
+          this.outlet.fail(controller.signal.reason);
+          this.refuse(controller.signal.reason);
+        });
+      },
+      write: (chunk) => this.#written(chunk),
+      close: () => this.#closed(),
+    });
+  }
+
+  demand(): boolean {
+    if (this.#feed.feed()) return true;
+    this.#write?.resolve();
+    this.#write = null;
+    return false;
+  }
+
+  // deno-lint-ignore require-await -- the promise is what the interface asks for
+  async cancel(reason: unknown): Promise<void> {
+    this.refuse(reason);
+  }
+
+  refuse(error: unknown): void {
+    this.#feed.clear();
+    this.#controller.error(error);
+    this.#write?.reject(error);
+    this.#write = null;
+  }
+
+  #written(chunk: Uint8Array): Promise<void> {
+    if (!(chunk instanceof Uint8Array)) {
+      const error = new TypeError("a chunk of the input is no Uint8Array");
+      this.outlet.fail(error);
+      return Promise.reject(error);
+    }
+    const write = this.#write = Promise.withResolvers<void>();
+    this.#feed.set(chunk);
+    this.#feed.feed();
+    this.outlet.wake();
+    return write.promise;
+  }
+
+  #closed(): void {
+    this.#machine.finish();
+    this.outlet.wake();
+    // All writes are used up, so what is left now can be no whole message.
+    if (!this.outlet.closed) this.outlet.pull();
+    if (this.#machine.error !== null) throw this.#machine.error;
+  }
+}
+
+/**
+ * A transform stream from bytes to requests, for `pipeThrough`. A write is settled
+ * when its chunk is used up, so an unread body holds the writer back.
+ *
+ * Errors reach both ends: a refusal or a `cancel` fails the writable side, an
+ * `abort` the readable side.
+ *
+ * @example
+ * ```ts
+ * import { RequestStream } from "@pooled/http1";
+ *
+ * const wire = new Blob(["GET /a HTTP/1.1\r\nHost: x\r\n\r\n"]);
+ * for await (using request of wire.stream().pipeThrough(new RequestStream())) {
+ *   console.log(request.target); // /a
+ * }
+ * ```
+ */
+export class RequestStream implements TransformStream<Uint8Array, HttpRequest> {
+  /** Takes the bytes. */
+  readonly writable: WritableStream<Uint8Array>;
+  /** Gives the requests, in order, as they are asked for. */
+  readonly readable: ReadableStream<HttpRequest>;
+
+  /**
+   * @param options Limits on what a peer may send, and the pools to draw from.
+   * @throws {RangeError} A limit is no whole number, or the head could not fit.
+   */
+  constructor(options?: RequestStreamOptions) {
+    const machine = new Machine(options);
+    const inlet = new WriterInlet(machine);
+    inlet.outlet = new Outlet(machine, inlet);
+    this.writable = inlet.writable;
+    this.readable = inlet.outlet.readable;
+  }
+}

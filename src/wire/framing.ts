@@ -1,0 +1,320 @@
+/**
+ * What the header fields say of the message as a whole: who it is for (Host,
+ * RFC 9112 §3.2), how long its body is (§6), and what becomes of the connection
+ * after it (§9).
+ *
+ * Read once the section is complete, from the rows of its table. The common
+ * request has Host and perhaps Connection; everything else is out of line.
+ *
+ * @module
+ */
+
+import { CLASS as CLASSES } from "./ascii.ts";
+import { readAuthority } from "./authority.ts";
+import type { FieldTable } from "./field_lines.ts";
+import { fault } from "./outcome.ts";
+import {
+  CHUNKED_NOT_LAST,
+  CHUNKED_REPEATED,
+  CONNECT_WITH_BODY,
+  CONTENT_LENGTH_TOO_LARGE,
+  INVALID_CONTENT_LENGTH,
+  INVALID_HOST,
+  INVALID_TRANSFER_ENCODING,
+  LENGTH_AND_TRANSFER_ENCODING,
+  MISSING_HOST,
+  REPEATED_CONTENT_LENGTH,
+  REPEATED_HOST,
+  TRANSFER_ENCODING_IN_HTTP10,
+  UNSUPPORTED_TRANSFER_CODING,
+} from "./refusals.ts";
+import type { RequestLine } from "./request_line.ts";
+import { equalsTextIgnoringCase } from "./text.ts";
+
+// Written down again for speed: see ascii.ts.
+const CLASS = CLASSES;
+const TOKEN = 1;
+const DIGIT = 16;
+const HTAB = 0x09;
+const SP = 0x20;
+const COMMA = 0x2c;
+const NAME_START = 0;
+const VALUE_START = 2;
+const VALUE_END = 3;
+const ROW = 4;
+const CONNECT = 6;
+const HOST = 1;
+const CONTENT_LENGTH = 2;
+const TRANSFER_ENCODING = 3;
+const CONNECTION = 4;
+const UPGRADE = 5;
+const EXPECT = 6;
+
+// As they lie in memory, read little-endian. A byte that a field value may hold
+// becomes a lower-case letter or "-" under LOWER only if it is that, in any case.
+const LOWER = 0x20202020;
+const WORD_KEEP = 0x7065656b;
+const WORD_ALI = 0x696c612d;
+const WORD_LIVE = 0x6576696c;
+const WORD_CLOS = 0x736f6c63;
+
+/** How a message is framed and what it asks of the connection. */
+export class Framing {
+  /** The value of Content-Length, or -1 without one. */
+  contentLength = -1;
+  chunked = false;
+  keepAlive = true;
+  expectContinue = false;
+  /** The row of the Upgrade field that Connection confirms, or -1. */
+  upgradeRow = -1;
+}
+
+const HOST_BIT = 1 << HOST;
+const CONTENT_LENGTH_BIT = 1 << CONTENT_LENGTH;
+const TRANSFER_ENCODING_BIT = 1 << TRANSFER_ENCODING;
+const CONNECTION_BIT = 1 << CONNECTION;
+const UPGRADE_BIT = 1 << UPGRADE;
+const EXPECT_BIT = 1 << EXPECT;
+
+/**
+ * Fills `framing` from the fields of a request whose section ends at offset
+ * `sectionEnd`. Gives 0, or the fault. Offsets count from `base`.
+ */
+export function readFraming(
+  bytes: Uint8Array,
+  view: DataView,
+  base: number,
+  line: RequestLine,
+  table: FieldTable,
+  sectionEnd: number,
+  framing: Framing,
+): number {
+  const seen = table.seen;
+  framing.contentLength = -1;
+  framing.chunked = false;
+  framing.expectContinue = false;
+  framing.upgradeRow = -1;
+  framing.keepAlive = line.minorVersion === 1;
+
+  if ((seen & HOST_BIT) === 0) {
+    // The empty line is where Host would have had to stand at last.
+    if (line.minorVersion === 1) return fault(MISSING_HOST, sectionEnd - 2);
+  } else {
+    const refused = checkHost(bytes, base, table);
+    if (refused !== 0) return refused;
+  }
+  if ((seen & (CONTENT_LENGTH_BIT | TRANSFER_ENCODING_BIT)) !== 0) {
+    const refused = readLength(bytes, base, line, table, framing);
+    if (refused !== 0) return refused;
+  }
+  if ((seen & CONNECTION_BIT) !== 0) {
+    readConnection(bytes, view, base, line, table, framing);
+  }
+  if ((seen & EXPECT_BIT) !== 0 && line.minorVersion === 1) {
+    const cells = table.cells;
+    const row = table.find(EXPECT, 0) * ROW;
+    framing.expectContinue = equalsTextIgnoringCase(
+      bytes,
+      base + cells[row + VALUE_START]!,
+      base + cells[row + VALUE_END]!,
+      "100-continue",
+    );
+  }
+  return 0;
+}
+
+function checkHost(bytes: Uint8Array, base: number, table: FieldTable): number {
+  const cells = table.cells;
+  const first = table.find(HOST, 0);
+  if ((table.repeated & HOST_BIT) !== 0) {
+    const second = table.find(HOST, first + 1);
+    return fault(REPEATED_HOST, cells[second * ROW + NAME_START]!);
+  }
+  const start = cells[first * ROW + VALUE_START]!;
+  const end = cells[first * ROW + VALUE_END]!;
+  return readAuthority(bytes, base + start, base + end) < 0
+    ? fault(INVALID_HOST, start)
+    : 0;
+}
+
+/** Content-Length and Transfer-Encoding (RFC 9112 §6.1 to §6.3). */
+function readLength(
+  bytes: Uint8Array,
+  base: number,
+  line: RequestLine,
+  table: FieldTable,
+  framing: Framing,
+): number {
+  const cells = table.cells;
+  const length = table.find(CONTENT_LENGTH, 0);
+  const coding = table.find(TRANSFER_ENCODING, 0);
+  if (length >= 0 && coding >= 0) {
+    const later = Math.max(length, coding) * ROW;
+    return fault(LENGTH_AND_TRANSFER_ENCODING, cells[later + NAME_START]!);
+  }
+  const row = Math.max(length, coding) * ROW;
+  if (line.method === CONNECT) {
+    return fault(CONNECT_WITH_BODY, cells[row + NAME_START]!);
+  }
+  if (coding >= 0) {
+    if (line.minorVersion === 0) {
+      return fault(TRANSFER_ENCODING_IN_HTTP10, cells[row + NAME_START]!);
+    }
+    return readTransferEncoding(bytes, base, table, framing);
+  }
+  if ((table.repeated & CONTENT_LENGTH_BIT) !== 0) {
+    const second = table.find(CONTENT_LENGTH, length + 1);
+    return fault(REPEATED_CONTENT_LENGTH, cells[second * ROW + NAME_START]!);
+  }
+  return readContentLength(
+    bytes,
+    base,
+    cells[row + VALUE_START]!,
+    cells[row + VALUE_END]!,
+    framing,
+  );
+}
+
+function readContentLength(
+  bytes: Uint8Array,
+  base: number,
+  start: number,
+  end: number,
+  framing: Framing,
+): number {
+  if (start === end) return fault(INVALID_CONTENT_LENGTH, start);
+  let length = 0;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[base + at]!;
+    if ((CLASS[byte]! & DIGIT) === 0) {
+      return at > start && byte === COMMA
+        ? fault(REPEATED_CONTENT_LENGTH, at)
+        : fault(INVALID_CONTENT_LENGTH, at);
+    }
+    length = length * 10 + byte - 0x30;
+    if (length > Number.MAX_SAFE_INTEGER) {
+      return fault(CONTENT_LENGTH_TOO_LARGE, start);
+    }
+  }
+  framing.contentLength = length;
+  return 0;
+}
+
+/**
+ * The codings of all Transfer-Encoding lines as one list. An empty element, which
+ * other lists may have, is refused: peers do not agree on what it means here.
+ */
+function readTransferEncoding(
+  bytes: Uint8Array,
+  base: number,
+  table: FieldTable,
+  framing: Framing,
+): number {
+  const cells = table.cells;
+  let chunkedAt = -1;
+  let otherAt = -1;
+  for (
+    let row = table.find(TRANSFER_ENCODING, 0);
+    row >= 0;
+    row = table.find(TRANSFER_ENCODING, row + 1)
+  ) {
+    const end = base + cells[row * ROW + VALUE_END]!;
+    let at = base + cells[row * ROW + VALUE_START]!;
+    for (;;) {
+      const coding = at;
+      while (at < end && (CLASS[bytes[at]!]! & TOKEN) !== 0) at++;
+      if (at === coding) return fault(INVALID_TRANSFER_ENCODING, at - base);
+      if (chunkedAt >= 0) {
+        return equalsTextIgnoringCase(bytes, coding, at, "chunked")
+          ? fault(CHUNKED_REPEATED, coding - base)
+          : fault(CHUNKED_NOT_LAST, coding - base);
+      }
+      if (equalsTextIgnoringCase(bytes, coding, at, "chunked")) {
+        chunkedAt = coding;
+      } else otherAt = coding;
+      while (at < end && isSpace(bytes[at]!)) at++;
+      if (at === end) break;
+      if (bytes[at] !== COMMA) {
+        return fault(INVALID_TRANSFER_ENCODING, at - base);
+      }
+      at++;
+      while (at < end && isSpace(bytes[at]!)) at++;
+    }
+  }
+  if (otherAt >= 0) return fault(UNSUPPORTED_TRANSFER_CODING, otherAt - base);
+  framing.chunked = true;
+  return 0;
+}
+
+/** The options of all Connection lines (RFC 9110 §7.6.1); unknown ones mean nothing here. */
+function readConnection(
+  bytes: Uint8Array,
+  view: DataView,
+  base: number,
+  line: RequestLine,
+  table: FieldTable,
+  framing: Framing,
+): void {
+  const cells = table.cells;
+  if ((table.repeated & CONNECTION_BIT) === 0) {
+    // Nearly every client sends just "keep-alive" or "close".
+    const row = table.find(CONNECTION, 0) * ROW;
+    const start = base + cells[row + VALUE_START]!;
+    const length = base + cells[row + VALUE_END]! - start;
+    const four = view.getInt32(start, true) | LOWER;
+    if (
+      length === 10 && four === WORD_KEEP &&
+      (view.getInt32(start + 4, true) | LOWER) === WORD_ALI &&
+      (view.getInt32(start + 6, true) | LOWER) === WORD_LIVE
+    ) {
+      framing.keepAlive = true;
+      return;
+    }
+    if (
+      length === 5 && four === WORD_CLOS && (bytes[start + 4]! | 0x20) === 0x65
+    ) {
+      framing.keepAlive = false;
+      return;
+    }
+  }
+  let close = false;
+  let keepAlive = false;
+  let upgrade = false;
+  for (
+    let row = table.find(CONNECTION, 0);
+    row >= 0;
+    row = table.find(CONNECTION, row + 1)
+  ) {
+    const end = base + cells[row * ROW + VALUE_END]!;
+    let at = base + cells[row * ROW + VALUE_START]!;
+    while (at < end) {
+      while (at < end && (bytes[at] === COMMA || isSpace(bytes[at]!))) at++;
+      const option = at;
+      while (at < end && bytes[at] !== COMMA) at++;
+      let optionEnd = at;
+      while (optionEnd > option && isSpace(bytes[optionEnd - 1]!)) optionEnd--;
+      // No two of the options have the same length.
+      const length = optionEnd - option;
+      if (length === 5) {
+        close ||= equalsTextIgnoringCase(bytes, option, optionEnd, "close");
+      } else if (length === 10) {
+        keepAlive ||= equalsTextIgnoringCase(
+          bytes,
+          option,
+          optionEnd,
+          "keep-alive",
+        );
+      } else if (length === 7) {
+        upgrade ||= equalsTextIgnoringCase(bytes, option, optionEnd, "upgrade");
+      }
+    }
+  }
+  framing.keepAlive = !close && (line.minorVersion === 1 || keepAlive);
+  if (upgrade && line.minorVersion === 1 && (table.seen & UPGRADE_BIT) !== 0) {
+    framing.upgradeRow = table.find(UPGRADE, 0);
+  }
+}
+
+function isSpace(byte: number): boolean {
+  return byte === SP || byte === HTAB;
+}

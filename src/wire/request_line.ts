@@ -1,0 +1,247 @@
+/**
+ * The request line (RFC 9112 §3): `method SP request-target SP HTTP-version CRLF`.
+ *
+ * The common methods and `HTTP/1.1` are compared as 32-bit words, the target is
+ * skipped four bytes a step; what does not fit goes to the functions below, which
+ * find out why. As in `field_lines.ts`, the NUL past the window stops the scanner.
+ *
+ * @module
+ */
+
+import { CLASS as CLASSES } from "./ascii.ts";
+import { readAuthority } from "./authority.ts";
+import { METHODS } from "./names.ts";
+import { fault } from "./outcome.ts";
+import {
+  BARE_CR,
+  BARE_LF,
+  INVALID_AUTHORITY,
+  INVALID_METHOD,
+  INVALID_REQUEST_LINE,
+  INVALID_TARGET,
+  INVALID_VERSION,
+  TARGET_FORM,
+  TARGET_FRAGMENT,
+  UNSUPPORTED_VERSION,
+} from "./refusals.ts";
+import { equalsText } from "./text.ts";
+
+// Written down again for speed: see ascii.ts.
+const CLASS = CLASSES;
+const TOKEN = 1;
+const DIGIT = 16;
+const SCHEME = 64;
+const ALPHA = 128;
+const LF = 0x0a;
+const CR = 0x0d;
+const SP = 0x20;
+const HASH = 0x23;
+const ASTERISK = 0x2a;
+const SLASH = 0x2f;
+const COLON = 0x3a;
+const QUESTION_MARK = 0x3f;
+const OTHER_METHOD = 0;
+const GET = 1;
+const POST = 3;
+const CONNECT = 6;
+const OPTIONS = 7;
+const INCOMPLETE = -1;
+
+/** What a request line says. Offsets count from the start of the line. */
+export class RequestLine {
+  /** The id of the method in `METHODS`, or 0. */
+  method = OTHER_METHOD;
+  methodEnd = 0;
+  targetStart = 0;
+  targetEnd = 0;
+  /** Whether the target is in absolute-form, so that its path lies behind an authority. */
+  absolute = false;
+  /** 1 for HTTP/1.1 (and higher minors), 0 for HTTP/1.0. */
+  minorVersion = 1;
+}
+
+const ONES = 0x01010101;
+const HIGHS = 0x80808080 | 0;
+const HASHES = 0x23232323;
+const ABOVE_SP = 0x21212121;
+
+// As they lie in memory, read little-endian.
+const WORD_GET = 0x20544547; // "GET "
+const WORD_POST = 0x54534f50; // "POST"
+const WORD_HTTP = 0x50545448; // "HTTP"
+const WORD_1_1 = 0x312e312f; // "/1.1"
+
+/**
+ * Reads the request line that begins at `start` and gives the position after its
+ * CRLF, or a negative outcome.
+ */
+export function readRequestLine(
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  line: RequestLine,
+): number {
+  let at = start;
+  const word = view.getInt32(at, true);
+  if (word === WORD_GET) {
+    line.method = GET;
+    at += 3;
+  } else if (word === WORD_POST && bytes[at + 4] === SP) {
+    line.method = POST;
+    at += 4;
+  } else {
+    while ((CLASS[bytes[at]!]! & TOKEN) !== 0) at++;
+    if (bytes[at] !== SP || at === start) {
+      if (at >= end) return INCOMPLETE;
+      return at === start && bytes[at] === LF
+        ? fault(BARE_LF, 0)
+        : fault(INVALID_METHOD, at - start);
+    }
+    line.method = methodId(bytes, start, at);
+  }
+  line.methodEnd = at - start;
+
+  // The target, up to a byte that is not visible ASCII, or "#".
+  const target = ++at;
+  for (;;) {
+    const four = view.getInt32(at, true);
+    const hash = four ^ HASHES;
+    const marked = (((four - ABOVE_SP) & ~four) | four | (four + ONES) |
+      ((hash - ONES) & ~hash)) & HIGHS;
+    if (marked !== 0) {
+      at += (31 - Math.clz32(marked & -marked)) >>> 3;
+      break;
+    }
+    at += 4;
+  }
+  if (bytes[at] !== SP || at === target) {
+    if (at >= end) return INCOMPLETE;
+    return refuseTarget(bytes, start, target, at);
+  }
+  line.targetStart = target - start;
+  line.targetEnd = at - start;
+  line.absolute = false;
+  if (bytes[target] !== SLASH || line.method === CONNECT) {
+    const refused = readOtherForm(bytes, start, target, at, line);
+    if (refused !== 0) return refused;
+  }
+
+  at++;
+  if (
+    view.getInt32(at, true) === WORD_HTTP &&
+    view.getInt32(at + 4, true) === WORD_1_1 &&
+    bytes[at + 8] === CR && bytes[at + 9] === LF
+  ) {
+    line.minorVersion = 1;
+    return at + 10;
+  }
+  return readOtherVersion(bytes, start, at, end, line);
+}
+
+function methodId(bytes: Uint8Array, start: number, end: number): number {
+  for (let id = 1; id < METHODS.length; id++) {
+    if (equalsText(bytes, start, end, METHODS[id]!)) return id;
+  }
+  return OTHER_METHOD;
+}
+
+/** The fault of a target that stops at `at`, too early or on a byte it may not hold. */
+function refuseTarget(
+  bytes: Uint8Array,
+  start: number,
+  target: number,
+  at: number,
+): number {
+  const byte = bytes[at]!;
+  if (byte === HASH) return fault(TARGET_FRAGMENT, at - start);
+  if (byte === CR || byte === LF || (byte === SP && at === target)) {
+    return fault(INVALID_REQUEST_LINE, at - start);
+  }
+  return fault(INVALID_TARGET, at - start);
+}
+
+/** The forms that do not begin with a slash. Gives 0, or the fault. */
+function readOtherForm(
+  bytes: Uint8Array,
+  start: number,
+  target: number,
+  end: number,
+  line: RequestLine,
+): number {
+  // authority-form, for CONNECT alone, and with a port.
+  if (line.method === CONNECT) {
+    return readAuthority(bytes, target, end) > 0
+      ? 0
+      : fault(INVALID_AUTHORITY, target - start);
+  }
+  // asterisk-form, for OPTIONS alone.
+  if (bytes[target] === ASTERISK && end - target === 1) {
+    return line.method === OPTIONS ? 0 : fault(TARGET_FORM, target - start);
+  }
+  // absolute-form: scheme "://" authority, then a path, a query or nothing.
+  let at = target;
+  if ((CLASS[bytes[at]!]! & ALPHA) !== 0) {
+    while ((CLASS[bytes[at]!]! & SCHEME) !== 0) at++;
+  }
+  if (
+    at === target || bytes[at] !== COLON || bytes[at + 1] !== SLASH ||
+    bytes[at + 2] !== SLASH
+  ) {
+    return fault(TARGET_FORM, target - start);
+  }
+  const authority = at + 3;
+  at = authority;
+  while (at < end && bytes[at] !== SLASH && bytes[at] !== QUESTION_MARK) at++;
+  if (readAuthority(bytes, authority, at) < 0) {
+    return fault(INVALID_AUTHORITY, authority - start);
+  }
+  line.absolute = true;
+  return 0;
+}
+
+/** Any version but a plain `HTTP/1.1`, and why it is refused or not whole yet. */
+function readOtherVersion(
+  bytes: Uint8Array,
+  start: number,
+  version: number,
+  end: number,
+  line: RequestLine,
+): number {
+  const name = "HTTP/";
+  for (let i = 0; i < name.length; i++) {
+    if (version + i >= end) return INCOMPLETE;
+    if (bytes[version + i] !== name.charCodeAt(i)) {
+      return fault(INVALID_VERSION, version + i - start);
+    }
+  }
+  const major = version + name.length;
+  if (major >= end) return INCOMPLETE;
+  if ((CLASS[bytes[major]!]! & DIGIT) === 0) {
+    return fault(INVALID_VERSION, major - start);
+  }
+  if (major + 1 >= end) return INCOMPLETE;
+  if (bytes[major + 1] !== 0x2e) {
+    return fault(INVALID_VERSION, major + 1 - start);
+  }
+  const minor = major + 2;
+  if (minor >= end) return INCOMPLETE;
+  if ((CLASS[bytes[minor]!]! & DIGIT) === 0) {
+    return fault(INVALID_VERSION, minor - start);
+  }
+  const cr = minor + 1;
+  if (cr >= end) return INCOMPLETE;
+  if (bytes[cr] !== CR) {
+    return bytes[cr] === LF
+      ? fault(BARE_LF, cr - start)
+      : fault(INVALID_VERSION, cr - start);
+  }
+  if (cr + 1 >= end) return INCOMPLETE;
+  if (bytes[cr + 1] !== LF) return fault(BARE_CR, cr - start);
+  if (bytes[major] !== 0x31) {
+    return fault(UNSUPPORTED_VERSION, version - start);
+  }
+  // A higher minor version is read as the highest that is known (RFC 9110 §2.5).
+  line.minorVersion = bytes[minor] === 0x30 ? 0 : 1;
+  return cr + 2;
+}

@@ -1,0 +1,58 @@
+/**
+ * Bytes to strings, one byte a character (ISO-8859-1), as field values have it:
+ * no byte is lost, and no encoding is guessed.
+ *
+ * Where the runtime has a `Buffer`, its native slice does the work, at a quarter
+ * of the cost of a `TextDecoder`; elsewhere a loop does.
+ *
+ * @module
+ */
+
+type Latin1Slice = (this: Uint8Array, start: number, end: number) => string;
+
+const nativeSlice: Latin1Slice | undefined = (globalThis as {
+  Buffer?: { prototype?: { latin1Slice?: Latin1Slice } };
+}).Buffer?.prototype?.latin1Slice;
+
+/** The bytes `[start, end)` as a string of as many characters. */
+export function latin1(bytes: Uint8Array, start: number, end: number): string {
+  if (nativeSlice !== undefined) return nativeSlice.call(bytes, start, end);
+  let text = "";
+  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]!);
+  return text;
+}
+
+/** Whether the bytes `[start, end)` are the characters of `text`. */
+export function equalsText(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  text: string,
+): boolean {
+  if (text.length !== end - start) return false;
+  for (let i = 0; i < text.length; i++) {
+    if (bytes[start + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** The same without regard to the case of ASCII letters. */
+export function equalsTextIgnoringCase(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  text: string,
+): boolean {
+  if (text.length !== end - start) return false;
+  for (let i = 0; i < text.length; i++) {
+    const byte = bytes[start + i]!;
+    const code = text.charCodeAt(i);
+    if (byte !== code && !isOtherCase(byte, code)) return false;
+  }
+  return true;
+}
+
+function isOtherCase(byte: number, code: number): boolean {
+  const letter = byte | 0x20;
+  return (byte ^ code) === 0x20 && letter >= 0x61 && letter <= 0x7a;
+}
