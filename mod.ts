@@ -9,7 +9,7 @@
  * - {@linkcode RequestParser} is the synchronous parser below both, without I/O.
  *
  * @example
- * ```ts no-run
+ * ```ts ignore
  * import { readRequests } from "@pooled/http1";
  *
  * for await (const conn of Deno.listen({ port: 8000 })) {

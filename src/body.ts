@@ -42,6 +42,8 @@ export class Body {
   #request: PooledRequest | null = null;
   /** Whether the consumer ran dry and waits for `progress()`. */
   #waiting = false;
+  /** Why a body that nobody had used can no longer be read. */
+  #lost: unknown = usedError();
 
   // A buffered read.
   #gathered: Bytes = EMPTY;
@@ -70,7 +72,10 @@ export class Body {
   }
 
   /** The whole body as one array. */
-  gather(): Promise<Bytes> {
+  gather(request: PooledRequest): Promise<Bytes> {
+    if (this.#request !== request || this.#mode !== UNREAD) {
+      return Promise.reject(this.#lost);
+    }
     const length = this.payload.knownRemaining;
     if (length > this.#machine.limits.maxBodySize) {
       return Promise.reject(this.#machine.bodyTooLarge());
@@ -91,12 +96,12 @@ export class Body {
     return new ReadableStream({
       type: "bytes",
       start: (controller) => {
-        if (!usable) return controller.error(usedError());
+        if (!usable) return controller.error(this.#lost);
         own = this.#controller = controller;
       },
       pull: (controller) => {
         if (this.#controller !== controller) {
-          return controller.error(usedError());
+          return controller.error(this.#lost);
         }
         this.#request?.useBody();
         this.#mode = STREAMING;
@@ -287,6 +292,7 @@ export class Body {
 
   /** Ends whoever reads the body with `reason`; the rest will be discarded. */
   #stop(reason: unknown): void {
+    this.#lost = reason;
     this.#gatherer?.reject(reason);
     this.#controller?.error(reason);
     this.#gatherer = null;

@@ -262,6 +262,8 @@ export class HttpError extends Error {
   readonly offset: number;
 
   /**
+   * Makes the error of a refusal.
+   *
    * @param code The cause.
    * @param offset Where it was found, in bytes from the first byte of the input.
    * @param found What stood there, as a phrase.

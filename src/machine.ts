@@ -469,10 +469,10 @@ export class Machine {
   #makeRoom(count: number): Slab {
     const slab = this.slab;
     if (slab === null) return this.#takeSlab(count);
+    if (slab.refs === 1 && this.#low() === this.end) this.#rewind();
+    if (slab.capacity - this.end >= count) return slab;
     const low = this.#low();
     const held = this.end - low;
-    if (slab.refs === 1 && held === 0) this.#rewind();
-    if (slab.capacity - this.end >= count) return slab;
     if (slab.refs === 1 && held + count <= slab.capacity) {
       this.#moveTo(slab, low);
       return slab;

@@ -28,6 +28,8 @@ export class RequestParser implements Disposable {
   readonly #machine: Machine;
 
   /**
+   * Makes a parser at the start of an input.
+   *
    * @param options Limits on what a peer may send, and the pools to draw from.
    * @throws {RangeError} A limit is no whole number, or the head could not fit.
    */

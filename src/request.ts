@@ -284,7 +284,7 @@ export class PooledRequest implements HttpRequest {
       throw usedError();
     }
     this.#bodyUsed = true;
-    return machine.body.gather();
+    return machine.body.gather(this);
   }
 
   async text(): Promise<string> {

@@ -10,7 +10,7 @@
  * A large chunk is fed in pieces, so that the window stays within one slab.
  *
  * @example Requests of a connection
- * ```ts no-run
+ * ```ts ignore
  * import { readRequests } from "@pooled/http1/stream";
  *
  * for await (const conn of Deno.listen({ port: 8000 })) {
@@ -295,9 +295,10 @@ class WriterInlet implements Inlet {
       start: (controller) => {
         this.#controller = controller;
         // Sooner than a sink's `abort`, which waits for a write that may never end.
-        controller.signal.addEventListener("abort", () => {
-          this.outlet.fail(controller.signal.reason);
-          this.refuse(controller.signal.reason);
+        const { signal } = controller;
+        signal.addEventListener("abort", () => {
+          this.outlet.fail(signal.reason);
+          this.#settleWrite(signal.reason);
         });
       },
       write: (chunk) => this.#written(chunk),
@@ -318,8 +319,12 @@ class WriterInlet implements Inlet {
   }
 
   refuse(error: unknown): void {
-    this.#feed.clear();
     this.#controller.error(error);
+    this.#settleWrite(error);
+  }
+
+  #settleWrite(error: unknown): void {
+    this.#feed.clear();
     this.#write?.reject(error);
     this.#write = null;
   }
@@ -370,6 +375,8 @@ export class RequestStream implements TransformStream<Uint8Array, HttpRequest> {
   readonly readable: ReadableStream<HttpRequest>;
 
   /**
+   * Makes both ends.
+   *
    * @param options Limits on what a peer may send, and the pools to draw from.
    * @throws {RangeError} A limit is no whole number, or the head could not fit.
    */

@@ -1,0 +1,12 @@
+/**
+ * A stand-in for the part of `@std/testing/types` that the tests use.
+ *
+ * @module
+ */
+
+// deno-lint-ignore no-unused-vars -- the type is all there is to it
+export function assertType<T extends true>(_expectTrue: T): void {}
+
+export type IsExact<T, U> = (<G>() => G extends T ? 1 : 2) extends
+  (<G>() => G extends U ? 1 : 2) ? true
+  : false;

@@ -1,0 +1,295 @@
+/**
+ * What the tests share: an input is run through one of the faces of the parser,
+ * cut as asked, and what comes out is described as plain data that two runs can
+ * be compared by. Each run has pools of its own and ends by proving them at rest,
+ * so every test is also a test for leaks.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import {
+  HttpError,
+  type HttpHeaders,
+  type HttpRequest,
+  type ParserLimits,
+  Pools,
+  readRequests,
+  RequestParser,
+  RequestStream,
+} from "@pooled/http1";
+
+/** A refusal as plain data. */
+export interface Refused {
+  code: string;
+  status: number;
+  offset: number;
+}
+
+/** A request as plain data; bytes are strings of one character each. */
+export interface Seen {
+  method: string;
+  target: string;
+  path: string;
+  query: string;
+  version: string;
+  /** Each field line, in wire order. */
+  lines: [string, string][];
+  /** What `get` gives for each name, by the name in lower case. */
+  values: Record<string, string | null>;
+  contentLength: number | null;
+  chunked: boolean;
+  keepAlive: boolean;
+  expectContinue: boolean;
+  upgrade: string | null;
+  /** The body, or what a buffered read of it was refused with. */
+  body: string | Refused;
+  trailers: [string, string][] | null;
+}
+
+/** What became of an input. */
+export interface Outcome {
+  requests: Seen[];
+  error: Refused | null;
+}
+
+/** The characters of `text` as bytes of the same number. */
+export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    assert(code < 256, "a wire text holds a character that is no byte");
+    bytes[i] = code;
+  }
+  return bytes;
+}
+
+/** The opposite of `bytesOf`. */
+export function textOf(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 4096) {
+    text += String.fromCharCode(...bytes.subarray(i, i + 4096));
+  }
+  return text;
+}
+
+/** The wire cut at `cuts`, which are in rising order; copies, so that each can be spoilt. */
+export function cutAt(
+  wire: Uint8Array,
+  cuts: readonly number[],
+): Uint8Array<ArrayBuffer>[] {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let start = 0;
+  for (const end of [...cuts, wire.length]) {
+    if (end > start) pieces.push(wire.slice(start, end));
+    start = Math.max(start, end);
+  }
+  return pieces;
+}
+
+/** The cuts that leave pieces of `size` bytes. */
+export function every(size: number, wire: Uint8Array): number[] {
+  const cuts: number[] = [];
+  for (let at = size; at < wire.length; at += size) cuts.push(at);
+  return cuts;
+}
+
+/** An HttpError as plain data; any other error is none that a parser may throw. */
+export function refusalOf(error: unknown): Refused {
+  if (!(error instanceof HttpError)) throw error;
+  return { code: error.code, status: error.status, offset: error.offset };
+}
+
+type Head = Omit<Seen, "body" | "trailers">;
+
+function linesOf(fields: HttpHeaders): [string, string][] {
+  const lines = [...fields];
+  assertEquals(fields.size, lines.length);
+  return lines;
+}
+
+function headOf(request: HttpRequest): Head {
+  const { headers } = request;
+  const lines = linesOf(headers);
+  const values: Record<string, string | null> = {};
+  for (const [name] of lines) {
+    const key = name.toLowerCase();
+    if (Object.hasOwn(values, key)) continue;
+    values[key] = headers.get(name);
+    // The ways to ask for a value have to agree with the lines.
+    const all = lines.filter(([other]) => other.toLowerCase() === key)
+      .map(([, value]) => value);
+    assertEquals(headers.getAll(key.toUpperCase()), all);
+    assertEquals(values[key], all.join(key === "cookie" ? "; " : ", "));
+    assert(headers.has(key));
+    assertEquals(headers.equals(key, all[0]!), all.length === 1);
+  }
+  assertEquals(headers.get("x-not-in-any-test"), null);
+  return {
+    method: request.method,
+    target: request.target,
+    path: request.path,
+    query: request.query,
+    version: request.httpVersion,
+    lines,
+    values,
+    contentLength: request.contentLength,
+    chunked: request.chunked,
+    keepAlive: request.keepAlive,
+    expectContinue: request.expectContinue,
+    upgrade: request.upgrade,
+  };
+}
+
+async function bodyOf(request: HttpRequest): Promise<string | Refused> {
+  try {
+    return textOf(await request.bytes());
+  } catch (error) {
+    return refusalOf(error);
+  }
+}
+
+/** Reads a request to its end, and releases it. */
+async function describe(request: HttpRequest): Promise<Seen> {
+  try {
+    const head = headOf(request);
+    const body = await bodyOf(request);
+    const trailers = request.trailers && linesOf(request.trailers);
+    return { ...head, body, trailers };
+  } finally {
+    request.release();
+    assert(request.released);
+  }
+}
+
+/** All counts of `pools` have to be back at zero. */
+export function assertAtRest(pools: Pools): void {
+  const { requests, tables, slabs } = pools.stats();
+  assertEquals(requests.inUse, 0, "requests in use");
+  assertEquals(tables.inUse, 0, "tables in use");
+  for (const { size, inUse } of slabs) {
+    assertEquals(inUse, 0, `slabs of ${size} bytes in use`);
+  }
+}
+
+/** How a run differs from one with all defaults. */
+export interface RunOptions {
+  limits?: ParserLimits;
+  /**
+   * Whether each request is kept until the input has ended and only then looked
+   * at, so that bytes which were moved or overwritten meanwhile show. Otherwise a
+   * request is done with as soon as can be, so that its object is used again.
+   */
+  hold?: boolean;
+}
+
+/** Runs pieces of an input through `RequestParser`. */
+export async function parse(
+  pieces: readonly Uint8Array[],
+  { limits = {}, hold = false }: RunOptions = {},
+): Promise<Outcome> {
+  const pools = new Pools();
+  const parser = new RequestParser({ ...limits, pools });
+  const seen: (() => Promise<Seen>)[] = [];
+  let error: unknown = null;
+
+  const take = (request: HttpRequest) => {
+    if (hold) {
+      const body = bodyOf(request);
+      seen.push(async () => {
+        await body;
+        const head = headOf(request);
+        const trailers = request.trailers && linesOf(request.trailers);
+        request.release();
+        return { ...head, body: await body, trailers };
+      });
+    } else {
+      const done = describe(request);
+      // Whoever awaits it comes later; until then it must not count as unhandled.
+      done.catch(() => {});
+      seen.push(() => done);
+    }
+  };
+  const drain = () => {
+    try {
+      for (;;) {
+        const request = parser.next();
+        if (request === null) return;
+        assertEquals(error, null, "a request came after a refusal");
+        take(request);
+      }
+    } catch (thrown) {
+      if (error !== null) assertStrictEquals(thrown, error);
+      error = thrown;
+    }
+  };
+
+  for (const piece of pieces) {
+    parser.push(piece);
+    // What was pushed is the caller's again.
+    piece.fill(0x58);
+    drain();
+    // Lets a request that is done with be released before the next comes.
+    if (!hold && seen.length > 0) await null;
+  }
+  parser.end();
+  drain();
+  const requests: Seen[] = [];
+  for (const one of seen) requests.push(await one());
+  drain();
+  parser[Symbol.dispose]();
+  assertAtRest(pools);
+  return { requests, error: error === null ? null : refusalOf(error) };
+}
+
+/** The three ways to read requests from a stream. */
+export const STREAMS = ["byob", "default", "transform"] as const;
+export type StreamKind = typeof STREAMS[number];
+
+/** Runs pieces of an input through `readRequests` or `RequestStream`. */
+export async function stream(
+  kind: StreamKind,
+  pieces: readonly Uint8Array<ArrayBuffer>[],
+  limits: ParserLimits = {},
+): Promise<Outcome> {
+  const pools = new Pools();
+  const options = { ...limits, pools };
+  const source = sourceOf(pieces, kind === "byob");
+  const requests: Seen[] = [];
+  let error: Refused | null = null;
+  try {
+    const readable = kind === "transform"
+      ? source.pipeThrough(new RequestStream(options))
+      : readRequests(source, options);
+    for await (const request of readable) {
+      requests.push(await describe(request));
+    }
+  } catch (thrown) {
+    error = refusalOf(thrown);
+  }
+  assertAtRest(pools);
+  return { requests, error };
+}
+
+function sourceOf(
+  pieces: readonly Uint8Array<ArrayBuffer>[],
+  byob: boolean,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let next = 0;
+  if (!byob) {
+    return new ReadableStream({
+      pull(controller) {
+        if (next < pieces.length) controller.enqueue(pieces[next++]!);
+        else controller.close();
+      },
+    }, { highWaterMark: 0 });
+  }
+  return new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      if (next < pieces.length) return controller.enqueue(pieces[next++]!);
+      controller.close();
+      controller.byobRequest?.respond(0);
+    },
+  });
+}
