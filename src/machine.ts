@@ -102,6 +102,8 @@ export class Machine {
   /** Where the field section of that head begins; 0 while in the request line. */
   #fieldsStart = 0;
   readonly #line = new PartialLine();
+  /** Offset in the input of the body that is being read. */
+  #bodyOffset = 0;
 
   constructor(options: ParserOptions = {}) {
     this.limits = resolveLimits(options);
@@ -246,6 +248,7 @@ export class Machine {
     this.#request = null;
     this.start = outcome;
     if (hasBody) {
+      this.#bodyOffset = this.#origin + outcome;
       this.body.begin(request, framing.chunked ? -1 : framing.contentLength);
     }
     return request;
@@ -354,11 +357,14 @@ export class Machine {
     return error;
   }
 
-  /** The refusal of a body that a buffered read may not gather. It ends nothing. */
+  /**
+   * The refusal of a body that a buffered read may not gather, at the offset where
+   * the body begins. It ends nothing.
+   */
   bodyTooLarge(): HttpError {
     return new HttpError(
       refusalCode(BODY_TOO_LARGE),
-      this.#origin + this.start,
+      this.#bodyOffset,
       `more than ${this.limits.maxBodySize} bytes`,
     );
   }
@@ -490,7 +496,10 @@ export class Machine {
     if (slab === null) return this.#takeSlab(0);
     const low = this.#low();
     const held = this.end - low;
-    if (slab.refs > 1 || (held === 0 && slab.tier !== this.#tier)) {
+    if (
+      slab.refs > 1 || slab.tier < this.#tier ||
+      (held === 0 && slab.tier > this.#tier)
+    ) {
       return this.#carry(slab, low, held + SMALLEST_READ);
     }
     if (held === 0) this.#rewind();

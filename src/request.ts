@@ -18,7 +18,7 @@ import {
 import type { Machine } from "./machine.ts";
 import type { Slab } from "./memory/slab.ts";
 import { QUESTION_MARK, SLASH } from "./wire/ascii.ts";
-import { FieldTable, ROW, VALUE_END, VALUE_START } from "./wire/field_lines.ts";
+import { FieldTable } from "./wire/field_lines.ts";
 import { Framing } from "./wire/framing.ts";
 import { CONNECT, METHODS, OTHER_METHOD } from "./wire/names.ts";
 import { RequestLine } from "./wire/request_line.ts";
@@ -242,13 +242,7 @@ export class PooledRequest implements HttpRequest {
 
   get upgrade(): string | null {
     this.#live();
-    const row = this.framing.upgradeRow;
-    if (row < 0) return null;
-    const cells = this.fields.table.cells;
-    return this.#slice(
-      cells[row * ROW + VALUE_START]!,
-      cells[row * ROW + VALUE_END]!,
-    );
+    return this.framing.upgrade ? this.fields.get("upgrade") : null;
   }
 
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {

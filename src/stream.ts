@@ -63,7 +63,7 @@ class Outlet {
     this.#machine = machine;
     this.#inlet = inlet;
     machine.demand = () => inlet.demand();
-    this.readable = new ReadableStream<HttpRequest>({
+    this.readable = new RequestReadable(this, {
       start: (controller) => {
         this.#controller = controller;
       },
@@ -89,6 +89,17 @@ class Outlet {
     if (this.#closed) return;
     this.#close(error);
     this.#controller.error(error);
+  }
+
+  /** A request that is there already, for an iterator: past the stream's own steps. */
+  take(): HttpRequest | null {
+    if (this.#closed) return null;
+    try {
+      return this.#machine.next();
+    } catch (error) {
+      this.#refuse(error);
+      return null;
+    }
   }
 
   /** Somebody asks for a request: hands one over, now or when it has come. */
@@ -128,6 +139,100 @@ class Outlet {
     this.#machine.close(
       reason ?? new TypeError("the stream of requests ended"),
     );
+  }
+}
+
+/**
+ * The stream of an outlet, with an iterator of its own: the stream's costs 200 ns
+ * and more an item, this one a promise, as long as requests are there.
+ */
+class RequestReadable extends ReadableStream<HttpRequest> {
+  readonly #outlet: Outlet;
+
+  constructor(
+    outlet: Outlet,
+    source: UnderlyingDefaultSource<HttpRequest>,
+    strategy: QueuingStrategy<HttpRequest>,
+  ) {
+    super(source, strategy);
+    this.#outlet = outlet;
+  }
+
+  override values(
+    options?: ReadableStreamIteratorOptions,
+  ): RequestIterator {
+    return new RequestIterator(
+      this.#outlet,
+      this.getReader(),
+      options?.preventCancel ?? false,
+    );
+  }
+
+  override [Symbol.asyncIterator](
+    options?: ReadableStreamIteratorOptions,
+  ): RequestIterator {
+    return this.values(options);
+  }
+}
+
+/** Takes requests from the outlet while there are any, and else reads the stream. */
+class RequestIterator implements AsyncIterableIterator<HttpRequest> {
+  readonly #outlet: Outlet;
+  readonly #reader: ReadableStreamDefaultReader<HttpRequest>;
+  readonly #preventCancel: boolean;
+  /** Reads of the stream that were not answered yet: what comes next is theirs. */
+  #reads = 0;
+  #done = false;
+
+  constructor(
+    outlet: Outlet,
+    reader: ReadableStreamDefaultReader<HttpRequest>,
+    preventCancel: boolean,
+  ) {
+    this.#outlet = outlet;
+    this.#reader = reader;
+    this.#preventCancel = preventCancel;
+  }
+
+  next(): Promise<IteratorResult<HttpRequest, undefined>> {
+    if (this.#done) return Promise.resolve({ done: true, value: undefined });
+    const request = this.#reads === 0 ? this.#outlet.take() : null;
+    return request !== null
+      ? Promise.resolve({ done: false, value: request })
+      : this.#read();
+  }
+
+  async return(): Promise<IteratorResult<HttpRequest, undefined>> {
+    if (!this.#done) {
+      this.#done = true;
+      if (!this.#preventCancel) await this.#reader.cancel();
+      this.#reader.releaseLock();
+    }
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async #read(): Promise<IteratorResult<HttpRequest, undefined>> {
+    this.#reads++;
+    try {
+      const { done, value } = await this.#reader.read();
+      if (!done) return { done, value };
+      this.#end();
+      return { done, value: undefined };
+    } catch (error) {
+      this.#end();
+      throw error;
+    } finally {
+      this.#reads--;
+    }
+  }
+
+  #end(): void {
+    this.#done = true;
+    this.#reader.releaseLock();
   }
 }
 

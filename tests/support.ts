@@ -111,7 +111,8 @@ function linesOf(fields: HttpHeaders): [string, string][] {
 function headOf(request: HttpRequest): Head {
   const { headers } = request;
   const lines = linesOf(headers);
-  const values: Record<string, string | null> = {};
+  // Without a prototype, since a field may be called `__proto__`.
+  const values: Record<string, string | null> = Object.create(null);
   for (const [name] of lines) {
     const key = name.toLowerCase();
     if (Object.hasOwn(values, key)) continue;

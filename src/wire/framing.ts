@@ -65,8 +65,8 @@ export class Framing {
   chunked = false;
   keepAlive = true;
   expectContinue = false;
-  /** The row of the Upgrade field that Connection confirms, or -1. */
-  upgradeRow = -1;
+  /** Whether there is an Upgrade field and Connection confirms it. */
+  upgrade = false;
 }
 
 const HOST_BIT = 1 << HOST;
@@ -93,7 +93,7 @@ export function readFraming(
   framing.contentLength = -1;
   framing.chunked = false;
   framing.expectContinue = false;
-  framing.upgradeRow = -1;
+  framing.upgrade = false;
   framing.keepAlive = line.minorVersion === 1;
 
   if ((seen & HOST_BIT) === 0) {
@@ -191,7 +191,8 @@ function readContentLength(
         ? fault(REPEATED_CONTENT_LENGTH, at)
         : fault(INVALID_CONTENT_LENGTH, at);
     }
-    length = length * 10 + byte - 0x30;
+    // In this order, for every sum up to the bound to be exact.
+    length = length * 10 + (byte - 0x30);
     if (length > Number.MAX_SAFE_INTEGER) {
       return fault(CONTENT_LENGTH_TOO_LARGE, start);
     }
@@ -310,9 +311,8 @@ function readConnection(
     }
   }
   framing.keepAlive = !close && (line.minorVersion === 1 || keepAlive);
-  if (upgrade && line.minorVersion === 1 && (table.seen & UPGRADE_BIT) !== 0) {
-    framing.upgradeRow = table.find(UPGRADE, 0);
-  }
+  framing.upgrade = upgrade && line.minorVersion === 1 &&
+    (table.seen & UPGRADE_BIT) !== 0;
 }
 
 function isSpace(byte: number): boolean {

@@ -148,8 +148,13 @@ export const TRAILER = 8;
 /** The last id of the fields that frame or route; a trailer may be none of them. */
 export const LAST_FRAMING_FIELD = TRAILER;
 
+// Each name in lower case and as it is usually written: the two spellings that
+// programs use are found without making a string.
 const ID_BY_NAME: ReadonlyMap<string, number> = new Map(
-  FIELD_NAMES.map((name, id) => [name, id]),
+  FIELD_NAMES.flatMap((name, id) => [
+    [name, id],
+    [name.replaceAll(/\b[a-z]/g, (letter) => letter.toUpperCase()), id],
+  ]),
 );
 
 /** The id of a field name given in any case, or 0. */

@@ -1,0 +1,116 @@
+/**
+ * Counts the bytes that parsing allocates: collect, run N times, and divide the
+ * growth of the heap by N. The young generation is made so large that nothing is
+ * collected in between; see `allocation_test.ts` for the flags.
+ *
+ * Prints one JSON object of bytes for each operation.
+ *
+ * @module
+ */
+
+import {
+  PIPELINED_16,
+  SIMPLE_GET,
+  TEN_HEADERS,
+  THIRTY_TWO_HEADERS,
+} from "../../bench/inputs.ts";
+import { type HttpRequest, Pools, RequestParser } from "../../src/parser.ts";
+
+declare const gc: () => void;
+
+const COUNT = 100_000;
+const pools = new Pools();
+const parser = new RequestParser({ pools });
+let checked = 0;
+
+function use(request: HttpRequest): void {
+  if (request.method === "GET") checked++;
+  if (request.headers.has("host")) checked++;
+  if (request.headers.equals("Host", "www.example.com")) checked++;
+  if (request.keepAlive && request.contentLength === null) checked++;
+}
+
+function parse(wire: Uint8Array): void {
+  parser.push(wire);
+  for (let request; (request = parser.next()) !== null;) {
+    use(request);
+    request.release();
+  }
+}
+
+/** Many requests alive at once, as a server with slow handlers has them. */
+const alive: HttpRequest[] = new Array(16);
+function parseAndHold(wire: Uint8Array): void {
+  parser.push(wire);
+  let count = 0;
+  for (let request; (request = parser.next()) !== null;) {
+    use(request);
+    alive[count++] = request;
+  }
+  for (let i = 0; i < count; i++) alive[i]!.release();
+}
+
+function measure(
+  operation: (wire: Uint8Array) => void,
+  wire: Uint8Array,
+  requests: number,
+): number {
+  const rounds = COUNT / requests;
+  // Once for the code to be compiled at its best, then for the count.
+  for (let i = 0; i < COUNT; i++) operation(wire);
+  let least = Infinity;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    gc();
+    const before = Deno.memoryUsage().heapUsed;
+    for (let i = 0; i < rounds; i++) operation(wire);
+    const bytes = (Deno.memoryUsage().heapUsed - before) / COUNT;
+    least = Math.min(least, bytes);
+  }
+  return least;
+}
+
+// What the measurement sees when there is something to see.
+let kept: Uint8Array | null = null;
+const control = measure(
+  (wire) => {
+    kept = wire.subarray(1);
+  },
+  SIMPLE_GET,
+  1,
+);
+
+const result = {
+  control,
+  simpleGet: measure(parse, SIMPLE_GET, 1),
+  tenHeaders: measure(parse, TEN_HEADERS, 1),
+  thirtyTwoHeaders: measure(parse, THIRTY_TWO_HEADERS, 1),
+  pipelined16: measure(parse, PIPELINED_16, 16),
+  held16: measure(parseAndHold, PIPELINED_16, 16),
+};
+if (checked === 0 || kept === null) throw new Error("nothing was measured");
+parser[Symbol.dispose]();
+console.log(JSON.stringify({ ...result, requestBytes: requestBytes() }));
+
+/** What a pooled request takes with its table, on the heap and off it. */
+function requestBytes(): number {
+  const many = 5000;
+  const fresh = new Pools();
+  const held: HttpRequest[] = new Array(many);
+  const holder = new RequestParser({ pools: fresh });
+  holder.push(TEN_HEADERS);
+  holder.next()!.release();
+  // One large window: only request objects are made while it is measured.
+  const wire = new Uint8Array(SIMPLE_GET.length * many);
+  for (let i = 0; i < many; i++) wire.set(SIMPLE_GET, i * SIMPLE_GET.length);
+  holder.push(wire);
+  gc();
+  const before = Deno.memoryUsage();
+  for (let i = 0; i < many; i++) held[i] = holder.next()!;
+  gc();
+  const after = Deno.memoryUsage();
+  const bytes = after.heapUsed - before.heapUsed + after.external -
+    before.external;
+  for (const request of held) request.release();
+  holder[Symbol.dispose]();
+  return bytes / many;
+}

@@ -1,0 +1,29 @@
+/**
+ * Bytes allocated per request, measured and not timed, in a process of its own:
+ * only there does the heap stand still but for the parser.
+ */
+
+import { assert } from "@std/assert";
+
+Deno.test("parsing, method, header lookup and release allocate nothing", async () => {
+  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--no-config",
+      "--v8-flags=--expose-gc,--min-semi-space-size=512,--max-semi-space-size=512",
+      new URL("allocation/measure.ts", import.meta.url).pathname,
+    ],
+    stderr: "inherit",
+  }).output();
+  assert(success, "the measurement failed");
+  const { control, requestBytes, ...perRequest } = JSON.parse(
+    new TextDecoder().decode(stdout),
+  ) as Record<string, number>;
+  console.log({ control, requestBytes, ...perRequest });
+  assert(control! > 50, `a subarray counted as ${control} bytes`);
+  for (const [what, bytes] of Object.entries(perRequest)) {
+    assert(bytes < 1, `${what}: ${bytes} bytes a request`);
+  }
+  assert(requestBytes! < 1024, `a request takes ${requestBytes} bytes`);
+});
