@@ -43,7 +43,7 @@ export class Body {
   /** Whether the consumer ran dry and waits for `progress()`. */
   #waiting = false;
   /** Why a body that nobody had used can no longer be read. */
-  #lost: unknown = usedError();
+  #lost: () => unknown = usedError;
 
   // A buffered read.
   #gathered: Bytes = EMPTY;
@@ -74,7 +74,7 @@ export class Body {
   /** The whole body as one array. */
   gather(request: PooledRequest): Promise<Bytes> {
     if (this.#request !== request || this.#mode !== UNREAD) {
-      return Promise.reject(this.#lost);
+      return Promise.reject(this.#lost());
     }
     const length = this.payload.knownRemaining;
     if (length > this.#machine.limits.maxBodySize) {
@@ -96,12 +96,12 @@ export class Body {
     return new ReadableStream({
       type: "bytes",
       start: (controller) => {
-        if (!usable) return controller.error(this.#lost);
+        if (!usable) return controller.error(this.#lost());
         own = this.#controller = controller;
       },
       pull: (controller) => {
         if (this.#controller !== controller) {
-          return controller.error(this.#lost);
+          return controller.error(this.#lost());
         }
         this.#request?.useBody();
         this.#mode = STREAMING;
@@ -126,7 +126,7 @@ export class Body {
     if (this.#request !== request) return;
     this.#request = null;
     this.payload.forgetRequest();
-    if (!this.#outlivesRequest) this.#stop(releasedError());
+    if (!this.#outlivesRequest) this.#stop(releasedError);
   }
 
   /**
@@ -136,11 +136,7 @@ export class Body {
   discard(): boolean {
     if (this.#mode === GATHERING) return false;
     if (this.#mode !== DISCARDING) {
-      this.#stop(
-        new TypeError(
-          "the next request was asked for before the body was read",
-        ),
-      );
+      this.#stop(discardedError);
     }
     const payload = this.payload;
     for (;;) {
@@ -165,7 +161,7 @@ export class Body {
   /** The input failed, or nobody wants it any more. */
   close(reason: unknown): void {
     if (this.#mode !== IDLE) {
-      this.#stop(reason);
+      this.#stop(() => reason);
       this.#finish();
     }
     this.payload.close();
@@ -200,7 +196,7 @@ export class Body {
         const found = payload.next();
         if (found === DATA) {
           if (!this.#append()) {
-            this.#stop(this.#machine.bodyTooLarge());
+            this.#stop(() => this.#machine.bodyTooLarge());
             return;
           }
         } else if (found === FINISHED) {
@@ -290,11 +286,14 @@ export class Body {
     }
   }
 
-  /** Ends whoever reads the body with `reason`; the rest will be discarded. */
-  #stop(reason: unknown): void {
+  /**
+   * Ends whoever reads the body; the rest will be discarded. The reason is made
+   * only for somebody to see: an error costs a kilobyte.
+   */
+  #stop(reason: () => unknown): void {
     this.#lost = reason;
-    this.#gatherer?.reject(reason);
-    this.#controller?.error(reason);
+    this.#gatherer?.reject(reason());
+    this.#controller?.error(reason());
     this.#gatherer = null;
     this.#controller = null;
     this.#gathered = EMPTY;
@@ -318,4 +317,10 @@ const EMPTY: Bytes = new Uint8Array(0);
 
 export function usedError(): TypeError {
   return new TypeError("the body was already used");
+}
+
+function discardedError(): TypeError {
+  return new TypeError(
+    "the next request was asked for before the body was read",
+  );
 }

@@ -1262,6 +1262,16 @@ accept(
 );
 row(
   "RFC 9110 §8.6",
+  "2^53-3, read exactly",
+  `${POST}Content-Length: 9007199254740989\r\n\r\nabc‸`,
+  [
+    { contentLength: 9007199254740989, body: "body-too-large" },
+  ],
+  "unexpected-eof",
+  {},
+);
+row(
+  "RFC 9110 §8.6",
   "2^53-1, more than may be gathered",
   `${POST}Content-Length: 9007199254740991\r\n\r\nabc‸`,
   [

@@ -33,6 +33,9 @@ import {
   textOf,
 } from "./support.ts";
 
+// A slow machine tries less, and a failure is not made small for ever.
+fc.configureGlobal({ interruptAfterTimeLimit: 8000 });
+
 // ------------------------------------------------------------- the parts of a message
 
 const chars = (...ranges: [number, number][]) =>

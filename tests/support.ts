@@ -150,13 +150,24 @@ async function bodyOf(request: HttpRequest): Promise<string | Refused> {
   }
 }
 
+/**
+ * The trailers of a body that was read. Behind one that was refused they may still
+ * come, or not, as the rest of it is passed over sooner or later.
+ */
+function trailersOf(
+  request: HttpRequest,
+  body: string | Refused,
+): [string, string][] | null {
+  if (typeof body !== "string" || request.trailers === null) return null;
+  return linesOf(request.trailers);
+}
+
 /** Reads a request to its end, and releases it. */
 async function describe(request: HttpRequest): Promise<Seen> {
   try {
     const head = headOf(request);
     const body = await bodyOf(request);
-    const trailers = request.trailers && linesOf(request.trailers);
-    return { ...head, body, trailers };
+    return { ...head, body, trailers: trailersOf(request, body) };
   } finally {
     request.release();
     assert(request.released);
@@ -198,11 +209,11 @@ export async function parse(
     if (hold) {
       const body = bodyOf(request);
       seen.push(async () => {
-        await body;
+        const read = await body;
         const head = headOf(request);
-        const trailers = request.trailers && linesOf(request.trailers);
+        const trailers = trailersOf(request, read);
         request.release();
-        return { ...head, body: await body, trailers };
+        return { ...head, body: read, trailers };
       });
     } else {
       const done = describe(request);

@@ -4,7 +4,6 @@
  * @module
  */
 
-// deno-lint-ignore no-unused-vars -- the type is all there is to it
 export function assertType<T extends true>(_expectTrue: T): void {}
 
 export type IsExact<T, U> = (<G>() => G extends T ? 1 : 2) extends
