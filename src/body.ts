@@ -196,6 +196,7 @@ export class Body {
         const found = payload.next();
         if (found === DATA) {
           if (!this.#append()) {
+            this.payload.forgetRequest(); // It was not read: no trailers.
             this.#stop(() => this.#machine.bodyTooLarge());
             return;
           }

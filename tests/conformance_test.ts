@@ -11,13 +11,20 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { HttpErrorCode, ParserLimits } from "@pooled/http1";
 import {
+  type HttpErrorCode,
+  type ParserLimits,
+  Pools,
+  RequestParser,
+} from "@pooled/http1";
+import {
+  assertAtRest,
   bytesOf,
   cutAt,
   every,
   type Outcome,
   parse,
+  refusalOf,
   type Refused,
   type Seen,
   stream,
@@ -546,7 +553,6 @@ for (
     "b:x",
     "b:65536",
     "b:-1",
-    "b:4 43",
     "[::1]",
     "[::1:443",
     "::1:443",
@@ -555,15 +561,11 @@ for (
     "%:443",
   ]
 ) {
-  // A space would end the target, so that one is about the version.
-  const split = target.includes(" ");
   refuse(
     "RFC 9112 §3.2.3",
     `CONNECT ${target}`,
-    split
-      ? `CONNECT b:4 ‸43 HTTP/1.1\r\nHost: a\r\n\r\n`
-      : `CONNECT ‸${target} HTTP/1.1\r\nHost: a\r\n\r\n`,
-    split ? "invalid-version" : "invalid-authority",
+    `CONNECT ‸${target} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    "invalid-authority",
   );
 }
 accept(
@@ -2853,3 +2855,92 @@ for (const row of rows) {
     }
   });
 }
+
+// A limit bounds what a parser holds, so it may not wait for the end of a line, nor
+// of the input. Two bytes more than the limit can be the CRLF of a line.
+for (
+  const [title, start, limits, bound, code] of [
+    ["a method", "", { maxRequestLine: 40 }, 42, "request-line-too-long"],
+    ["a target", "GET /", { maxRequestLine: 40 }, 42, "request-line-too-long"],
+    [
+      "a field name",
+      "GET / HTTP/1.1\r\n",
+      { maxHeaderBytes: 60 },
+      16 + 60,
+      "headers-too-large",
+    ],
+    [
+      "a value",
+      "GET / HTTP/1.1\r\nX: ",
+      { maxHeaderBytes: 60 },
+      16 + 60,
+      "headers-too-large",
+    ],
+    [
+      "a chunk extension",
+      `${CHUNKED}5;`,
+      {},
+      CHUNKED.length + 258,
+      "chunk-line-too-long",
+    ],
+    [
+      "a trailer",
+      `${CHUNKED}0\r\n`,
+      { maxHeaderBytes: 60 },
+      CHUNKED.length + 3 + 60,
+      "trailers-too-large",
+    ],
+  ] as [string, string, ParserLimits, number, HttpErrorCode][]
+) {
+  Deno.test(`${title} without an end is refused at its limit`, () => {
+    for (const size of [1, 7]) {
+      const pools = new Pools();
+      using parser = new RequestParser({ ...limits, pools });
+      const wire = bytesOf(start + "x".repeat(1000));
+      let pushed = 0;
+      let refused: Refused | null = null;
+      for (const piece of cutAt(wire, every(size, wire))) {
+        parser.push(piece);
+        pushed += piece.length;
+        try {
+          parser.next()?.release();
+        } catch (error) {
+          refused = refusalOf(error);
+          break;
+        }
+      }
+      assertEquals(refused?.code, code);
+      assert(pushed < bound + size, `refused after ${pushed} bytes`);
+      parser[Symbol.dispose]();
+      assertAtRest(pools);
+    }
+  });
+}
+
+// Likewise, whoever sends a bad byte and then little more is found out.
+Deno.test("a bad byte is found before its line ends", () => {
+  for (
+    const [start, code] of [
+      ["GE(", "invalid-method"],
+      ["GET /\x01", "invalid-target"],
+      [`${GET}a(`, "invalid-header-name"],
+      [`${GET}X: \0`, "invalid-header-value"],
+      [`${CHUNKED}5;a=(`, "invalid-chunk-extension"],
+      [`${CHUNKED}0\r\na(`, "invalid-header-name"],
+    ]
+  ) {
+    using parser = new RequestParser();
+    const wire = bytesOf(start + "x".repeat(200));
+    let refused: Refused | null = null;
+    for (const piece of cutAt(wire, every(1, wire))) {
+      parser.push(piece);
+      try {
+        parser.next()?.release();
+      } catch (error) {
+        refused = refusalOf(error);
+        break;
+      }
+    }
+    assertEquals(refused?.code, code);
+  }
+});

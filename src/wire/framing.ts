@@ -153,12 +153,11 @@ function readLength(
     return fault(LENGTH_AND_TRANSFER_ENCODING, cells[later + NAME_START]!);
   }
   const row = Math.max(length, coding) * ROW;
-  if (line.method === CONNECT) {
-    return fault(CONNECT_WITH_BODY, cells[row + NAME_START]!);
-  }
+  const fieldStart = cells[row + NAME_START]!;
   if (coding >= 0) {
+    if (line.method === CONNECT) return fault(CONNECT_WITH_BODY, fieldStart);
     if (line.minorVersion === 0) {
-      return fault(TRANSFER_ENCODING_IN_HTTP10, cells[row + NAME_START]!);
+      return fault(TRANSFER_ENCODING_IN_HTTP10, fieldStart);
     }
     return readTransferEncoding(bytes, base, table, framing);
   }
@@ -166,13 +165,17 @@ function readLength(
     const second = table.find(CONTENT_LENGTH, length + 1);
     return fault(REPEATED_CONTENT_LENGTH, cells[second * ROW + NAME_START]!);
   }
-  return readContentLength(
+  const refused = readContentLength(
     bytes,
     base,
     cells[row + VALUE_START]!,
     cells[row + VALUE_END]!,
     framing,
   );
+  // Some clients send CONNECT with a length of 0, which announces nothing.
+  return refused === 0 && line.method === CONNECT && framing.contentLength > 0
+    ? fault(CONNECT_WITH_BODY, fieldStart)
+    : refused;
 }
 
 function readContentLength(
