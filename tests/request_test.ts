@@ -19,7 +19,7 @@ import {
   type HttpRequest,
   type ParserOptions,
   Pools,
-  readRequests,
+  type readRequests,
   RequestParser,
   RequestStream,
 } from "@pooled/http1";
