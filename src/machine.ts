@@ -111,6 +111,11 @@ export class Machine {
     this.body = new Body(this);
   }
 
+  /** Whether memory is with a reader, so that nothing can be parsed. */
+  get lent(): boolean {
+    return this.#lent !== null;
+  }
+
   /** Whether the input ended and everything in it was handed out. */
   get finished(): boolean {
     return this.ended && this.start === this.end && this.#request === null &&

@@ -131,6 +131,8 @@ export class Payload {
     if (this.start < this.end) return DATA;
     const machine = this.#machine;
     if (this.#state === AT_END) return FINISHED;
+    // The window is with a reader; what it holds cannot be looked at.
+    if (machine.lent) return STARVED;
     const found = this.#state === IN_LENGTH
       ? this.#nextOfLength()
       : this.#nextOfChunks();

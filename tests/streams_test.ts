@@ -462,6 +462,40 @@ Deno.test("a body can be read by a BYOB reader", async () => {
   assertAllReturned(pools);
 });
 
+Deno.test("several reads of a body at once are answered in order", async () => {
+  for (const byob of [true, false]) {
+    for (const wire of [chunked("ab", "cd", "ef"), post("abcdef")]) {
+      const pools = new Pools();
+      const cut = wire.indexOf("\r\n\r\n") + 4;
+      let given = 0;
+      const slow = new ReadableStream({
+        type: (byob ? "bytes" : undefined) as "bytes",
+        async pull(controller) {
+          await settle();
+          const end = given === 0 ? cut : given + 1;
+          const piece = wire.slice(given, end);
+          given = end;
+          if (piece !== "") return controller.enqueue(encoder.encode(piece));
+          controller.close();
+          controller.byobRequest?.respond(0);
+        },
+      });
+      const requests = readRequests(slow, { pools }).getReader();
+      const request = (await requests.read()).value!;
+      const body = request.body!.getReader();
+      const first = [body.read(), body.read()];
+      await settle();
+      const later = Array.from({ length: 6 }, () => body.read());
+      const reads = await Promise.all([...first, ...later]);
+      const text = reads.map(({ value }) => new TextDecoder().decode(value));
+      assertEquals(text.join(""), "abcdef");
+      request.release();
+      assertEquals((await requests.read()).done, true);
+      assertAllReturned(pools);
+    }
+  }
+});
+
 Deno.test("a large body is gathered and streamed in full", async () => {
   const big = "0123456789abcdef".repeat(60_000); // 960,000 bytes
   for (const byob of [true, false]) {
