@@ -137,7 +137,10 @@ export class Machine {
     if (this.body.active && !this.body.discard()) return null;
     const slab = this.slab;
     if (slab === null) return null;
-    if (this.#request === null && !this.#skipEmptyLines(slab)) return null;
+    if (this.#request === null) {
+      const blank = this.start === this.end || slab.bytes[this.start] === CR;
+      if (blank && !this.#skipEmptyLines(slab)) return null;
+    }
     return this.#readHead(slab);
   }
 
@@ -177,64 +180,65 @@ export class Machine {
     return false;
   }
 
+  // Short, with what is rare in functions of its own: only then does the compiler
+  // build the common case into its callers.
   #readHead(slab: Slab): PooledRequest | null {
+    const resumed = this.#request;
+    if (resumed !== null) {
+      return this.ended ||
+          this.#line.isWorthReading(slab.bytes, this.start, this.end)
+        ? this.#resumeHead(slab, resumed)
+        : null;
+    }
+    const request = this.#request = this.pools.requests.acquire(this.#shelf);
+    this.#fieldsStart = 0;
+    this.#emptyLines = 0;
+    return this.#readLine(slab, request);
+  }
+
+  /** Goes on with a head that was cut, at the line where it was. */
+  #resumeHead(slab: Slab, request: PooledRequest): PooledRequest | null {
+    return this.#fieldsStart === 0
+      ? this.#readLine(slab, request)
+      : this.#readFields(slab, request, this.start + this.#line.start);
+  }
+
+  #readLine(slab: Slab, request: PooledRequest): PooledRequest | null {
     const { bytes, view } = slab;
-    const { start, end, limits } = this;
-    let request = this.#request;
-    let at = start;
-    if (request === null) {
-      request = this.#request = this.pools.requests.acquire(this.#shelf);
-      this.#fieldsStart = 0;
-      this.#emptyLines = 0;
-    } else {
-      if (!this.ended && !this.#line.isWorthReading(bytes, start, end)) {
-        return null;
-      }
-      at = start + this.#line.start;
+    const { start, end } = this;
+    const outcome = readRequestLine(bytes, view, start, end, request.line);
+    // A line of the full length has two more bytes, its CRLF.
+    const lineEnd = start + this.limits.maxRequestLine + 2;
+    if (outcome < 0 || outcome > lineEnd) {
+      return this.#stopInRequestLine(outcome, lineEnd);
     }
+    this.#fieldsStart = outcome - start;
+    return this.#readFields(slab, request, outcome);
+  }
 
-    if (this.#fieldsStart === 0) {
-      const outcome = readRequestLine(bytes, view, start, end, request.line);
-      // A line of the full length has two more bytes, its CRLF.
-      const lineEnd = start + limits.maxRequestLine + 2;
-      if (outcome < 0 || outcome > lineEnd) {
-        return this.#stopInRequestLine(outcome, lineEnd);
-      }
-      at = outcome;
-      this.#fieldsStart = at - start;
-    }
-
-    const sectionEnd = start + this.#fieldsStart + limits.maxHeaderBytes;
-    let table = request.fields.table;
-    let outcome = readFieldLines(
+  /** The field lines from `at` on, and what they say of the message. */
+  #readFields(
+    slab: Slab,
+    request: PooledRequest,
+    at: number,
+  ): PooledRequest | null {
+    const { bytes, view } = slab;
+    const { start, end } = this;
+    const { line, framing } = request;
+    const table = request.fields.table;
+    const outcome = readFieldLines(
       bytes,
       view,
       at,
       end,
       start,
       table,
-      Math.min(table.capacity, limits.maxHeaders),
+      Math.min(table.capacity, this.limits.maxHeaders),
     );
-    if (outcome === TABLE_FULL && table.capacity < limits.maxHeaders) {
-      table = acquireTable(this.pools, limits.maxHeaders);
-      table.copyFrom(request.fields.table);
-      at = request.fields.table.unread;
-      request.fields.table = table;
-      outcome = readFieldLines(
-        bytes,
-        view,
-        at,
-        end,
-        start,
-        table,
-        limits.maxHeaders,
-      );
-    }
+    const sectionEnd = start + this.#fieldsStart + this.limits.maxHeaderBytes;
     if (outcome < 0 || outcome > sectionEnd) {
-      return this.#stopInFields(outcome, table, sectionEnd);
+      return this.#stopInFields(slab, request, outcome, sectionEnd);
     }
-
-    const { line, framing } = request;
     const refused = readFraming(
       bytes,
       view,
@@ -285,16 +289,30 @@ export class Machine {
     return null;
   }
 
-  /** The field section is not whole, too large, or at fault. */
-  #stopInFields(outcome: number, table: FieldTable, sectionEnd: number): null {
-    const { start, end } = this;
+  /** The field section is not whole, too large, or at fault, or needs a larger table. */
+  #stopInFields(
+    slab: Slab,
+    request: PooledRequest,
+    outcome: number,
+    sectionEnd: number,
+  ): PooledRequest | null {
+    const { start, end, limits } = this;
+    const table = request.fields.table;
     if (
       outcome > sectionEnd || (outcome === INCOMPLETE && end >= sectionEnd) ||
       (outcome === TABLE_FULL && table.unread >= sectionEnd)
     ) {
       throw this.fail(HEADERS_TOO_LARGE, sectionEnd);
     }
-    if (outcome === TABLE_FULL) throw this.fail(TOO_MANY_HEADERS, table.unread);
+    if (outcome === TABLE_FULL) {
+      if (table.count === limits.maxHeaders) {
+        throw this.fail(TOO_MANY_HEADERS, table.unread);
+      }
+      const larger = acquireTable(this.pools, limits.maxHeaders);
+      larger.copyFrom(table);
+      request.fields.table = larger;
+      return this.#readFields(slab, request, table.unread);
+    }
     if (isFault(outcome)) {
       throw this.refuseFields(outcome, table, sectionEnd, HEADERS_TOO_LARGE);
     }

@@ -75,6 +75,9 @@ const TRANSFER_ENCODING_BIT = 1 << TRANSFER_ENCODING;
 const CONNECTION_BIT = 1 << CONNECTION;
 const UPGRADE_BIT = 1 << UPGRADE;
 const EXPECT_BIT = 1 << EXPECT;
+/** The fields besides Host that need a look; Upgrade counts only with Connection. */
+const OTHER_BITS = CONTENT_LENGTH_BIT | TRANSFER_ENCODING_BIT |
+  CONNECTION_BIT | EXPECT_BIT;
 
 /**
  * Fills `framing` from the fields of a request whose section ends at offset
@@ -96,13 +99,28 @@ export function readFraming(
   framing.upgrade = false;
   framing.keepAlive = line.minorVersion === 1;
 
-  if ((seen & HOST_BIT) === 0) {
-    // The empty line is where Host would have had to stand at last.
-    if (line.minorVersion === 1) return fault(MISSING_HOST, sectionEnd - 2);
-  } else {
+  if ((seen & HOST_BIT) !== 0) {
     const refused = checkHost(bytes, base, table);
     if (refused !== 0) return refused;
+  } else if (line.minorVersion === 1) {
+    // The empty line is where Host would have had to stand at last.
+    return fault(MISSING_HOST, sectionEnd - 2);
   }
+  return (seen & OTHER_BITS) === 0
+    ? 0
+    : readOthers(bytes, view, base, line, table, framing);
+}
+
+/** What a simple request does not have. Gives 0, or the fault. */
+function readOthers(
+  bytes: Uint8Array,
+  view: DataView,
+  base: number,
+  line: RequestLine,
+  table: FieldTable,
+  framing: Framing,
+): number {
+  const seen = table.seen;
   if ((seen & (CONTENT_LENGTH_BIT | TRANSFER_ENCODING_BIT)) !== 0) {
     const refused = readLength(bytes, base, line, table, framing);
     if (refused !== 0) return refused;

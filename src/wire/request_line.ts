@@ -1,9 +1,10 @@
 /**
  * The request line (RFC 9112 §3): `method SP request-target SP HTTP-version CRLF`.
  *
- * The common methods and `HTTP/1.1` are compared as 32-bit words, the target is
- * skipped four bytes a step; what does not fit goes to the functions below, which
- * find out why. As in `field_lines.ts`, the NUL past the window stops the scanner.
+ * GET and `HTTP/1.1` are compared as 32-bit words, the target is skipped four bytes
+ * a step; what is anything else goes to the functions below. That keeps the first
+ * one so short that the compiler can build it into its caller. As in
+ * `field_lines.ts`, the NUL past the window stops the scanner.
  *
  * @module
  */
@@ -83,22 +84,12 @@ export function readRequestLine(
   line: RequestLine,
 ): number {
   let at = start;
-  const word = view.getInt32(at, true);
-  if (word === WORD_GET) {
+  if (view.getInt32(at, true) === WORD_GET) {
     line.method = GET;
     at += 3;
-  } else if (word === WORD_POST && bytes[at + 4] === SP) {
-    line.method = POST;
-    at += 4;
   } else {
-    while ((CLASS[bytes[at]!]! & TOKEN) !== 0) at++;
-    if (bytes[at] !== SP || at === start) {
-      if (at >= end) return INCOMPLETE;
-      return at === start && bytes[at] === LF
-        ? fault(BARE_LF, 0)
-        : fault(INVALID_METHOD, at - start);
-    }
-    line.method = methodId(bytes, start, at);
+    at = readOtherMethod(bytes, view, start, end, line);
+    if (at < 0) return at;
   }
   line.methodEnd = at - start;
 
@@ -115,15 +106,13 @@ export function readRequestLine(
     }
     at += 4;
   }
-  if (bytes[at] !== SP || at === target) {
-    if (at >= end) return INCOMPLETE;
-    return refuseTarget(bytes, start, target, at);
-  }
   line.targetStart = target - start;
   line.targetEnd = at - start;
   line.absolute = false;
-  if (bytes[target] !== SLASH || line.method === CONNECT) {
-    const refused = readOtherForm(bytes, start, target, at, line);
+  if (
+    bytes[at] !== SP || bytes[target] !== SLASH || line.method === CONNECT
+  ) {
+    const refused = readOtherTarget(bytes, start, target, at, end, line);
     if (refused !== 0) return refused;
   }
 
@@ -139,11 +128,50 @@ export function readRequestLine(
   return readOtherVersion(bytes, start, at, end, line);
 }
 
+/** Any method but GET: the position of the SP after it, or a negative outcome. */
+function readOtherMethod(
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  line: RequestLine,
+): number {
+  let at = start;
+  if (view.getInt32(at, true) === WORD_POST && bytes[at + 4] === SP) {
+    line.method = POST;
+    return at + 4;
+  }
+  while ((CLASS[bytes[at]!]! & TOKEN) !== 0) at++;
+  if (bytes[at] === SP && at > start) {
+    line.method = methodId(bytes, start, at);
+    return at;
+  }
+  if (at >= end) return INCOMPLETE;
+  return at === start && bytes[at] === LF
+    ? fault(BARE_LF, 0)
+    : fault(INVALID_METHOD, at - start);
+}
+
 function methodId(bytes: Uint8Array, start: number, end: number): number {
   for (let id = 1; id < METHODS.length; id++) {
     if (equalsText(bytes, start, end, METHODS[id]!)) return id;
   }
   return OTHER_METHOD;
+}
+
+/** A target that is not whole, or at fault, or in another form than origin-form. */
+function readOtherTarget(
+  bytes: Uint8Array,
+  start: number,
+  target: number,
+  at: number,
+  end: number,
+  line: RequestLine,
+): number {
+  if (bytes[at] === SP && at > target) {
+    return readOtherForm(bytes, start, target, at, line);
+  }
+  return at >= end ? INCOMPLETE : refuseTarget(bytes, start, target, at);
 }
 
 /** The fault of a target that stops at `at`, too early or on a byte it may not hold. */
