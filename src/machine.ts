@@ -266,27 +266,26 @@ export class Machine {
   /** The request line is not whole, too long, or at fault. */
   #stopInRequestLine(outcome: number, lineEnd: number): null {
     const { start, end } = this;
-    const length = end - start;
-    if (
-      outcome > lineEnd || (outcome === INCOMPLETE && end >= lineEnd) ||
-      (isFault(outcome) &&
-        this.#isIncompleteWithin(lineEnd, (slab) =>
-          readRequestLine(
-            slab.bytes,
-            slab.view,
-            start,
-            lineEnd,
-            this.#request!.line,
-          )))
-    ) {
+    if (isFault(outcome)) throw this.#refuseLine(outcome, lineEnd);
+    if (outcome > lineEnd || end >= lineEnd) {
       throw this.fail(REQUEST_LINE_TOO_LONG, lineEnd - 2);
     }
-    if (isFault(outcome)) {
-      throw this.fail(faultRefusal(outcome), start + faultOffset(outcome));
-    }
     if (this.ended) throw this.fail(UNEXPECTED_EOF, end);
-    this.#line.wait(0, length, lineEnd - start);
+    this.#line.wait(0, end - start, lineEnd - start);
     return null;
+  }
+
+  /** The refusal of a request line at fault, unless it was too long before that. */
+  #refuseLine(outcome: number, lineEnd: number): HttpError {
+    const { start } = this;
+    const { line } = this.#request!;
+    const tooLong = this.#isIncompleteWithin(
+      lineEnd,
+      ({ bytes, view }) => readRequestLine(bytes, view, start, lineEnd, line),
+    );
+    return tooLong
+      ? this.fail(REQUEST_LINE_TOO_LONG, lineEnd - 2)
+      : this.fail(faultRefusal(outcome), start + faultOffset(outcome));
   }
 
   /** The field section is not whole, too large, or at fault, or needs a larger table. */
