@@ -40,6 +40,8 @@ export class Body {
   #mode = IDLE;
   /** The request that the body belongs to, until its release. */
   #request: PooledRequest | null = null;
+  /** Whether the body was refused as too large for a buffered read. */
+  refused = false;
   /** Whether the consumer ran dry and waits for `progress()`. */
   #waiting = false;
   /** Why a body that nobody had used can no longer be read. */
@@ -78,6 +80,7 @@ export class Body {
     }
     const length = this.payload.knownRemaining;
     if (length > this.#machine.limits.maxBodySize) {
+      this.refused = true;
       return Promise.reject(this.#machine.bodyTooLarge());
     }
     const gatherer = this.#gatherer = Promise.withResolvers<Bytes>();
@@ -196,6 +199,7 @@ export class Body {
         const found = payload.next();
         if (found === DATA) {
           if (!this.#append()) {
+            this.refused = true;
             this.payload.forgetRequest(); // It was not read: no trailers.
             this.#stop(() => this.#machine.bodyTooLarge());
             return;
@@ -305,6 +309,7 @@ export class Body {
   /** The message is over: the connection is free for the next. */
   #finish(): void {
     this.#mode = IDLE;
+    this.refused = false;
     this.#request = null;
     this.#gatherer = null;
     this.#controller = null;

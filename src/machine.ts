@@ -111,6 +111,11 @@ export class Machine {
     this.body = new Body(this);
   }
 
+  /** Whether a message was refused, or the body of the current one. */
+  get refused(): boolean {
+    return this.error !== null || this.body.refused;
+  }
+
   /** Whether memory is with a reader, so that nothing can be parsed. */
   get lent(): boolean {
     return this.#lent !== null;

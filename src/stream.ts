@@ -69,8 +69,10 @@ class Outlet {
       },
       pull: () => this.pull(),
       cancel: (reason) => {
+        // Who leaves because a message was refused may still want to answer it.
+        const { refused } = machine;
         this.#close(reason);
-        return inlet.cancel(reason);
+        return refused ? inlet.refuse(reason) : inlet.cancel(reason);
       },
     }, { highWaterMark: 0 });
   }
@@ -205,7 +207,9 @@ class RequestIterator implements AsyncIterableIterator<HttpRequest> {
   async return(): Promise<IteratorResult<HttpRequest, undefined>> {
     if (!this.#done) {
       this.#done = true;
-      if (!this.#preventCancel) await this.#reader.cancel();
+      if (!this.#preventCancel && !this.#outlet.closed) {
+        await this.#reader.cancel();
+      }
       this.#reader.releaseLock();
     }
     return { done: true, value: undefined };

@@ -577,6 +577,65 @@ Deno.test("real TCP: requests of a connection, and an answer to a refusal", asyn
   assertAllReturned(pools);
 });
 
+Deno.test("real TCP: any refusal can be answered by who catches it outside the loop", async () => {
+  const head = "POST / HTTP/1.1\r\nHost: a\r\n";
+  const chunkedHead = `${head}Transfer-Encoding: chunked\r\n\r\n`;
+  const cases: [status: number, packets: string[]][] = [
+    [400, ["GET / HTTP/1.1\n"]],
+    [400, [chunkedHead + "zz\r\n"]],
+    [400, [chunkedHead, "zz\r\n"]],
+    [413, [`${head}Content-Length: 100\r\n\r\nx`]],
+    [413, [chunkedHead + "10\r\n0123456789abcdef\r\n"]],
+    [413, [chunkedHead, "10\r\n0123456789abcdef\r\n"]],
+  ];
+  for (const [status, packets] of cases) {
+    const pools = new Pools();
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    const serving = (async () => {
+      using conn = await listener.accept();
+      const options = { pools, maxBodySize: 10 };
+      try {
+        for await (using request of readRequests(conn.readable, options)) {
+          await request.text();
+        }
+      } catch (error) {
+        assertInstanceOf(error, HttpError);
+        await conn.write(encoder.encode(`HTTP/1.1 ${error.status} No\r\n\r\n`));
+      }
+    })();
+    using client = await Deno.connect({ hostname: "127.0.0.1", port });
+    for (const packet of packets) {
+      await client.write(encoder.encode(packet));
+      await settle();
+    }
+    const answer = new Uint8Array(100);
+    const length = await client.read(answer);
+    assertEquals(
+      new TextDecoder().decode(answer.subarray(0, length ?? 0)),
+      `HTTP/1.1 ${status} No\r\n\r\n`,
+      packets.join("|"),
+    );
+    await serving;
+    assertAllReturned(pools);
+  }
+});
+
+Deno.test("leaving the loop after a body was refused throws nothing of its own", async () => {
+  for (const wire of [chunked("hello").slice(0, -5) + "zz\r\n"]) {
+    const pools = new Pools();
+    let caught: unknown;
+    for await (
+      using request of readRequests(source([wire], { byob: true }), { pools })
+    ) {
+      caught = await request.text().catch((error) => error);
+      break;
+    }
+    assertInstanceOf(caught, HttpError);
+    assertAllReturned(pools);
+  }
+});
+
 Deno.test("real TCP: leaving the loop closes the connection", async () => {
   const pools = new Pools();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
