@@ -70,6 +70,7 @@ export class Body {
   begin(request: PooledRequest, length: number): void {
     this.#request = request;
     this.#mode = UNREAD;
+    this.#lost = usedError;
     this.payload.begin(request, length);
   }
 
@@ -120,8 +121,8 @@ export class Body {
   }
 
   /** The stream of the body went to a Fetch request, which may outlive the pooled one. */
-  outliveRequest(): void {
-    this.#outlivesRequest = true;
+  outliveRequest(request: PooledRequest): void {
+    if (this.#request === request) this.#outlivesRequest = true;
   }
 
   /** The request of the body was released: unless the stream outlives it, so is its body. */

@@ -140,6 +140,11 @@ export class Fields implements HttpHeaders {
     }
   }
 
+  /** What a logger may show: nothing of the memory behind it. */
+  toJSON(): unknown {
+    return this.slab === null ? { released: true } : [...this];
+  }
+
   /** How a console shows it. */
   [Symbol.for("Deno.customInspect")](
     inspect: (value: unknown, options: unknown) => string,

@@ -68,6 +68,9 @@ const SMALLEST_READ = 512;
 /** Bytes that a refusal quotes. */
 const QUOTED = 24;
 
+/** What is said of a chunk that is of another type. */
+export const NO_BYTES = "a chunk of the input is no Uint8Array";
+
 /** The machine behind parsers and streams. */
 export class Machine {
   readonly limits: Required<ParserLimits>;

@@ -15,7 +15,7 @@
  * @module
  */
 
-import { Machine, type ParserOptions } from "./machine.ts";
+import { Machine, NO_BYTES, type ParserOptions } from "./machine.ts";
 import type { HttpRequest } from "./request.ts";
 
 export * from "./common.ts";
@@ -41,9 +41,10 @@ export class RequestParser implements Disposable {
    * Takes the next bytes of the input. They are copied: the chunk is the caller's
    * again at once. After a refusal they are ignored.
    *
-   * @throws {TypeError} The input was already ended.
+   * @throws {TypeError} The input was already ended, or the chunk is no Uint8Array.
    */
   push(chunk: Uint8Array): void {
+    if (!(chunk instanceof Uint8Array)) throw new TypeError(NO_BYTES);
     this.#machine.push(chunk);
     this.#machine.body.progress();
   }

@@ -63,9 +63,15 @@ export interface HttpRequest extends Disposable {
   readonly contentLength: number | null;
   /** Whether the body comes in chunks (RFC 9112 §7.1). */
   readonly chunked: boolean;
-  /** Whether the connection may carry another request after this (RFC 9112 §9.3). */
+  /**
+   * Whether the connection may carry another request after this (RFC 9112 §9.3). Where
+   * it may not, what follows is parsed all the same: leave the loop.
+   */
   readonly keepAlive: boolean;
-  /** Whether the client waits for a 100 (Continue) before its body (RFC 9110 §10.1.1). */
+  /**
+   * Whether the client waits for a 100 (Continue) before its body (RFC 9110 §10.1.1).
+   * To send it is up to who owns the connection.
+   */
   readonly expectContinue: boolean;
   /** The value of Upgrade when Connection confirms it, else `null` (RFC 9110 §7.8). */
   readonly upgrade: string | null;
@@ -103,7 +109,8 @@ export interface HttpRequest extends Disposable {
 
   /**
    * A Fetch `Request` that outlives this one. The body goes with it: it can be read
-   * after the release, until the next request of the connection is asked for.
+   * after the release, until the next request of the connection is asked for or its
+   * stream is left.
    *
    * @throws {TypeError} Fetch has no such request: CONNECT, TRACE and TRACK, or a
    * GET or HEAD with a body.
@@ -307,7 +314,7 @@ export class PooledRequest implements HttpRequest {
     const request = new Request(this.#url(), init);
     if (this.#hasBody) {
       this.#bodyUsed = true;
-      machine.body.outliveRequest();
+      machine.body.outliveRequest(this);
     }
     return request;
   }
@@ -325,6 +332,13 @@ export class PooledRequest implements HttpRequest {
     return this.#machine === null
       ? "HttpRequest (released)"
       : `HttpRequest ${this.method} ${this.target}`;
+  }
+
+  /** What a logger may show: nothing of the memory behind it. */
+  toJSON(): unknown {
+    if (this.#machine === null) return { released: true };
+    const { method, target, httpVersion, headers } = this;
+    return { method, target, httpVersion, headers };
   }
 
   /** The target URI (RFC 9112 §3.3). A request without Host gets localhost. */

@@ -23,7 +23,7 @@
  * @module
  */
 
-import { Machine, type ParserOptions } from "./machine.ts";
+import { Machine, NO_BYTES, type ParserOptions } from "./machine.ts";
 import type { HttpRequest } from "./request.ts";
 
 export * from "./common.ts";
@@ -93,6 +93,11 @@ class Outlet {
     this.#controller.error(error);
   }
 
+  /** Whoever waited for a request has gone. */
+  forgetAsking(): void {
+    this.#asked = false;
+  }
+
   /** A request that is there already, for an iterator: past the stream's own steps. */
   take(): HttpRequest | null {
     if (this.#closed) return null;
@@ -158,6 +163,13 @@ class RequestReadable extends ReadableStream<HttpRequest> {
   ) {
     super(source, strategy);
     this.#outlet = outlet;
+  }
+
+  /** A new reader has not asked for anything, whatever the one before it did. */
+  override getReader(options?: ReadableStreamGetReaderOptions): never {
+    const reader = super.getReader(options as { mode: "byob" });
+    this.#outlet.forgetAsking();
+    return reader as never;
   }
 
   override values(
@@ -330,6 +342,14 @@ class SourceInlet implements Inlet {
   #readFrom(reader: ReadableStreamDefaultReader<Uint8Array>): void {
     reader.read().then(
       ({ done, value }) => {
+        if (!done && !(value instanceof Uint8Array)) {
+          const error = new TypeError(NO_BYTES);
+          this.#failed(error);
+          reader.cancel(error).catch(() => {});
+          return;
+        }
+        // What comes after a cancel has no machine to go to.
+        if (this.outlet.closed) return;
         if (value !== undefined) this.#feed.set(value);
         this.#feed.feed();
         this.#arrived(done);
@@ -440,7 +460,7 @@ class WriterInlet implements Inlet {
 
   #written(chunk: Uint8Array): Promise<void> {
     if (!(chunk instanceof Uint8Array)) {
-      const error = new TypeError("a chunk of the input is no Uint8Array");
+      const error = new TypeError(NO_BYTES);
       this.outlet.fail(error);
       return Promise.reject(error);
     }
@@ -462,7 +482,8 @@ class WriterInlet implements Inlet {
 
 /**
  * A transform stream from bytes to requests, for `pipeThrough`. A write is settled
- * when its chunk is used up, so an unread body holds the writer back.
+ * when the reader wants more than its chunk held, so an unread body holds the writer
+ * back, and so does a reader that asks for nothing.
  *
  * Errors reach both ends: a refusal or a `cancel` fails the writable side, an
  * `abort` the readable side.

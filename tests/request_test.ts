@@ -347,12 +347,30 @@ Deno.test("toRequest: its body ends where the next request is asked for", async 
   parser[Symbol.dispose]();
 });
 
+Deno.test("toRequest of a request whose body is gone leaves the next body alone", async () => {
+  const pools = new Pools();
+  const { request, parser } = parse(
+    ["POST / HTTP/1.1", "Host: a", "Content-Length: 2"],
+    "hiPOST /next HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab",
+    { pools },
+  );
+  const next = parser.next()!;
+  await assertRejects(() => request.toRequest().text(), TypeError);
+  const text = next.text();
+  next.release();
+  await assertRejects(() => text, TypeError, "released");
+  request.release();
+  parser[Symbol.dispose]();
+  assertEquals(pools.stats().requests.inUse, 0);
+});
+
 Deno.test("bytes after the end, and after a refusal", () => {
   const parser = new RequestParser();
   parser.push(encoder.encode("BAD"));
   parser.end();
   assertThrows(() => parser.next(), HttpError);
   assertThrows(() => parser.push(encoder.encode("GET")), TypeError);
+  assertThrows(() => new RequestParser().push("GET" as never), TypeError);
   const refused = new RequestParser();
   refused.push(encoder.encode("\n"));
   assertThrows(() => refused.next(), HttpError);
@@ -368,4 +386,14 @@ Deno.test("a console shows a request and its headers, also released ones", () =>
   request.release();
   assertEquals(Deno.inspect(request), "HttpRequest (released)");
   assertEquals(Deno.inspect(headers), "HttpHeaders (released)");
+  assertEquals(JSON.stringify(request), '{"released":true}');
+});
+
+Deno.test("a logger that writes JSON sees the request and no memory", () => {
+  const { request } = parse(["GET /a HTTP/1.1", "Host: b"]);
+  assertEquals(
+    JSON.stringify(request),
+    '{"method":"GET","target":"/a","httpVersion":"1.1","headers":[["Host","b"]]}',
+  );
+  request.release();
 });

@@ -272,6 +272,65 @@ Deno.test("cancel reaches the source, with its reason", async () => {
   }
 });
 
+Deno.test("a source of anything but Uint8Array is an error, and is cancelled", async () => {
+  for (const chunk of ["GET / HTTP/1.1", new ArrayBuffer(9), null, 7]) {
+    const pools = new Pools();
+    let reached: unknown;
+    const odd = new ReadableStream({
+      pull: (controller) => controller.enqueue(chunk as never),
+      cancel: (reason) => void (reached = reason),
+    }, { highWaterMark: 0 });
+    const reader = readRequests(odd, { pools }).getReader();
+    await assertRejects(() => reader.read(), TypeError, "no Uint8Array");
+    await settle();
+    assertInstanceOf(reached, TypeError);
+    assertAllReturned(pools);
+  }
+});
+
+Deno.test("cancel in the tick in which bytes arrive", async () => {
+  for (const type of ["bytes", undefined] as const) {
+    const pools = new Pools();
+    let controller!: ReadableByteStreamController;
+    const late = new ReadableStream({
+      type: type as "bytes",
+      start: (given) => void (controller = given),
+    });
+    const reader = readRequests(late, { pools }).getReader();
+    const asked = reader.read();
+    await settle();
+    controller.enqueue(encoder.encode(GET));
+    await reader.cancel();
+    assertEquals((await asked).done, true);
+    await settle();
+    assertAllReturned(pools);
+  }
+});
+
+Deno.test("a reader that left while it waited is not handed a request", async () => {
+  for (const type of ["bytes", undefined] as const) {
+    const pools = new Pools();
+    let controller!: ReadableByteStreamController;
+    const late = new ReadableStream({
+      type: type as "bytes",
+      start: (given) => void (controller = given),
+    });
+    const requests = readRequests(late, { pools });
+    const first = requests.getReader();
+    const asked = first.read();
+    asked.catch(() => {});
+    await settle();
+    first.releaseLock();
+    const second = requests.getReader();
+    controller.enqueue(encoder.encode(GET + GET));
+    await settle();
+    assertEquals(pools.stats().requests.inUse, 0);
+    (await second.read()).value!.release();
+    await second.cancel();
+    assertAllReturned(pools);
+  }
+});
+
 Deno.test("an error of the source reaches the reader and the body", async () => {
   for (const type of ["bytes", undefined] as const) {
     const pools = new Pools();
