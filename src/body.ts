@@ -81,8 +81,7 @@ export class Body {
     }
     const length = this.payload.knownRemaining;
     if (length > this.#machine.limits.maxBodySize) {
-      this.refused = true;
-      return Promise.reject(this.#machine.bodyTooLarge());
+      return Promise.reject(this.#refuse());
     }
     const gatherer = this.#gatherer = Promise.withResolvers<Bytes>();
     this.#controller = null;
@@ -200,9 +199,7 @@ export class Body {
         const found = payload.next();
         if (found === DATA) {
           if (!this.#append()) {
-            this.refused = true;
-            this.payload.forgetRequest(); // It was not read: no trailers.
-            this.#stop(() => this.#machine.bodyTooLarge());
+            this.#refuse();
             return;
           }
         } else if (found === FINISHED) {
@@ -222,6 +219,15 @@ export class Body {
       this.#finish();
       gatherer.reject(error);
     }
+  }
+
+  /** The body is too large to be gathered, and nobody gets the rest of it. */
+  #refuse(): HttpError {
+    const error = this.#machine.bodyTooLarge();
+    this.refused = true;
+    this.payload.forgetRequest(); // It was not read to its end: no trailers.
+    this.#stop(() => error);
+    return error;
   }
 
   /** Copies the run into the array. Gives false when the array may not grow so far. */

@@ -292,6 +292,43 @@ Deno.test("maxBodySize bounds what is gathered, and what is reserved for it", as
   }
 });
 
+Deno.test("a body that was refused as too large cannot be had in another way", async () => {
+  for (
+    const [framing, wire] of [
+      ["Content-Length: 4", "abcd"],
+      ["Transfer-Encoding: chunked", "4\r\nabcd\r\n0\r\n\r\n"],
+    ]
+  ) {
+    const { request } = parse(
+      ["POST / HTTP/1.1", "Host: a", framing!],
+      wire,
+      { maxBodySize: 3 },
+    );
+    await assertRejects(() => request.text(), HttpError, "body-too-large");
+    assertEquals(request.bodyUsed, true);
+    await assertRejects(() => request.text(), TypeError, "already used");
+    await assertRejects(
+      () => request.body!.getReader().read(),
+      HttpError,
+      "body-too-large",
+    );
+    request.release();
+  }
+});
+
+Deno.test("why a body cannot be read is told of that body, not of one before", async () => {
+  const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+  const parser = new RequestParser({ pools: new Pools() });
+  parser.push(encoder.encode(post + post));
+  parser.next()!.release();
+  const request = parser.next()!;
+  const body = request.body!;
+  assertEquals(await request.text(), "x");
+  await assertRejects(() => body.getReader().read(), TypeError, "already used");
+  request.release();
+  parser[Symbol.dispose]();
+});
+
 Deno.test("toRequest: the URL of each form of target", () => {
   const url = (target: string, method = "GET", host = "Host: a.example:81") =>
     parse([`${method} ${target} HTTP/1.1`, host]).request.toRequest().url;
