@@ -342,14 +342,14 @@ class SourceInlet implements Inlet {
   #readFrom(reader: ReadableStreamDefaultReader<Uint8Array>): void {
     reader.read().then(
       ({ done, value }) => {
+        // What comes after a cancel has no machine to go to.
+        if (this.outlet.closed) return;
         if (!done && !(value instanceof Uint8Array)) {
           const error = new TypeError(NO_BYTES);
           this.#failed(error);
           reader.cancel(error).catch(() => {});
           return;
         }
-        // What comes after a cancel has no machine to go to.
-        if (this.outlet.closed) return;
         if (value !== undefined) this.#feed.set(value);
         this.#feed.feed();
         this.#arrived(done);

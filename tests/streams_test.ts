@@ -77,6 +77,19 @@ const WAYS: [
   ],
 ];
 
+/** A source of either kind that gives what its controller is told to, when it is told. */
+function lateSource(type: "bytes" | undefined): {
+  late: ReadableStream<Uint8Array<ArrayBuffer>>;
+  controller: ReadableByteStreamController;
+} {
+  let controller!: ReadableByteStreamController;
+  const late = new ReadableStream({
+    type: type as "bytes",
+    start: (given) => void (controller = given),
+  });
+  return { late, controller };
+}
+
 function assertAllReturned(pools: Pools): void {
   const { requests, tables, slabs } = pools.stats();
   assertEquals(
@@ -291,11 +304,7 @@ Deno.test("a source of anything but Uint8Array is an error, and is cancelled", a
 Deno.test("cancel in the tick in which bytes arrive", async () => {
   for (const type of ["bytes", undefined] as const) {
     const pools = new Pools();
-    let controller!: ReadableByteStreamController;
-    const late = new ReadableStream({
-      type: type as "bytes",
-      start: (given) => void (controller = given),
-    });
+    const { late, controller } = lateSource(type);
     const reader = readRequests(late, { pools }).getReader();
     const asked = reader.read();
     await settle();
@@ -310,11 +319,7 @@ Deno.test("cancel in the tick in which bytes arrive", async () => {
 Deno.test("a reader that left while it waited is not handed a request", async () => {
   for (const type of ["bytes", undefined] as const) {
     const pools = new Pools();
-    let controller!: ReadableByteStreamController;
-    const late = new ReadableStream({
-      type: type as "bytes",
-      start: (given) => void (controller = given),
-    });
+    const { late, controller } = lateSource(type);
     const requests = readRequests(late, { pools });
     const first = requests.getReader();
     const asked = first.read();
