@@ -24,3 +24,4 @@
 
 export { RequestParser } from "./src/parser.ts";
 export * from "./src/stream.ts";
+export * from "./src/server/serve.ts";

@@ -66,6 +66,16 @@ export class Body {
     return this.#mode !== IDLE;
   }
 
+  /** Whether there is a body, and nobody has asked for any of it. */
+  get unread(): boolean {
+    return this.#mode === UNREAD && this.#controller === null;
+  }
+
+  /** Whether somebody reads the body, and waits for bytes. */
+  get starved(): boolean {
+    return this.#waiting;
+  }
+
   /** A message with a body of `length` bytes, or chunked where that is negative. */
   begin(request: PooledRequest, length: number): void {
     this.#request = request;

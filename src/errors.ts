@@ -55,6 +55,8 @@ type Cause = readonly [status: number, section: string, expected: string];
  * | `forbidden-trailer` | 400 | a trailer that frames or routes the message (RFC 9110 §6.5.1) |
  * | `body-too-large` | 413 | a buffered read over `maxBodySize` (RFC 9110 §15.5.14) |
  * | `unexpected-eof` | 400 | the input ended inside a message; nobody is left to answer (RFC 9112 §8) |
+ * | `head-timeout` | 408 | a server waited for the end of a head for `headTimeout` (RFC 9110 §15.5.9) |
+ * | `body-timeout` | 408 | a server waited for more of a body for `bodyTimeout` (RFC 9110 §15.5.9) |
  */
 export type HttpErrorCode =
   | "invalid-request-line"
@@ -96,7 +98,9 @@ export type HttpErrorCode =
   | "trailers-too-large"
   | "forbidden-trailer"
   | "body-too-large"
-  | "unexpected-eof";
+  | "unexpected-eof"
+  | "head-timeout"
+  | "body-timeout";
 
 const HOST_PORT = "host or host:port";
 
@@ -226,6 +230,12 @@ const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
   ],
   "body-too-large": [413, "RFC 9110 §15.5.14", "a body within maxBodySize"],
   "unexpected-eof": [400, "RFC 9112 §8", "the rest of the message"],
+  "head-timeout": [408, "RFC 9110 §15.5.9", "a whole head within headTimeout"],
+  "body-timeout": [
+    408,
+    "RFC 9110 §15.5.9",
+    "more of the body within bodyTimeout",
+  ],
 };
 
 /** The code of each refusal number. */

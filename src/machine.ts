@@ -90,6 +90,10 @@ export class Machine {
   ended = false;
   /** The refusal that ended everything, or `null`. */
   error: HttpError | null = null;
+  /** Whether that was found in a body, so in a message whose request was handed out. */
+  errorInBody = false;
+  /** Whether the connection below is secured: the scheme of the target URIs. */
+  secure = false;
 
   readonly #shelf = new Shelf<PooledRequest>();
   /** Offset in the input of the slab's first byte. */
@@ -99,6 +103,7 @@ export class Machine {
   /** Whether the slab's memory, or the array being gathered, is with a reader. */
   #lent: "slab" | "body" | null = null;
   #lentLength = 0;
+  #lentBuffer: ArrayBuffer | null = null;
   #emptyLines = 0;
   /** The request whose head is being read. */
   #request: PooledRequest | null = null;
@@ -122,6 +127,17 @@ export class Machine {
   /** Whether memory is with a reader, so that nothing can be parsed. */
   get lent(): boolean {
     return this.#lent !== null;
+  }
+
+  /** Whether the window is empty and no message is under way. */
+  get idle(): boolean {
+    return this.start === this.end && !this.body.active &&
+      this.#request === null;
+  }
+
+  /** Bytes of the input so far. */
+  get received(): number {
+    return this.#origin + this.end;
   }
 
   /** Whether the input ended and everything in it was handed out. */
@@ -382,8 +398,25 @@ export class Machine {
       this.#quote(at),
     );
     this.error = error;
+    this.errorInBody = this.body.active;
     this.#dropRequest();
     this.#dropWindow();
+    return error;
+  }
+
+  /**
+   * Ends everything because the peer took too long. Memory that is with a reader
+   * stays there until `close`.
+   */
+  timeOut(refusal: number): HttpError {
+    const error = new HttpError(
+      refusalCode(refusal),
+      this.received,
+      "no more bytes",
+    );
+    this.error = error;
+    this.errorInBody = this.body.active;
+    this.body.close(error);
     return error;
   }
 
@@ -443,32 +476,57 @@ export class Machine {
    */
   lend(): Uint8Array<ArrayBuffer> {
     const direct = this.start === this.end ? this.body.direct() : null;
-    let view: Uint8Array<ArrayBuffer>;
-    if (direct !== null) {
-      view = direct;
-      this.#lent = "body";
-    } else {
-      const slab = this.#makeRoomToLend();
-      view = new Uint8Array(slab.buffer, this.end, slab.capacity - this.end);
-      this.#lent = "slab";
-    }
+    return direct !== null
+      ? this.#lendBody(direct)
+      : this.#lendSlab(this.#makeRoomToLend());
+  }
+
+  /**
+   * The same memory for a reader that fills it where it lies, until `commit` or
+   * `lose`. Nothing is detached, so requests may point into the slab.
+   */
+  offer(): Uint8Array<ArrayBuffer> {
+    const direct = this.start === this.end ? this.body.direct() : null;
+    return direct !== null
+      ? this.#lendBody(direct)
+      : this.#lendSlab(this.#makeRoomToFill());
+  }
+
+  #lendBody(view: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    this.#lent = "body";
+    this.#lentBuffer = view.buffer;
     this.#lentLength = view.length;
     return view;
   }
 
+  #lendSlab(slab: Slab): Uint8Array<ArrayBuffer> {
+    this.#lent = "slab";
+    this.#lentBuffer = slab.buffer;
+    this.#lentLength = slab.capacity - this.end;
+    return new Uint8Array(slab.buffer, this.end, this.#lentLength);
+  }
+
   /** Takes the lent memory back, with what was read into it; nothing after `close`. */
   adopt(view: Uint8Array<ArrayBuffer>): void {
+    if (this.#lent === null) return;
+    this.#lentBuffer = view.buffer;
+    if (this.#lent === "slab") this.slab!.adopt(view.buffer);
+    this.commit(view.length);
+  }
+
+  /** Takes the memory on offer back, `count` bytes filled; nothing after `close`. */
+  commit(count: number): void {
     const lent = this.#lent;
     if (lent === null) return;
     this.#lent = null;
-    const count = view.length;
+    const buffer = this.#lentBuffer!;
+    this.#lentBuffer = null;
     if (lent === "body") {
       this.#origin += count;
-      this.body.directed(view.buffer, count);
+      this.body.directed(buffer, count);
       return;
     }
     const slab = this.slab!;
-    slab.adopt(view.buffer);
     this.end += count;
     slab.bytes[this.end] = 0;
     // Grow while reads fill their slabs, shrink when they hardly do.
@@ -487,6 +545,21 @@ export class Machine {
       this.start = this.end = 0;
     }
     this.#lent = null;
+    this.#lentBuffer = null;
+  }
+
+  /** The connection goes idle: the next read is into a slab of the smallest tier. */
+  rest(): void {
+    this.#tier = 0;
+  }
+
+  /** The bytes of the window, as far as they fit; they are used up. */
+  takeInto(target: Uint8Array): number {
+    const count = Math.min(target.length, this.end - this.start);
+    if (count === 0) return 0;
+    target.set(this.slab!.bytes.subarray(this.start, this.start + count));
+    this.start += count;
+    return count;
   }
 
   /** Gives everything back; who still reads a body meets `reason`. */
@@ -539,6 +612,24 @@ export class Machine {
       return slab;
     }
     return this.#carry(slab, low, 2 * held);
+  }
+
+  /** The slab, with room for a read worth its while; requests may point into it. */
+  #makeRoomToFill(): Slab {
+    const slab = this.slab;
+    if (slab === null) return this.#takeSlab(0);
+    const low = this.#low();
+    const held = this.end - low;
+    if (slab.refs === 1 && held === 0 && slab.tier === this.#tier) {
+      this.#rewind();
+      return slab;
+    }
+    const room = slab.capacity - this.end;
+    // A slab that others point into is shared to its end, unless it is too large
+    // for an idle connection or smaller than the reads have come to be.
+    return slab.refs > 1 && slab.tier === this.#tier && room >= SMALLEST_READ
+      ? slab
+      : this.#makeRoomToLend();
   }
 
   /** Where the bytes begin that must not be lost. */

@@ -87,6 +87,13 @@ export interface HttpRequest extends Disposable {
   readonly trailers: HttpHeaders | null;
   /** Whether the request was released. The one property that never throws. */
   readonly released: boolean;
+  /**
+   * Aborted when a server that answers this request finds its client gone: the
+   * connection failed, or its input ended, before the response was done. A client that
+   * merely has nothing more to send ends its input too, and can still be answered.
+   * Never aborted where there is no server.
+   */
+  readonly signal: AbortSignal;
 
   /**
    * The whole body in one array of its own. A body of known length is read straight
@@ -122,6 +129,9 @@ export interface HttpRequest extends Disposable {
   [Symbol.dispose](): void;
 }
 
+/** The methods that Fetch refuses, in capitals: it takes them in any case. */
+const UNFETCHABLE: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+
 /** The one implementation of {@linkcode HttpRequest}. */
 export class PooledRequest implements HttpRequest {
   readonly line: RequestLine = new RequestLine();
@@ -139,6 +149,9 @@ export class PooledRequest implements HttpRequest {
   #body: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #trailers: Fields | null = null;
   #hasTrailers = false;
+  #aborter: AbortController | null = null;
+  /** Why the client is gone, once it is. */
+  #gone: unknown = undefined;
 
   constructor() {
     this.fields = new Fields(this.#ownTable);
@@ -180,6 +193,8 @@ export class PooledRequest implements HttpRequest {
     this.#hasBody = false;
     this.#bodyUsed = false;
     this.#body = null;
+    this.#aborter = null;
+    this.#gone = undefined;
     this.fields.clear();
     this.fields.table = this.#ownTable;
     this.#ownTable.clear();
@@ -258,6 +273,11 @@ export class PooledRequest implements HttpRequest {
     return this.#body ??= machine.body.stream(this);
   }
 
+  /** The body's stream, if somebody has it. */
+  get openedBody(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    return this.#body;
+  }
+
   get bodyUsed(): boolean {
     this.#live();
     return this.#bodyUsed;
@@ -275,6 +295,21 @@ export class PooledRequest implements HttpRequest {
 
   get released(): boolean {
     return this.#machine === null;
+  }
+
+  get signal(): AbortSignal {
+    this.#live();
+    if (this.#aborter === null) {
+      this.#aborter = new AbortController();
+      if (this.#gone !== undefined) this.#aborter.abort(this.#gone);
+    }
+    return this.#aborter.signal;
+  }
+
+  /** The client is gone. */
+  abort(reason: unknown): void {
+    this.#gone = reason;
+    this.#aborter?.abort(reason);
   }
 
   // deno-lint-ignore require-await -- async, so that misuse rejects and does not throw
@@ -301,18 +336,34 @@ export class PooledRequest implements HttpRequest {
   }
 
   toRequest(): Request {
+    return this.#toRequest(this.#hasBody);
+  }
+
+  /**
+   * The same for an application, with the signal, and without the body of a GET or
+   * HEAD; `null` where Fetch has no such method.
+   */
+  toFetch(): Request | null {
+    const { method } = this;
+    if (UNFETCHABLE.has(method.toUpperCase())) return null;
+    const hasBody = this.#hasBody && method !== "GET" && method !== "HEAD";
+    return this.#toRequest(hasBody, this.signal);
+  }
+
+  #toRequest(hasBody: boolean, signal?: AbortSignal): Request {
     const machine = this.#live();
     const init: RequestInit & { duplex?: "half" } = {
       method: this.method,
       headers: [...this.fields],
     };
-    if (this.#hasBody) {
+    if (signal !== undefined) init.signal = signal;
+    if (hasBody) {
       if (this.#bodyUsed) throw usedError();
       init.body = this.body!;
       init.duplex = "half";
     }
     const request = new Request(this.#url(), init);
-    if (this.#hasBody) {
+    if (hasBody) {
       this.#bodyUsed = true;
       machine.body.outliveRequest(this);
     }
@@ -347,9 +398,10 @@ export class PooledRequest implements HttpRequest {
     const authority = this.line.method === CONNECT
       ? this.target
       : this.fields.get("host") ?? "localhost";
+    const scheme = this.#machine!.secure ? "https" : "http";
     return this.target.startsWith("/")
-      ? `http://${authority}${this.target}`
-      : `http://${authority}`;
+      ? `${scheme}://${authority}${this.target}`
+      : `${scheme}://${authority}`;
   }
 
   /** Finds where path and query lie in the target. */

@@ -7,8 +7,6 @@
  * to clean up but the window. What differs is who is asked for more bytes:
  * `readRequests` reads from its source, `RequestStream` lets the writer go on.
  *
- * A large chunk is fed in pieces, so that the window stays within one slab.
- *
  * @example Requests of a connection
  * ```ts ignore
  * import { readRequests } from "@pooled/http1/stream";
@@ -25,24 +23,12 @@
 
 import { Machine, NO_BYTES, type ParserOptions } from "./machine.ts";
 import type { HttpRequest } from "./request.ts";
+import { Feed, type Inlet, SourceInlet } from "./source.ts";
 
 export * from "./common.ts";
 
 /** What `readRequests` and `RequestStream` can be given: what a parser can. */
 export type RequestStreamOptions = ParserOptions;
-
-/** A piece of a chunk: with the longest head before it, it still fits the largest slab. */
-const PIECE = 32768;
-
-/** Where the bytes of a machine come from. */
-interface Inlet {
-  /** Puts bytes in at once and gives true, or sees to it that some come later. */
-  demand(): boolean;
-  /** The reader is gone: for `reason`, or because of a refusal. */
-  cancel(reason: unknown): Promise<void>;
-  /** The input was refused with `error`, which the reader has met. */
-  refuse(error: unknown): void;
-}
 
 /** The readable stream of requests of one machine. */
 class Outlet {
@@ -252,125 +238,6 @@ class RequestIterator implements AsyncIterableIterator<HttpRequest> {
   }
 }
 
-/** The pieces of a chunk that were not yet fed to a machine. */
-class Feed {
-  readonly #machine: Machine;
-  #chunk: Uint8Array | null = null;
-  #fed = 0;
-
-  constructor(machine: Machine) {
-    this.#machine = machine;
-  }
-
-  set(chunk: Uint8Array): void {
-    this.#chunk = chunk;
-    this.#fed = 0;
-  }
-
-  clear(): void {
-    this.#chunk = null;
-  }
-
-  /** Feeds the next piece, and gives whether there was one. */
-  feed(): boolean {
-    const chunk = this.#chunk;
-    if (chunk === null) return false;
-    const start = this.#fed;
-    this.#fed = Math.min(chunk.length, start + PIECE);
-    this.#machine.push(
-      start === 0 && this.#fed === chunk.length
-        ? chunk
-        : chunk.subarray(start, this.#fed),
-    );
-    if (this.#fed === chunk.length) this.#chunk = null;
-    return true;
-  }
-}
-
-/** Reads a source into pooled slabs, as a BYOB reader where the source has one. */
-class SourceInlet implements Inlet {
-  outlet!: Outlet;
-  readonly #machine: Machine;
-  readonly #feed: Feed;
-  readonly #byob: ReadableStreamBYOBReader | null = null;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
-  #reading = false;
-
-  constructor(machine: Machine, source: ReadableStream<Uint8Array>) {
-    this.#machine = machine;
-    this.#feed = new Feed(machine);
-    try {
-      this.#byob = source.getReader({ mode: "byob" });
-    } catch {
-      // A source that is no byte stream; a locked one throws here again.
-      this.#reader = source.getReader();
-    }
-  }
-
-  demand(): boolean {
-    if (this.#feed.feed()) return true;
-    if (!this.#reading && !this.#machine.ended) {
-      this.#reading = true;
-      if (this.#byob !== null) this.#readInto(this.#byob);
-      else this.#readFrom(this.#reader!);
-    }
-    return false;
-  }
-
-  async cancel(reason: unknown): Promise<void> {
-    this.#feed.clear();
-    await (this.#byob ?? this.#reader!).cancel(reason);
-  }
-
-  refuse(): void {
-    // The source stays open: who owns the connection may want to answer on it.
-    this.#feed.clear();
-    (this.#byob ?? this.#reader!).releaseLock();
-  }
-
-  #readInto(reader: ReadableStreamBYOBReader): void {
-    reader.read(this.#machine.lend()).then(
-      ({ done, value }) => {
-        if (value === undefined) this.#machine.lose();
-        else this.#machine.adopt(value);
-        this.#arrived(done);
-      },
-      (error) => this.#failed(error),
-    );
-  }
-
-  #readFrom(reader: ReadableStreamDefaultReader<Uint8Array>): void {
-    reader.read().then(
-      ({ done, value }) => {
-        // What comes after a cancel has no machine to go to.
-        if (this.outlet.closed) return;
-        if (!done && !(value instanceof Uint8Array)) {
-          const error = new TypeError(NO_BYTES);
-          this.#failed(error);
-          reader.cancel(error).catch(() => {});
-          return;
-        }
-        if (value !== undefined) this.#feed.set(value);
-        this.#feed.feed();
-        this.#arrived(done);
-      },
-      (error) => this.#failed(error),
-    );
-  }
-
-  #arrived(done: boolean): void {
-    this.#reading = false;
-    if (done) this.#machine.finish();
-    this.outlet.wake();
-  }
-
-  #failed(error: unknown): void {
-    this.#reading = false;
-    this.#machine.lose();
-    this.outlet.fail(error);
-  }
-}
-
 /**
  * The requests of a byte stream, in order. They are parsed as they are asked for;
  * their bytes are read straight into pooled memory where the source is a byte
@@ -403,8 +270,9 @@ export function readRequests(
 ): ReadableStream<HttpRequest> {
   const machine = new Machine(options);
   const inlet = new SourceInlet(machine, source);
-  inlet.outlet = new Outlet(machine, inlet);
-  return inlet.outlet.readable;
+  const outlet = new Outlet(machine, inlet);
+  inlet.consumer = outlet;
+  return outlet.readable;
 }
 
 /** Lets a writer go on when the machine runs dry. */

@@ -24,6 +24,7 @@ export const METHODS: readonly string[] = [
 ];
 export const OTHER_METHOD = 0;
 export const GET = 1;
+export const HEAD = 2;
 export const POST = 3;
 export const CONNECT = 6;
 export const OPTIONS = 7;
@@ -145,6 +146,8 @@ export const UPGRADE = 5;
 export const EXPECT = 6;
 export const TE = 7;
 export const TRAILER = 8;
+export const CONTENT_TYPE: number = FIELD_NAMES.indexOf("content-type");
+export const DATE: number = FIELD_NAMES.indexOf("date");
 /** The last id of the fields that frame or route; a trailer may be none of them. */
 export const LAST_FRAMING_FIELD = TRAILER;
 

@@ -45,3 +45,5 @@ export const TRAILERS_TOO_LARGE = 37;
 export const FORBIDDEN_TRAILER = 38;
 export const BODY_TOO_LARGE = 39;
 export const UNEXPECTED_EOF = 40;
+export const HEAD_TIMEOUT = 41;
+export const BODY_TIMEOUT = 42;

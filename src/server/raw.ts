@@ -1,0 +1,120 @@
+/**
+ * A connection that speaks HTTP no more: the two streams that `upgrade()` hands over.
+ *
+ * The bytes that had been read come out first; the machine's window goes on as the
+ * buffer between the connection and the reader.
+ *
+ * @module
+ */
+
+import type { Machine } from "../machine.ts";
+import type { Output } from "./output.ts";
+import type { Duplex, Transport } from "./transport.ts";
+
+/** The most bytes in one chunk for a reader that brings no buffer. */
+const LARGEST_CHUNK = 65536;
+
+/** The two streams of a connection that was handed over. */
+export class RawDuplex implements Duplex {
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly writable: WritableStream<Uint8Array>;
+  readonly #machine: Machine;
+  readonly #transport: Transport;
+  readonly #output: Output;
+  readonly #closed: (reason: unknown) => void;
+  #reader!: ReadableByteStreamController;
+  #writer!: WritableStreamDefaultController;
+  #asked = false;
+  #readableDone = false;
+  #writableDone = false;
+
+  /** @param closed Called once both directions are over. */
+  constructor(
+    machine: Machine,
+    transport: Transport,
+    output: Output,
+    closed: (reason: unknown) => void,
+  ) {
+    this.#machine = machine;
+    this.#transport = transport;
+    this.#output = output;
+    this.#closed = closed;
+    this.readable = new ReadableStream({
+      type: "bytes",
+      start: (controller) => {
+        this.#reader = controller;
+      },
+      pull: () => {
+        this.#asked = true;
+        this.wake();
+      },
+      cancel: () => this.#endReadable(),
+    });
+    this.writable = new WritableStream({
+      start: (controller) => {
+        this.#writer = controller;
+      },
+      write: (chunk) => {
+        if (!(chunk instanceof Uint8Array)) {
+          throw new TypeError("a chunk is no Uint8Array");
+        }
+        output.append(chunk);
+        // The chunk is the writer's again when the promise resolves.
+        return output.empty();
+      },
+      close: async () => {
+        await output.empty();
+        await transport.end().catch(() => {});
+        this.#endWritable();
+      },
+      abort: (reason) => this.fail(reason),
+    });
+  }
+
+  /** Bytes came, or the input ended. */
+  wake(): void {
+    while (this.#asked && !this.#readableDone) {
+      if (this.#machine.start < this.#machine.end) {
+        this.#asked = false;
+        this.#enqueue();
+      } else if (this.#transport.ended) {
+        this.#reader.close();
+        this.#reader.byobRequest?.respond(0);
+        this.#endReadable();
+      } else if (!this.#transport.demand()) return;
+    }
+  }
+
+  /** The connection failed, or one of the streams was aborted. */
+  fail(reason: unknown): void {
+    if (!this.#readableDone) this.#reader.error(reason);
+    if (!this.#writableDone) this.#writer.error(reason);
+    this.#readableDone = this.#writableDone = true;
+    this.#closed(reason);
+  }
+
+  #enqueue(): void {
+    const request = this.#reader.byobRequest;
+    const view = request?.view;
+    if (request && view) {
+      request.respond(this.#machine.takeInto(
+        new Uint8Array(view.buffer, view.byteOffset, view.byteLength),
+      ));
+      return;
+    }
+    const waiting = this.#machine.end - this.#machine.start;
+    const chunk = new Uint8Array(Math.min(LARGEST_CHUNK, waiting));
+    this.#machine.takeInto(chunk);
+    this.#reader.enqueue(chunk);
+  }
+
+  #endReadable(): void {
+    this.#readableDone = true;
+    if (this.#writableDone) this.#closed(undefined);
+  }
+
+  #endWritable(): void {
+    this.#writableDone = true;
+    if (this.#readableDone) this.#closed(undefined);
+  }
+}

@@ -1,0 +1,411 @@
+/**
+ * HTTP/1.1 on any listener, on any connection you accepted yourself, and on any
+ * pair of streams.
+ *
+ * @example A server, in the manner of `Deno.serve`
+ * ```ts ignore
+ * import { serve } from "@pooled/http1/serve";
+ *
+ * serve({ port: 8000 }, (req, res) => res.send(`hello ${req.path}`));
+ * ```
+ *
+ * @example On a listener of your own, with any `Deno.serve` application
+ * ```ts ignore
+ * import { fetchHandler, serve } from "@pooled/http1/serve";
+ *
+ * serve(Deno.listen({ port: 8000 }), fetchHandler(() => new Response("hello")));
+ * ```
+ *
+ * @module
+ */
+
+import type { AcceptSource } from "./accept.ts";
+import { acceptFrom, addressOf } from "./accept.ts";
+import { Connection, type Handler } from "./connection.ts";
+import type { ConnectionOptions } from "./options.ts";
+import { type ServerStats, Service } from "./service.ts";
+import type { Conn, Duplex } from "./transport.ts";
+
+export * from "../common.ts";
+export type { AcceptSource } from "./accept.ts";
+export type { ConnectionInfo, Handler } from "./connection.ts";
+export { type FetchApp, fetchHandler, type FetchInfo } from "./fetch.ts";
+export type {
+  ConnectionLimits,
+  ConnectionOptions,
+  ErrorHandler,
+} from "./options.ts";
+export {
+  type PreparedResponse,
+  type PreparedResponseInit,
+  prepareResponse,
+} from "./prepared.ts";
+export type {
+  HttpResponse,
+  HttpResponseBody,
+  HttpResponseInit,
+} from "./response.ts";
+export type { TrailerSource } from "./response_body.ts";
+export type { ServerStats } from "./service.ts";
+export type { Conn, Duplex } from "./transport.ts";
+
+/** What `serve` can be given on any listener. */
+export interface ServerOptions extends ConnectionOptions {
+  /**
+   * Connections at once, with those that `upgrade()` handed over. With so many,
+   * none is accepted until one closes; clients wait in the queue of the system.
+   *
+   * @default {16384}
+   */
+  maxConnections?: number;
+  /** Ends the server at once, and with it every connection, as `Deno.serve` does. */
+  signal?: AbortSignal;
+  /**
+   * Told of the address once the server listens.
+   *
+   * @default {prints the address, where `serve` opened the listener itself}
+   */
+  onListen?: (addr: Deno.Addr) => void;
+}
+
+/** Where `serve` is to listen, and what else it can be given. */
+export interface ServeOptions extends ServerOptions {
+  /**
+   * The TCP port; 0 takes any that is free, which `addr` tells.
+   *
+   * @default {8000}
+   */
+  port?: number;
+  /**
+   * The address or name to listen on.
+   *
+   * @default {"0.0.0.0"}
+   */
+  hostname?: string;
+  /** Whether several processes or workers may share the port. */
+  reusePort?: boolean;
+  /** A Unix socket to listen on instead of a port. */
+  path?: string;
+  /** A certificate chain in PEM format: with it and `key`, the server speaks TLS. */
+  cert?: string;
+  /** The private key of `cert` in PEM format. */
+  key?: string;
+}
+
+/** A running server. `await using` shuts it down at the end of the block. */
+export interface HttpServer extends AsyncDisposable {
+  /** Where it listens; `null` when it was given no listener with an address. */
+  readonly addr: Deno.Addr | null;
+  /** Resolves when the server has ended and all its connections are over. */
+  readonly finished: Promise<void>;
+  /**
+   * Ends the server with grace: nothing more is accepted, idle connections are
+   * closed, requests that have arrived are answered with `Connection: close`.
+   * Connections that were handed over by `upgrade()` stay, and are not waited for.
+   *
+   * @returns The same as {@linkcode HttpServer.finished}.
+   */
+  shutdown(): Promise<void>;
+  /** Lets the server keep the program running, as it does from the start. */
+  ref(): void;
+  /** Lets the program end while the server runs. */
+  unref(): void;
+  /** What was counted so far. */
+  stats(): ServerStats;
+}
+
+const MAX_CONNECTIONS = 16_384;
+
+/** The one implementation of {@linkcode HttpServer}. */
+class Server implements HttpServer {
+  readonly addr: Deno.Addr | null;
+  readonly finished: Promise<void>;
+  readonly #service: Service;
+  readonly #source: AcceptSource;
+  readonly #stop = new AbortController();
+  readonly #maxConnections: number;
+  #keepsAlive = true;
+  /** Whoever waits for a connection to close. */
+  #wake: (() => void) | null = null;
+
+  constructor(source: AcceptSource, service: Service, options: ServerOptions) {
+    const { maxConnections = MAX_CONNECTIONS, signal } = options;
+    if (!(maxConnections >= 1)) {
+      throw new RangeError(
+        `maxConnections is ${maxConnections}; expected 1 or more`,
+      );
+    }
+    this.#maxConnections = maxConnections;
+    this.#source = source;
+    this.#service = service;
+    this.addr = addressOf(source);
+    service.onClosed = () => this.#wake?.();
+    if (this.addr !== null) options.onListen?.(this.addr);
+    this.finished = this.#run();
+    const abort = () => this.#abort(signal!.reason);
+    if (signal?.aborted) abort();
+    else if (signal !== undefined) {
+      signal.addEventListener("abort", abort, { once: true });
+      this.finished.finally(() => signal.removeEventListener("abort", abort));
+    }
+  }
+
+  async #run(): Promise<void> {
+    const service = this.#service;
+    const { signal } = this.#stop;
+    const report = (error: unknown) => service.report(error, null);
+    for await (const conn of acceptFrom(this.#source, signal, report)) {
+      this.#serve(conn);
+      while (service.connections.size >= this.#maxConnections) {
+        if (signal.aborted) break;
+        await this.#change();
+      }
+    }
+    service.draining = true;
+    // What has arrived by now is still read, and answered.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    for (const connection of service.connections) connection.drain();
+    await Promise.all(
+      [...service.connections].map((connection) => connection.done),
+    );
+  }
+
+  #serve(conn: Conn | Duplex): void {
+    try {
+      const connection = new Connection(this.#service, conn);
+      if (!this.#keepsAlive) connection.keepAlive(false);
+      connection.start();
+    } catch (error) {
+      // No connection: a pair with a locked stream, say.
+      this.#service.report(error, null);
+    }
+  }
+
+  /** Resolves when a connection has closed, or the server is to end. */
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = null;
+        resolve();
+      };
+    });
+  }
+
+  shutdown(): Promise<void> {
+    this.#service.draining = true;
+    this.#stop.abort();
+    this.#wake?.();
+    return this.finished;
+  }
+
+  #abort(reason: unknown): void {
+    this.shutdown();
+    for (const connection of this.#service.connections) {
+      connection.destroy(reason);
+    }
+  }
+
+  ref(): void {
+    this.#keepAlive(true);
+  }
+
+  unref(): void {
+    this.#keepAlive(false);
+  }
+
+  #keepAlive(keeps: boolean): void {
+    this.#keepsAlive = keeps;
+    const listener = this.#source as Partial<Deno.Listener>;
+    if (keeps) listener.ref?.();
+    else listener.unref?.();
+    for (const connection of this.#service.connections) {
+      connection.keepAlive(keeps);
+    }
+  }
+
+  stats(): ServerStats {
+    return this.#service.stats();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown();
+  }
+}
+
+/**
+ * Serves HTTP/1.1 on port 8000 of all interfaces.
+ *
+ * @param handler Answers each request.
+ * @throws {Error} The port cannot be listened on.
+ */
+export function serve(handler: Handler): HttpServer;
+/**
+ * Serves HTTP/1.1 on a port or a Unix socket, with TLS where `cert` and `key` are
+ * given.
+ *
+ * @param options Where to listen, limits, timeouts, and who is told of what.
+ * @param handler Answers each request.
+ * @throws {Error} The address cannot be listened on.
+ * @throws {RangeError} A limit or a timeout is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "@pooled/http1";
+ *
+ * const server = serve(
+ *   { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+ *   async (req, res) => res.json({ you: "sent", text: await req.text() }),
+ * );
+ * const { port } = server.addr as Deno.NetAddr;
+ * const answer = await fetch(`http://127.0.0.1:${port}`, { method: "POST", body: "hi" });
+ * console.log(await answer.json()); // { you: "sent", text: "hi" }
+ * await server.shutdown();
+ * ```
+ */
+export function serve(options: ServeOptions, handler: Handler): HttpServer;
+/**
+ * Serves HTTP/1.1 on whatever gives connections: a `Deno.Listener` (TCP, TLS, Unix),
+ * or any async iterable of connections or pairs of streams. The listener is closed
+ * with the server.
+ *
+ * @param listener Gives the connections.
+ * @param handler Answers each request.
+ * @param options Limits, timeouts, and who is told of what.
+ * @throws {RangeError} A limit or a timeout is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "@pooled/http1";
+ *
+ * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * await using server = serve(listener, (req, res) => res.send(req.path));
+ * ```
+ */
+export function serve(
+  listener: AcceptSource,
+  handler: Handler,
+  options?: ServerOptions,
+): HttpServer;
+export function serve(
+  first: Handler | ServeOptions | AcceptSource,
+  second?: Handler,
+  third: ServerOptions = {},
+): HttpServer {
+  if (typeof first === "function") return listenAndServe({}, first);
+  if (typeof second !== "function") {
+    throw new TypeError("serve needs a handler");
+  }
+  if (!(Symbol.asyncIterator in first)) return listenAndServe(first, second);
+  return new Server(first, new Service(second, third), third);
+}
+
+function listenAndServe(options: ServeOptions, handler: Handler): HttpServer {
+  // Before the listener, so that a wrong option leaves none open.
+  const service = new Service(handler, options);
+  const listener = listen(options);
+  try {
+    return new Server(listener, service, {
+      ...options,
+      onListen: options.onListen ?? announce(options),
+    });
+  } catch (error) {
+    listener.close();
+    throw error;
+  }
+}
+
+function listen(options: ServeOptions): Deno.Listener {
+  const { port = 8000, hostname = "0.0.0.0", path, cert, key } = options;
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new TypeError("cert and key are given together, or neither is");
+  }
+  if (path !== undefined) {
+    if (cert !== undefined) {
+      throw new TypeError("a Unix socket takes no cert and key");
+    }
+    return Deno.listen({ transport: "unix", path });
+  }
+  const { reusePort = false } = options;
+  return cert !== undefined && key !== undefined
+    ? Deno.listenTls({
+      port,
+      hostname,
+      reusePort,
+      cert,
+      key,
+      alpnProtocols: ["http/1.1"],
+    })
+    : Deno.listen({ port, hostname, reusePort });
+}
+
+function announce(options: ServeOptions): (addr: Deno.Addr) => void {
+  return (addr) => {
+    if (!("hostname" in addr)) {
+      return console.log(`Listening on ${options.path}`);
+    }
+    const { hostname, port } = addr;
+    const scheme = options.cert === undefined ? "http" : "https";
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    console.log(`Listening on ${scheme}://${host}:${port}/`);
+  };
+}
+
+/** What `serveConnection` can be given besides limits and timeouts. */
+export interface ServeConnectionOptions extends ConnectionOptions {
+  /** What `info.remoteAddr` tells instead of the connection's own, as from a PROXY line. */
+  remoteAddr?: Deno.Addr;
+  /** Bytes that were read from the connection before, and belong to HTTP. They are copied. */
+  received?: Uint8Array;
+  /** Ends the connection at once. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Serves HTTP/1.1 on one connection: a `Deno.Conn` that you accepted, or any pair of
+ * streams. It is closed at the end.
+ *
+ * @param connection A connection, or a pair of streams, which are locked.
+ * @param handler Answers each request.
+ * @param options Limits, timeouts, and what was read from the connection before.
+ * @returns Resolves when the connection has closed, or was handed over by `upgrade()`.
+ * What the client does wrong does not reject it.
+ * @throws {RangeError} A limit or a timeout is out of its range.
+ * @throws {TypeError} A stream of the pair is locked.
+ *
+ * @example A pipe in memory
+ * ```ts
+ * import { serveConnection } from "@pooled/http1";
+ *
+ * const up = new TransformStream<Uint8Array, Uint8Array>();
+ * const down = new TransformStream<Uint8Array, Uint8Array>();
+ * const served = serveConnection(
+ *   { readable: up.readable, writable: down.writable },
+ *   (req, res) => res.send(`you asked for ${req.target}`),
+ * );
+ * const writer = up.writable.getWriter();
+ * writer.write(new TextEncoder().encode("GET /a HTTP/1.0\r\n\r\n"));
+ * console.log(await new Response(down.readable).text());
+ * await writer.close();
+ * await served;
+ * ```
+ */
+export function serveConnection(
+  connection: Conn | Duplex,
+  handler: Handler,
+  options: ServeConnectionOptions = {},
+): Promise<void> {
+  const { remoteAddr, received, signal } = options;
+  const served = new Connection(
+    new Service(handler, options),
+    connection,
+    remoteAddr,
+  );
+  if (signal !== undefined) {
+    const abort = () => served.destroy(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    served.done.finally(() => signal.removeEventListener("abort", abort));
+  }
+  served.start(received);
+  return served.done;
+}

@@ -1,0 +1,115 @@
+/**
+ * What the connections of one server have in common, and what is counted of them.
+ *
+ * A connection counts for itself and adds its counts here when it closes; so the
+ * numbers are summed up when somebody asks, and not per request.
+ *
+ * @module
+ */
+
+import type { HttpErrorCode } from "../errors.ts";
+import { type PoolsStats, sharedPools } from "../pools.ts";
+import type { Connection, Handler } from "./connection.ts";
+import {
+  type ConnectionLimits,
+  type ConnectionOptions,
+  type ErrorHandler,
+  resolveConnectionLimits,
+} from "./options.ts";
+import { Sweeper } from "./sweeper.ts";
+
+/** The counts of a server, at one moment. */
+export interface ServerStats {
+  /** Connections that are open, with those that were handed over by `upgrade()`. */
+  connections: number;
+  /** Connections so far. */
+  accepted: number;
+  /** Requests that were given to the handler. */
+  requests: number;
+  /** Bytes that came in. */
+  bytesReceived: number;
+  /** Bytes that went out. */
+  bytesSent: number;
+  /** Refused messages by their code; only codes that occurred. */
+  refusals: Partial<Record<HttpErrorCode, number>>;
+  /** The counts of the pools, which other servers and parsers may share. */
+  pools: PoolsStats;
+}
+
+/** The common ground of connections. */
+export class Service {
+  readonly handler: Handler;
+  readonly options: ConnectionOptions;
+  readonly limits: Required<ConnectionLimits>;
+  readonly onError: ErrorHandler;
+  readonly sweeper: Sweeper;
+  readonly connections: Set<Connection> = new Set();
+  readonly refusals: Partial<Record<HttpErrorCode, number>> = {};
+  /** Whether connections are to end as soon as they are idle. */
+  draining = false;
+  /** Told when a connection has closed. */
+  onClosed: () => void = () => {};
+  accepted = 0;
+  #requests = 0;
+  #received = 0;
+  #sent = 0;
+
+  /** @throws {RangeError} A limit or a timeout is out of its range. */
+  constructor(handler: Handler, options: ConnectionOptions) {
+    this.handler = handler;
+    this.options = options;
+    this.limits = resolveConnectionLimits(options);
+    this.onError = options.onError ?? ((error) => console.error(error));
+    const { headTimeout, bodyTimeout, idleTimeout, writeTimeout } = this.limits;
+    this.sweeper = Sweeper.for(
+      Math.min(headTimeout, bodyTimeout, idleTimeout, writeTimeout),
+    );
+  }
+
+  add(connection: Connection): void {
+    this.accepted++;
+    this.connections.add(connection);
+    this.sweeper.add(connection);
+  }
+
+  /** A connection has closed. */
+  delete(connection: Connection): void {
+    this.connections.delete(connection);
+    this.sweeper.delete(connection);
+    this.#requests += connection.requests;
+    this.#received += connection.machine.received;
+    this.#sent += connection.output.sent;
+    this.onClosed();
+  }
+
+  refused(code: HttpErrorCode): void {
+    this.refusals[code] = (this.refusals[code] ?? 0) + 1;
+  }
+
+  /** Reports what went wrong in the program. A reporter that fails is not asked again. */
+  report(...args: Parameters<ErrorHandler>): void {
+    try {
+      this.onError(...args);
+    } catch (error) {
+      console.error(error);
+    }
+  }
+
+  stats(): ServerStats {
+    const stats = {
+      connections: this.connections.size,
+      accepted: this.accepted,
+      requests: this.#requests,
+      bytesReceived: this.#received,
+      bytesSent: this.#sent,
+      refusals: { ...this.refusals },
+      pools: (this.options.pools ?? sharedPools).stats(),
+    };
+    for (const connection of this.connections) {
+      stats.requests += connection.requests;
+      stats.bytesReceived += connection.machine.received;
+      stats.bytesSent += connection.output.sent;
+    }
+    return stats;
+  }
+}

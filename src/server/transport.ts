@@ -1,0 +1,182 @@
+/**
+ * The two kinds of connection a server can be given: one with `read` and `write`,
+ * as `Deno.Conn` has, which fills pooled memory where it lies; and a pair of
+ * streams, read as a byte stream where it is one.
+ *
+ * @module
+ */
+
+import type { Machine } from "../machine.ts";
+import { type Consumer, SourceInlet } from "../source.ts";
+
+/** Two streams that make up a connection. */
+export interface Duplex {
+  /** What comes from the other side. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** What goes to the other side. */
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/** A connection as the server drives it. */
+export interface Transport {
+  /** Whether the input has ended, or failed. */
+  readonly ended: boolean;
+  /** Puts bytes into the machine at once and gives true, or sees to it that some come. */
+  demand(): boolean;
+  /** Reads on and throws away what comes. */
+  drain(): void;
+  /** Writes some of the bytes, and gives how many. */
+  write(bytes: Uint8Array): Promise<number>;
+  /** Ends the output; the input stays open. */
+  end(): Promise<void>;
+  /** Ends everything at once. */
+  close(reason: unknown): void;
+  /** Whether reads keep the program running. */
+  keepAlive(keeps: boolean): void;
+}
+
+/** A connection that is read and written directly. Every `Deno.Conn` is one. */
+export interface Conn {
+  /** Reads into `p`, and gives how many bytes; `null` at the end of the input. */
+  read(p: Uint8Array): Promise<number | null>;
+  /** Writes bytes of `p`, and gives how many. */
+  write(p: Uint8Array): Promise<number>;
+  /** Ends the output; the input stays open. */
+  closeWrite(): Promise<void>;
+  /** Ends everything. */
+  close(): void;
+  /** Lets pending reads keep the program running. */
+  ref?(): void;
+  /** Lets the program end in spite of pending reads. */
+  unref?(): void;
+  /** Whether small writes leave at once. */
+  setNoDelay?(noDelay?: boolean): void;
+}
+
+/** Whether a connection is read and written directly. */
+export function isConn(connection: Conn | Duplex): connection is Conn {
+  return "read" in connection && typeof connection.read === "function" &&
+    "write" in connection && typeof connection.write === "function";
+}
+
+/** What is read while a connection lingers goes here, and nobody looks at it. */
+const WASTE = new Uint8Array(16384);
+
+/** A connection with `read` and `write`. */
+export class ConnTransport implements Transport {
+  ended = false;
+  readonly #conn: Conn;
+  readonly #machine: Machine;
+  readonly #consumer: Consumer;
+  #reading = false;
+  #draining = false;
+
+  constructor(conn: Conn, machine: Machine, consumer: Consumer) {
+    this.#conn = conn;
+    this.#machine = machine;
+    this.#consumer = consumer;
+    try {
+      // Responses leave whole; to hold the end of one back would only delay it.
+      conn.setNoDelay?.(true);
+    } catch {
+      // A connection that is closed already is met by the first read.
+    }
+  }
+
+  demand(): boolean {
+    if (!this.#reading && !this.ended) {
+      this.#reading = true;
+      this.#conn.read(this.#machine.offer()).then(this.#onRead, this.#onFailed);
+    }
+    return false;
+  }
+
+  drain(): void {
+    if (this.#reading || this.ended) return;
+    this.#reading = this.#draining = true;
+    this.#conn.read(WASTE).then(this.#onRead, this.#onFailed);
+  }
+
+  readonly #onRead = (count: number | null): void => {
+    this.#reading = false;
+    if (!this.#draining) this.#machine.commit(count ?? 0);
+    if (count === null) {
+      this.ended = true;
+      this.#machine.finish();
+    }
+    if (!this.#consumer.closed) this.#consumer.wake();
+  };
+
+  readonly #onFailed = (error: unknown): void => {
+    this.#reading = false;
+    this.ended = true;
+    this.#machine.lose();
+    if (!this.#consumer.closed) this.#consumer.fail(error);
+  };
+
+  write(bytes: Uint8Array): Promise<number> {
+    return this.#conn.write(bytes);
+  }
+
+  end(): Promise<void> {
+    return this.#conn.closeWrite();
+  }
+
+  close(): void {
+    try {
+      this.#conn.close();
+    } catch {
+      // The end of the input may have closed it already.
+    }
+  }
+
+  keepAlive(keeps: boolean): void {
+    if (keeps) this.#conn.ref?.();
+    else this.#conn.unref?.();
+  }
+}
+
+/** A pair of streams. */
+export class StreamTransport implements Transport {
+  readonly #inlet: SourceInlet;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+
+  constructor(duplex: Duplex, machine: Machine, consumer: Consumer) {
+    this.#writer = duplex.writable.getWriter();
+    // A failed writer is met by its next write.
+    this.#writer.closed.catch(() => {});
+    this.#inlet = new SourceInlet(machine, duplex.readable);
+    this.#inlet.consumer = consumer;
+  }
+
+  get ended(): boolean {
+    return this.#inlet.ended;
+  }
+
+  demand(): boolean {
+    return this.#inlet.demand();
+  }
+
+  drain(): void {
+    this.#inlet.drain();
+  }
+
+  /** Writes a copy: a stream may pass on what it is given, and the slab is used again. */
+  async write(bytes: Uint8Array): Promise<number> {
+    await this.#writer.write(bytes.slice());
+    return bytes.length;
+  }
+
+  end(): Promise<void> {
+    return this.#writer.close();
+  }
+
+  close(reason: unknown): void {
+    this.#inlet.cancel(reason).catch(() => {});
+    this.#writer.abort(reason).catch(() => {});
+  }
+
+  keepAlive(): void {
+    // Streams do not keep a program running.
+  }
+}

@@ -1,0 +1,317 @@
+/**
+ * Response heads as bytes (RFC 9112 §4 and §5).
+ *
+ * Fields are checked and measured in one pass, and written in a second one into
+ * room that is known to suffice: so nothing has to be taken back when the last of
+ * them is wrong. What goes wrong here is the doing of the program, not of a peer,
+ * and throws in its face.
+ *
+ * @module
+ */
+
+import {
+  CLASS,
+  COLON,
+  COMMA,
+  CR,
+  LF,
+  SP,
+  TOKEN,
+  VALUE as VALUE_BYTE,
+} from "./ascii.ts";
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  CONTENT_TYPE,
+  DATE,
+  fieldId,
+  LAST_FRAMING_FIELD,
+  TRANSFER_ENCODING,
+  UPGRADE,
+} from "./names.ts";
+
+/** A field as a program gives it. */
+export type FieldPair = readonly [name: string, value: string];
+
+/** The phrases of RFC 9110 §15 and of the registry of status codes. */
+const REASONS: Readonly<Record<number, string>> = {
+  100: "Continue",
+  101: "Switching Protocols",
+  102: "Processing",
+  103: "Early Hints",
+  200: "OK",
+  201: "Created",
+  202: "Accepted",
+  203: "Non-Authoritative Information",
+  204: "No Content",
+  205: "Reset Content",
+  206: "Partial Content",
+  207: "Multi-Status",
+  208: "Already Reported",
+  226: "IM Used",
+  300: "Multiple Choices",
+  301: "Moved Permanently",
+  302: "Found",
+  303: "See Other",
+  304: "Not Modified",
+  305: "Use Proxy",
+  307: "Temporary Redirect",
+  308: "Permanent Redirect",
+  400: "Bad Request",
+  401: "Unauthorized",
+  402: "Payment Required",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  406: "Not Acceptable",
+  407: "Proxy Authentication Required",
+  408: "Request Timeout",
+  409: "Conflict",
+  410: "Gone",
+  411: "Length Required",
+  412: "Precondition Failed",
+  413: "Content Too Large",
+  414: "URI Too Long",
+  415: "Unsupported Media Type",
+  416: "Range Not Satisfiable",
+  417: "Expectation Failed",
+  421: "Misdirected Request",
+  422: "Unprocessable Content",
+  423: "Locked",
+  424: "Failed Dependency",
+  425: "Too Early",
+  426: "Upgrade Required",
+  428: "Precondition Required",
+  429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
+  451: "Unavailable For Legal Reasons",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+  505: "HTTP Version Not Supported",
+  506: "Variant Also Negotiates",
+  507: "Insufficient Storage",
+  508: "Loop Detected",
+  510: "Not Extended",
+  511: "Network Authentication Required",
+};
+
+/**
+ * The status line (RFC 9112 §4) as text, without its CRLF.
+ *
+ * @throws {RangeError} The status is no whole number from 100 to 599.
+ * @throws {TypeError} The reason phrase has a control byte or no byte's character.
+ */
+export function statusLine(status: number, statusText?: string): string {
+  if (!Number.isInteger(status) || status < 100 || status > 599) {
+    throw new RangeError(
+      `the status is ${status}; expected a whole number from 100 to 599`,
+    );
+  }
+  const reason = statusText || (REASONS[status] ?? "");
+  if (statusText) checkValue("the reason phrase", statusText);
+  return `HTTP/1.1 ${status} ${reason}`;
+}
+
+/** What the fields of a program say of the message, and those that go out as given. */
+export interface FieldPlan {
+  /** The fields to write: all but those that the server writes itself. */
+  lines: readonly FieldPair[];
+  /** Bytes of their lines. */
+  size: number;
+  /** The value of Content-Length, or -1 without one. */
+  contentLength: number;
+  /** Whether Connection says `close`. */
+  close: boolean;
+  /** The other options of Connection but `keep-alive`, with `, ` before each. */
+  options: string;
+  hasType: boolean;
+  hasDate: boolean;
+  upgrade: string | null;
+}
+
+const NO_FIELDS: FieldPlan = {
+  lines: [],
+  size: 0,
+  contentLength: -1,
+  close: false,
+  options: "",
+  hasType: false,
+  hasDate: false,
+  upgrade: null,
+};
+
+/**
+ * Checks the fields of a response and sorts out those that frame it.
+ *
+ * @throws {TypeError} A name is no token, a value holds what no field value may
+ * (RFC 9110 §5.5), Content-Length is no length, or Transfer-Encoding says anything
+ * but `chunked`.
+ */
+export function planFields(headers: HeadersInit | undefined): FieldPlan {
+  if (headers === undefined) return NO_FIELDS;
+  const pairs = pairsOf(headers);
+  if (pairs.length === 0) return NO_FIELDS;
+  const lines: FieldPair[] = [];
+  const plan = { ...NO_FIELDS, lines };
+  for (const pair of pairs) {
+    const [name, value] = pair;
+    checkName(name);
+    checkValue(name, value);
+    switch (fieldId(name)) {
+      case CONTENT_LENGTH:
+        planLength(plan, value);
+        continue;
+      case TRANSFER_ENCODING:
+        if (value.trim().toLowerCase() === "chunked") continue;
+        throw new TypeError(
+          `Transfer-Encoding is ${JSON.stringify(value)}; ` +
+            `expected "chunked", or none: the server frames the body`,
+        );
+      case CONNECTION:
+        planConnection(plan, value);
+        continue;
+      case CONTENT_TYPE:
+        plan.hasType = true;
+        break;
+      case DATE:
+        plan.hasDate = true;
+        break;
+      case UPGRADE:
+        plan.upgrade = value;
+        break;
+    }
+    lines.push(pair);
+    plan.size += name.length + value.length + 4;
+  }
+  return plan;
+}
+
+/** The fields of a trailer section, checked (RFC 9110 §6.5.1). */
+export function planTrailers(trailers: HeadersInit): FieldPair[] {
+  const pairs = pairsOf(trailers);
+  for (const [name, value] of pairs) {
+    checkName(name);
+    checkValue(name, value);
+    const id = fieldId(name);
+    if (id !== 0 && (id <= LAST_FRAMING_FIELD || id === CONTENT_TYPE)) {
+      throw new TypeError(`${name} may not stand in a trailer section`);
+    }
+  }
+  return pairs;
+}
+
+function pairsOf(headers: HeadersInit): FieldPair[] {
+  const pairs = Symbol.iterator in headers
+    ? [...headers as Iterable<FieldPair>]
+    : Object.entries(headers as Record<string, string>);
+  return pairs.map(([name, value]) => [String(name), String(value)]);
+}
+
+function checkName(name: string): void {
+  let good = name.length > 0;
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code > 0x7f || (CLASS[code]! & TOKEN) === 0) good = false;
+  }
+  if (!good) {
+    throw new TypeError(`${JSON.stringify(name)} is no field name`);
+  }
+}
+
+function checkValue(name: string, value: string): void {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code > 0xff || (CLASS[code]! & VALUE_BYTE) === 0) {
+      throw new TypeError(
+        `the value of ${name} holds ${
+          JSON.stringify(value[i])
+        } at character ${i}, which no field value may hold`,
+      );
+    }
+  }
+}
+
+function planLength(plan: FieldPlan, value: string): void {
+  const length = /^\d{1,16}$/.test(value.trim()) ? Number(value) : NaN;
+  if (!Number.isSafeInteger(length)) {
+    throw new TypeError(
+      `Content-Length is ${JSON.stringify(value)}; expected a number of bytes`,
+    );
+  }
+  if (plan.contentLength >= 0 && plan.contentLength !== length) {
+    throw new TypeError("Content-Length is given twice");
+  }
+  plan.contentLength = length;
+}
+
+function planConnection(plan: FieldPlan, value: string): void {
+  for (const option of value.split(",")) {
+    const name = option.trim().toLowerCase();
+    if (name === "close") plan.close = true;
+    else if (name !== "" && name !== "keep-alive") plan.options += `, ${name}`;
+  }
+}
+
+/** Writes the lines of `fields` at `at`, and gives the offset behind them. */
+export function writeFields(
+  bytes: Uint8Array,
+  at: number,
+  fields: readonly FieldPair[],
+): number {
+  for (let i = 0; i < fields.length; i++) {
+    const [name, value] = fields[i]!;
+    at = writeText(bytes, at, name);
+    bytes[at++] = COLON;
+    bytes[at++] = SP;
+    at = writeText(bytes, at, value);
+    bytes[at++] = CR;
+    bytes[at++] = LF;
+  }
+  return at;
+}
+
+/** Bytes that `writeFields` takes for `fields`. */
+export function sizeOfFields(fields: readonly FieldPair[]): number {
+  return fields.reduce(
+    (size, [name, value]) => size + name.length + value.length + 4,
+    0,
+  );
+}
+
+/** Writes text of one byte a character, and gives the offset behind it. */
+export function writeText(
+  bytes: Uint8Array,
+  at: number,
+  text: string,
+): number {
+  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}
+
+/** Writes a whole number in decimal, and gives the offset behind it. */
+export function writeDecimal(
+  bytes: Uint8Array,
+  at: number,
+  value: number,
+): number {
+  if (value > 0x7fffffff) return writeText(bytes, at, String(value));
+  let end = at + 1;
+  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) end++;
+  let rest = value;
+  for (let i = end - 1; i >= at; i--) {
+    const tenth = (rest / 10) | 0;
+    bytes[i] = 0x30 + rest - tenth * 10;
+    rest = tenth;
+  }
+  return end;
+}
+
+/** Whether an option is named in a list such as that of TE or Upgrade. */
+export function listHas(list: string, option: string): boolean {
+  return list.split(String.fromCharCode(COMMA)).some((item) =>
+    item.split(";")[0]!.trim().toLowerCase() === option
+  );
+}
