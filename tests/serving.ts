@@ -1,0 +1,141 @@
+/**
+ * What the tests of the server share: a server on a free port with pools of its own,
+ * which have to be at rest at the end, and a client that speaks in raw bytes.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import {
+  type Handler,
+  type HttpServer,
+  Pools,
+  serve,
+  type ServeOptions,
+} from "@pooled/http1";
+import { bytesOf, textOf } from "./support.ts";
+
+/** Nothing of the pools is in use. */
+export function assertPoolsAtRest(pools: Pools): void {
+  const { requests, tables, slabs } = pools.stats();
+  assertEquals(
+    [requests.inUse, tables.inUse, ...slabs.map((tier) => tier.inUse)],
+    [0, 0, 0, 0, 0, 0],
+    "something of the pools is still in use",
+  );
+}
+
+/** A running server, as a test sees it. */
+export interface Running {
+  server: HttpServer;
+  port: number;
+  url: string;
+  pools: Pools;
+  /** What `onError` was told. */
+  errors: unknown[];
+}
+
+/** Runs a test against a server, shuts it down, and looks that nothing is left. */
+export async function withServer(
+  handler: Handler,
+  test: (running: Running) => Promise<void>,
+  options: ServeOptions = {},
+): Promise<void> {
+  const pools = new Pools();
+  const errors: unknown[] = [];
+  const server = serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen: () => {},
+    onError: (error) => {
+      errors.push(error);
+    },
+    pools,
+    ...options,
+  }, handler);
+  const { port } = server.addr as Deno.NetAddr;
+  try {
+    await test({
+      server,
+      port,
+      url: `http://127.0.0.1:${port}`,
+      pools,
+      errors,
+    });
+  } finally {
+    await server.shutdown();
+  }
+  assertPoolsAtRest(pools);
+}
+
+/** A client that sends bytes as they are given, and shows those that come back. */
+export class RawClient implements Disposable {
+  readonly conn: Deno.Conn;
+  /** What came so far, one character a byte. */
+  received = "";
+  ended = false;
+  readonly #buffer = new Uint8Array(65536);
+
+  private constructor(conn: Deno.Conn) {
+    this.conn = conn;
+  }
+
+  static async connect(port: number): Promise<RawClient> {
+    return new RawClient(
+      await Deno.connect({ hostname: "127.0.0.1", port }),
+    );
+  }
+
+  async send(text: string): Promise<void> {
+    const bytes = bytesOf(text);
+    for (let at = 0; at < bytes.length;) {
+      at += await this.conn.write(bytes.subarray(at));
+    }
+  }
+
+  /** Reads until `part` has come; gives all that came so far. */
+  async until(part: string): Promise<string> {
+    while (!this.received.includes(part)) {
+      if (!await this.read()) {
+        throw new Error(
+          `${JSON.stringify(part)} did not come, but ${
+            JSON.stringify(this.received)
+          }`,
+        );
+      }
+    }
+    return this.received;
+  }
+
+  /** Reads until the server ends the connection; gives all that came. */
+  async rest(): Promise<string> {
+    while (await this.read());
+    return this.received;
+  }
+
+  /** Reads once. Gives false at the end. */
+  async read(): Promise<boolean> {
+    const count = await this.conn.read(this.#buffer);
+    if (count === null) {
+      this.ended = true;
+      return false;
+    }
+    this.received += textOf(this.#buffer.subarray(0, count));
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.conn.close();
+    } catch {
+      // The test has closed it.
+    }
+  }
+}
+
+/** What a server answers to `text`, until it ends the connection. */
+export async function answerTo(port: number, text: string): Promise<string> {
+  using client = await RawClient.connect(port);
+  await client.send(text);
+  return await client.rest();
+}
