@@ -82,7 +82,10 @@ export interface ServeOptions extends ServerOptions {
    * @default {"0.0.0.0"}
    */
   hostname?: string;
-  /** Whether several processes or workers may share the port. */
+  /**
+   * Whether several processes or workers may share the port. Deno asks for the flag
+   * `--unstable-net` then.
+   */
   reusePort?: boolean;
   /** A Unix socket to listen on instead of a port. */
   path?: string;

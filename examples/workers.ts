@@ -1,0 +1,39 @@
+/**
+ * More than one core: each worker listens on the same port, and the system deals the
+ * connections out.
+ *
+ * `deno run -N --unstable-net examples/workers.ts 8000 4`; Deno asks for the flag
+ * before listeners may share a port.
+ *
+ * @module
+ */
+
+import { serve } from "@pooled/http1";
+
+declare const self: {
+  name: string;
+  onmessage: ((event: MessageEvent<number>) => void) | null;
+  postMessage(message: string): void;
+};
+
+// A worker runs this same file, and has a name.
+if (self.name === "") {
+  const port = Number(Deno.args[0] ?? 8000);
+  const count = Number(Deno.args[1] ?? navigator.hardwareConcurrency);
+  for (let i = 0; i < count; i++) {
+    const worker = new Worker(import.meta.url, {
+      type: "module",
+      name: `worker ${i}`,
+    });
+    worker.onmessage = ({ data }) => console.log(data);
+    worker.postMessage(port);
+  }
+} else {
+  self.onmessage = ({ data: port }) => {
+    serve({
+      port,
+      reusePort: true,
+      onListen: () => self.postMessage(`${self.name} listens on port ${port}`),
+    }, (_req, res) => res.send(`answered by ${self.name}\n`));
+  };
+}
