@@ -10,7 +10,8 @@ function wire(...lines: string[]): Uint8Array<ArrayBuffer> {
   return encoder.encode([...lines, "", ""].join("\r\n"));
 }
 
-function repeat(
+/** `bytes` one time after another. */
+export function repeat(
   bytes: Uint8Array<ArrayBuffer>,
   times: number,
 ): Uint8Array<ArrayBuffer> {

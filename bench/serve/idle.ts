@@ -1,0 +1,133 @@
+/**
+ * What an idle connection costs: 10,000 of them, each of which has had an answer.
+ *
+ * A process serves, another holds the connections. The same is done with a bare loop
+ * that reads into one byte, so that what the runtime itself takes for a connection
+ * can be told from what is ours.
+ *
+ * `deno task bench:idle [--connections 10000]`
+ *
+ * @module
+ */
+
+import { serve } from "../../mod.ts";
+
+declare const gc: () => void;
+
+const hostname = "127.0.0.1";
+const REQUEST = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+const ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const FLAGS = "--v8-flags=--expose-gc";
+
+/** Bytes of JavaScript's heap and of array buffers. */
+function memory(): number {
+  gc();
+  const { heapUsed, external } = Deno.memoryUsage();
+  return heapUsed + external;
+}
+
+function bare(): Deno.Listener {
+  const listener = Deno.listen({ hostname, port: 0 });
+  (async () => {
+    for await (const conn of listener) {
+      const byte = new Uint8Array(1);
+      const wait = (): unknown => conn.read(byte).then(wait, () => {});
+      conn.write(new TextEncoder().encode(ANSWER));
+      wait();
+    }
+  })();
+  return listener;
+}
+
+/** Serves until told to end, and prints its memory when asked. */
+async function server(kind: string): Promise<void> {
+  const running = kind === "ours"
+    ? serve({ hostname, port: 0, onListen: () => {} }, (_req, res) => {
+      res.send("ok");
+    })
+    : bare();
+  console.log((running.addr as Deno.NetAddr).port);
+  for await (const _ of Deno.stdin.readable) {
+    // Twice, for what finalizers of the first collection let go.
+    memory();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const stats = "stats" in running ? running.stats() : null;
+    console.log(JSON.stringify({ bytes: memory(), stats }));
+  }
+}
+
+/** A process of `server`, and how to ask it. */
+class Server {
+  readonly #process: Deno.ChildProcess;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
+
+  constructor(kind: string) {
+    this.#process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", FLAGS, import.meta.url, "server", kind],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    this.#lines = this.#process.stdout
+      .pipeThrough(new TextDecoderStream()).getReader();
+    this.#stdin = this.#process.stdin.getWriter();
+  }
+
+  async line(): Promise<string> {
+    let line = "";
+    while (!line.endsWith("\n")) line += (await this.#lines.read()).value;
+    return line;
+  }
+
+  async ask(): Promise<{ bytes: number; stats: unknown }> {
+    await this.#stdin.write(new Uint8Array([10]));
+    return JSON.parse(await this.line());
+  }
+
+  kill(): void {
+    this.#process.kill("SIGKILL");
+  }
+}
+
+/** Bytes for each of `count` idle connections. */
+async function perConnection(kind: string, count: number): Promise<number> {
+  const server = new Server(kind);
+  const port = Number(await server.line());
+  const conns: Deno.Conn[] = [];
+  const open = async () => {
+    const conn = await Deno.connect({ hostname, port });
+    await conn.write(REQUEST);
+    const buffer = new Uint8Array(1024);
+    let text = "";
+    while (!text.endsWith("ok")) {
+      const read = await conn.read(buffer);
+      if (read === null) throw new Error(`${kind} ended a connection`);
+      text += new TextDecoder().decode(buffer.subarray(0, read));
+    }
+    conns.push(conn);
+  };
+  // What is made once, and what a first burst leaves in the pools, is not counted.
+  for (let i = 0; i < 100; i++) await open();
+  const before = await server.ask();
+  for (let i = 0; i < count; i += 100) {
+    await Promise.all(Array.from({ length: 100 }, open));
+  }
+  const after = await server.ask();
+  server.kill();
+  for (const conn of conns) conn.close();
+  return (after.bytes - before.bytes) / count;
+}
+
+if (Deno.args[0] === "server") await server(Deno.args[1]!);
+else {
+  const at = Deno.args.indexOf("--connections");
+  const count = at < 0 ? 10_000 : Number(Deno.args[at + 1]);
+  const ours = await perConnection("ours", count);
+  const runtime = await perConnection("bare", count);
+  console.log(`${count} idle connections, heap and array buffers of each:`);
+  console.log(`  served     ${Math.round(ours)} bytes`);
+  console.log(`  bare loop  ${Math.round(runtime)} bytes`);
+  console.log(
+    `  ours       ${Math.round(ours - runtime)} bytes (target: under 4096)`,
+  );
+}

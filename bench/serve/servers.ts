@@ -1,0 +1,107 @@
+/**
+ * The servers that are compared, each in a process of its own; all answer the same
+ * text. `deno run -A bench/serve/servers.ts NAME` prints its port and serves.
+ *
+ * @module
+ */
+
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Hono } from "hono";
+import { fetchHandler, prepareResponse, serve } from "../../mod.ts";
+
+const TEXT = "Hello, World!";
+const hostname = "127.0.0.1";
+
+function announce(port: number): void {
+  console.log(`port ${port}`);
+}
+
+const silent = {
+  hostname,
+  port: 0,
+  onListen: (addr: Deno.Addr) => announce((addr as Deno.NetAddr).port),
+};
+
+/** What all answer, with as many bytes as ours. */
+const ANSWER = new TextEncoder().encode(
+  "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n" +
+    "Content-Type: text/plain;charset=UTF-8\r\n" +
+    `Content-Length: ${TEXT.length}\r\n\r\n${TEXT}`,
+);
+
+/**
+ * The ceiling: as many answers as there were empty lines, no HTTP. The next read is
+ * posted before the write is done.
+ */
+async function bare(): Promise<void> {
+  const listener = Deno.listen({ hostname, port: 0 });
+  announce((listener.addr as Deno.NetAddr).port);
+  const answers = new Uint8Array(ANSWER.length * 2048);
+  for (let at = 0; at < answers.length; at += ANSWER.length) {
+    answers.set(ANSWER, at);
+  }
+  for await (const conn of listener) {
+    conn.setNoDelay(true);
+    const buffer = new Uint8Array(65536);
+    let matched = 0;
+    const arrived = (count: number | null): void => {
+      if (count === null) return conn.close();
+      let requests = 0;
+      for (let i = 0; i < count; i++) {
+        const byte = buffer[i];
+        if (byte === (matched & 1 ? 0x0a : 0x0d)) {
+          if (++matched === 4) {
+            requests++;
+            matched = 0;
+          }
+        } else matched = byte === 0x0d ? 1 : 0;
+      }
+      if (requests > 0) {
+        conn.write(answers.subarray(0, requests * ANSWER.length)).catch(
+          () => {},
+        );
+      }
+      conn.read(buffer).then(arrived, () => {});
+    };
+    conn.read(buffer).then(arrived, () => {});
+  }
+}
+
+function hono(): Hono {
+  const app = new Hono();
+  app.get("/", (c) => c.text(TEXT));
+  return app;
+}
+
+const prepared = prepareResponse({ body: TEXT });
+
+/** Each server, by its name in the tables. */
+export const SERVERS: Readonly<Record<string, () => unknown>> = {
+  "ours, prepared": () => serve(silent, (_req, res) => res.send(prepared)),
+  "ours, send(text)": () => serve(silent, (_req, res) => res.send(TEXT)),
+  "ours, async": () =>
+    // deno-lint-ignore require-await -- what is measured
+    serve(silent, async (_req, res) => res.send(prepared)),
+  "bare TCP loop": bare,
+  "Deno.serve": () => Deno.serve(silent, () => new Response(TEXT)),
+  "node:http in Deno": () => {
+    const server = createServer((_req, res) => {
+      res.setHeader("content-type", "text/plain;charset=UTF-8");
+      res.end(TEXT);
+    });
+    server.listen(0, hostname, () => {
+      announce((server.address() as AddressInfo).port);
+    });
+  },
+  "Hono on ours": () => serve(silent, fetchHandler(hono().fetch)),
+  "Hono on Deno.serve": () => Deno.serve(silent, hono().fetch),
+};
+
+if (import.meta.main) {
+  const start = SERVERS[Deno.args[0]!];
+  if (start === undefined) {
+    throw new Error(`no such server; there are ${Object.keys(SERVERS)}`);
+  }
+  start();
+}
