@@ -7,7 +7,7 @@
 
 import type { Conn } from "../mod.ts";
 
-/** Sends `wire` over and over until `requests` were sent, and counts answers by bytes. */
+/** Sends `wire` over and over; a read ends where it does. */
 export class MemoryConn implements Conn {
   /** Bytes that were written to it. */
   written = 0;

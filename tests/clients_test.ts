@@ -12,16 +12,16 @@ import { createHash } from "node:crypto";
 import http from "node:http";
 import { Duplex } from "node:stream";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import {
-  type ConnectionInfo,
-  type Handler,
-  type HttpRequest,
-  type HttpResponse,
-  type HttpServer,
+import type {
+  ConnectionInfo,
+  Handler,
+  HttpRequest,
+  HttpResponse,
+  HttpServer,
 } from "@pooled/http1";
 import { Client } from "undici";
 import { Receiver, Sender } from "ws";
-import { assertPoolsAtRest, type Running, withServer } from "./serving.ts";
+import { withServer } from "./serving.ts";
 
 // ------------------------------------------------------------------------ helpers
 
@@ -227,9 +227,9 @@ Deno.test("curl: POST of a form, of JSON, and of nothing", async () => {
       await seen("-d", "name=value", "--data-urlencode", "text=a b&c"),
       {
         method: "POST",
-        contentLength: 27,
+        contentLength: 23,
         type: form,
-        text: "name=value&text=a%20b%26c".padEnd(25),
+        text: "name=value&text=a+b%26c",
       },
     );
     assertEquals(await seen("--json", '{"a":[1,2]}'), {
@@ -503,8 +503,8 @@ Deno.test("curl: through a proxy, by CONNECT and in absolute-form", async () => 
         ...["--next", "-sS", "-p", ...through, "--data-binary", "@-"],
         ...["-o", got, "-w", " %{http_connect} %{num_connects}", origin.url],
       );
-      // The tunnel, too, is kept for the second request.
-      assertEquals(stdout, "origin /a 200 0".replace("200 0", "000 0"));
+      // The tunnel is kept for the second request: no CONNECT, no connection.
+      assertEquals(stdout, "origin /a 000 0");
       assertEquals(digestOf(Deno.readFileSync(got)), digestOf(body));
       assertEquals(origin.server.stats().accepted, 1);
       const refused = await ended("curl", [
@@ -547,6 +547,7 @@ Deno.test("undici: ten requests in flight on one connection", async () => {
         body: sendsBody ? `${i}` : null,
         // Otherwise undici would hold back what follows.
         idempotent: true,
+        blocking: false,
       });
       return `${statusCode} ${await body.text()}`;
     });
@@ -571,7 +572,11 @@ Deno.test("undici: pipelined requests behind one that ends the connection", asyn
   }, async ({ url, server }) => {
     const client = new Client(url, { pipelining: 5 });
     const answers = Array.from({ length: 70 }, async (_, i) => {
-      const { body } = await client.request({ path: `/?${i}`, method: "GET" });
+      const { body } = await client.request({
+        path: `/?${i}`,
+        method: "GET",
+        blocking: false,
+      });
       return Number(await body.text());
     });
     // What was behind it was not handled, so the client sends it once more.
@@ -633,46 +638,57 @@ Deno.test("fetch: an abort while the handler works reaches its signal", async ()
   });
 });
 
-Deno.test("fetch: an abort in the middle of a download or an upload", async () => {
+Deno.test("fetch: an abort in the middle of a download", async () => {
+  const aborted = Promise.withResolvers<void>();
   const cancelled = Promise.withResolvers<void>();
-  const failed = Promise.withResolvers<void>();
+  await withServer((req, res) => {
+    req.signal.addEventListener("abort", () => aborted.resolve());
+    res.send(
+      new ReadableStream({
+        start: (controller) => controller.enqueue(new Uint8Array(10)),
+        cancel: () => cancelled.resolve(),
+      }),
+    );
+  }, async ({ url, server, errors }) => {
+    using client = Deno.createHttpClient({});
+    const aborter = new AbortController();
+    const { body } = await fetch(url, { client, signal: aborter.signal });
+    const reader = body!.getReader();
+    assertEquals((await reader.read()).value?.length, 10);
+    aborter.abort();
+    await reader.read().catch(() => {});
+    await within(aborted.promise, "the signal");
+    // A client that ended its input might still read, so the stream that gives it
+    // nothing is left alone for a while.
+    await within(cancelled.promise, "the stream to be cancelled");
+    await untilNoConnections(server);
+    assertEquals(errors, []);
+  }, { bodyTimeout: 100 });
+});
+
+Deno.test("fetch: an abort in the middle of an upload", async () => {
   const arrived = Promise.withResolvers<void>();
-  await withServer(async (req, res) => {
-    if (req.method === "GET") {
-      return res.send(
-        new ReadableStream({
-          start: (controller) => controller.enqueue(new Uint8Array(10)),
-          cancel: () => cancelled.resolve(),
-        }),
-      );
-    }
+  const failed = Promise.withResolvers<unknown>();
+  await withServer(async (req) => {
     try {
       for await (const _ of req.body!) arrived.resolve();
     } catch (error) {
-      failed.resolve();
+      failed.resolve(error);
       throw error;
     }
   }, async ({ url, server, errors }) => {
     using client = Deno.createHttpClient({});
-    const down = new AbortController();
-    const { body } = await fetch(url, { client, signal: down.signal });
-    const reader = body!.getReader();
-    assertEquals((await reader.read()).value?.length, 10);
-    down.abort();
-    await reader.read().catch(() => {});
-    await within(cancelled.promise, "the response body to be cancelled");
-
-    const up = new AbortController();
+    const aborter = new AbortController();
     const answer = fetch(url, {
       client,
-      signal: up.signal,
+      signal: aborter.signal,
       method: "POST",
       body: new ReadableStream({
         start: (controller) => controller.enqueue(new Uint8Array(10)),
       }),
     });
     await within(arrived.promise, "the first piece");
-    up.abort();
+    aborter.abort();
     await answer.catch(() => {});
     await within(failed.promise, "the request body to fail");
     await untilNoConnections(server);
@@ -768,7 +784,6 @@ Deno.test("a WebSocket of Deno talks to an upgraded connection", async () => {
     const closed = new Promise<number>((resolve) => {
       socket.onclose = ({ code }) => resolve(code);
     });
-    // The text goes with the client's first packet after the handshake.
     socket.onopen = () => {
       socket.send("hello");
       socket.send(sent);
@@ -890,7 +905,7 @@ Deno.test("Chromium: a page that uses all there is", async () => {
       case "/redirect":
         return res.send(null, { status: 302, headers: { location: "/get" } });
       case "/stream":
-        return res.send(streamOf2("first", more.promise, "second"));
+        return res.send(twoPieces("first", more.promise, "second"));
       case "/more":
         more.resolve();
         return res.send();
@@ -944,7 +959,7 @@ Deno.test("Chromium: a page that uses all there is", async () => {
 });
 
 /** A stream of two texts, the second of which waits. */
-function streamOf2(
+function twoPieces(
   first: string,
   between: Promise<void>,
   second: string,
@@ -995,7 +1010,7 @@ Deno.test("ab: HTTP/1.0 with keep-alive", async () => {
       assertEquals(figure("Failed requests"), 0, stdout);
       assertEquals(figure("Keep-Alive requests"), count, stdout);
       assert(!stdout.includes("Non-2xx"), stdout);
-      // ab opens no more requests than it was asked for, but may start some anew.
+      // At the end ab may have asked for more than it needed.
       assert(server.stats().requests - before >= count);
     }
     assertEquals(errors, []);
@@ -1021,7 +1036,7 @@ Deno.test("wrk: fifty connections for a second", async () => {
   await withServer(async (req, res) => {
     if (req.path === "/later") await Promise.resolve();
     res.json({ hello: "world" });
-  }, async ({ url, server, errors }: Running) => {
+  }, async ({ url, server, errors }) => {
     for (const path of ["/", "/later"]) {
       const { code, stdout, stderr } = await ended("wrk", [
         ...["-t", "1", "-c", "50", "-d", "1s", url + path],
@@ -1035,6 +1050,5 @@ Deno.test("wrk: fifty connections for a second", async () => {
     }
     assertEquals(errors, []);
     await untilNoConnections(server);
-    assertPoolsAtRest(server.stats().pools as never);
   });
 });

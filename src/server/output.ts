@@ -12,8 +12,11 @@
 import { LAST_TIER, type Slab, SLAB_SIZES } from "../memory/slab.ts";
 import type { SlabPool } from "../memory/slab.ts";
 
-/** With more than this waiting to be written, nothing new is begun. */
-const MOST_PENDING = 65536;
+/**
+ * With more than this waiting to be written, nothing new is begun. Below the largest
+ * slab, so that usual responses do not begin another one just before the write.
+ */
+const MOST_PENDING = 49152;
 /** Bytes from this many on are written from where they lie. */
 export const SMALLEST_DIRECT = 32768;
 
