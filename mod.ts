@@ -1,18 +1,22 @@
 /**
- * A strict, streaming HTTP/1.1 request parser that allocates nothing per request.
+ * HTTP/1.1 on any connection: a strict, streaming parser that allocates nothing per
+ * request, and a server on top of it.
  *
- * Bytes go in; pooled request objects come out. Three ways to use it:
- *
+ * - {@linkcode serve} serves any listener in the manner of `Deno.serve`, and
+ *   {@linkcode serveConnection} one connection, or any pair of streams;
+ * - {@linkcode fetchHandler} lets any `Deno.serve` application run on it;
  * - {@linkcode readRequests} reads the requests of any byte stream, such as the
  *   `readable` of a connection that you accepted yourself;
  * - {@linkcode RequestStream} is the same as a transform stream, for `pipeThrough`;
- * - {@linkcode RequestParser} is the synchronous parser below both, without I/O.
+ * - {@linkcode RequestParser} is the synchronous parser below them, without I/O.
  *
  * @example
  * ```ts ignore
- * import { readRequests } from "@pooled/http1";
+ * import { readRequests, serve } from "@pooled/http1";
  *
- * for await (const conn of Deno.listen({ port: 8000 })) {
+ * serve({ port: 8000 }, (req, res) => res.send(`hello ${req.path}`));
+ *
+ * for await (const conn of Deno.listen({ port: 8001 })) {
  *   for await (using request of readRequests(conn.readable)) {
  *     console.log(request.method, request.target, request.headers.get("host"));
  *   }
