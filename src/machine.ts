@@ -542,6 +542,7 @@ export class Machine {
     if (this.#lent === "slab") {
       this.pools.slabs.drop(this.slab!);
       this.slab = null;
+      this.#origin += this.end;
       this.start = this.end = 0;
     }
     this.#lent = null;
@@ -680,7 +681,7 @@ export class Machine {
     if (this.slab === null) return;
     this.pools.slabs.release(this.slab);
     this.slab = null;
-    this.#origin += this.start;
+    this.#origin += this.end;
     this.start = this.end = 0;
   }
 

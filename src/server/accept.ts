@@ -28,8 +28,8 @@ export function addressOf(source: AcceptSource): Deno.Addr | null {
 
 /**
  * The connections of a source until `signal` aborts, which also closes a listener.
- * A listener whose `accept` fails is tried again; an iterable that fails has ended.
- * Both are told to `report`.
+ * A listener whose `accept` fails is tried again, and the error told to `report`; an
+ * iterable that fails has ended, and throws.
  */
 export function acceptFrom(
   source: AcceptSource,
@@ -38,7 +38,7 @@ export function acceptFrom(
 ): AsyncIterable<Conn | Duplex> {
   return isListener(source)
     ? acceptFromListener(source, signal, report)
-    : acceptFromIterable(source, signal, report);
+    : acceptFromIterable(source, signal);
 }
 
 async function* acceptFromListener(
@@ -75,22 +75,17 @@ async function* acceptFromListener(
 async function* acceptFromIterable(
   source: AcceptSource,
   signal: AbortSignal,
-  report: (error: unknown) => void,
 ): AsyncGenerator<Conn | Duplex> {
   const iterator = source[Symbol.asyncIterator]();
   const stopped = new Promise<null>((resolve) => {
     signal.addEventListener("abort", () => resolve(null), { once: true });
   });
-  try {
-    while (!signal.aborted) {
-      const next = await Promise.race([iterator.next(), stopped]);
-      if (next === null) break;
-      if (next.done) return;
-      yield next.value;
-    }
-  } catch (error) {
-    return report(error);
+  while (!signal.aborted) {
+    const next = await Promise.race([iterator.next(), stopped]);
+    if (next === null) break;
+    if (next.done) return;
+    yield next.value;
   }
   // Not awaited: an iterator that waits for a connection answers when it has one.
-  Promise.resolve(iterator.return?.()).catch(report);
+  Promise.resolve(iterator.return?.()).catch(() => {});
 }

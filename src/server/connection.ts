@@ -84,6 +84,9 @@ const FOR_CONTENT = 5;
 /** Milliseconds that a client may take to end a connection that we have ended. */
 const LINGER = 2000;
 
+/** Turns of the microtask queue that a write waits for the next response. */
+const PATIENCE = 6;
+
 const encoder = new TextEncoder();
 
 /** A connection that is served. */
@@ -111,8 +114,8 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   #response: ServerResponse;
   /** Whether the handler is not done. */
   #handling = false;
-  /** Whether the handler can have kept the response: it may not be used again. */
-  #kept = false;
+  /** Whether the response object had a request in this turn. */
+  #used = false;
   /** Whether a 100 (Continue) was sent. */
   #continued = false;
   /** Bytes of the input when the rest of a body began to be thrown away. */
@@ -125,6 +128,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
 
   #flushing = false;
   #flushMark = 0;
+  #flushTurns = 0;
 
   // What the last sweep saw.
   #awaited = NOTHING;
@@ -164,6 +168,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
 
   /** Begins, with bytes that were read from the connection before. */
   start(received?: Uint8Array): void {
+    if (this.#phase !== OPEN) return;
     if (received !== undefined) this.machine.push(received);
     this.#run();
   }
@@ -200,11 +205,25 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
       this.#refuse(error);
     }
     this.#running = false;
-    if (this.#request === null) output.flush();
-    else {
+    if (this.#request === null) {
+      this.#renewResponse();
+      output.flush();
+    } else {
       this.flushSoon();
       this.#watch();
     }
+  }
+
+  /**
+   * A response object serves requests of one turn only, and only while all of them
+   * are answered within it: so a handler that uses its response too late can never
+   * meet another request.
+   */
+  #renewResponse(): void {
+    if (!this.#used) return;
+    this.#used = false;
+    this.#response.retire();
+    this.#response = new ServerResponse(this);
   }
 
   /** The machine ran dry. Gives whether there are bytes again. */
@@ -233,6 +252,8 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   }
 
   #handle(request: PooledRequest): void {
+    if (this.#service.takesTurns) this.#renewResponse();
+    this.#used = true;
     const response = this.#response;
     this.requests++;
     this.#request = request;
@@ -246,7 +267,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
       return this.#failed(error);
     }
     if (result !== undefined && typeof result?.then === "function") {
-      this.#kept = true;
+      this.#service.takesTurns = true;
       result.then(this.#settled, this.#failed);
     } else this.#settled();
   }
@@ -260,12 +281,13 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     }
     this.#handling = false;
     if (this.#response.done) this.#finish();
+    else this.#service.takesTurns = true;
   };
 
   /** The handler failed. */
   readonly #failed = (error: unknown): void => {
     const response = this.#response;
-    this.#kept = true;
+    this.#service.takesTurns = true;
     if (error instanceof HttpError) this.#answer(error);
     else if (this.#gone === undefined || error !== this.#gone) {
       this.#service.report(error, response.sent ? null : response);
@@ -297,11 +319,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     const { expectContinue } = request.framing;
     this.#request = null;
     request.release();
-    if (this.#kept) {
-      this.#kept = false;
-      this.#response.retire();
-      this.#response = new ServerResponse(this);
-    }
+    if (this.#service.takesTurns) this.#renewResponse();
     const { body } = this.machine;
     if (body.active) {
       this.#drainedFrom = this.machine.received;
@@ -314,7 +332,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     if (this.#phase === OPEN) {
       if (!this.#persists) this.#leave();
       else if (!this.#running) this.#run();
-    } else if (this.#phase >= RAW) this.#settleDone();
+    } else if (this.#phase === CLOSED) this.#settleDone();
   }
 
   #hasDrainedEnough(): boolean {
@@ -361,8 +379,11 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     const { body } = machine;
     const { framing, line } = this.#request!;
     const { maxRequests, maxDrain } = this.#service.limits;
+    // A response outside the turn of its window has a Date of its own.
+    if (!this.#running) refreshDate();
     if (
       close || !framing.keepAlive || this.requests >= maxRequests ||
+      machine.error !== null ||
       // What a refused client sends next may be meant for the tunnel.
       line.method === CONNECT ||
       (this.#service.draining && machine.start === machine.end) ||
@@ -388,7 +409,9 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   /** The body of the response failed, or its client is gone. */
   bodyFailed(error: unknown): void {
     this.#persists = false;
-    if (this.#gone === undefined) this.#service.report(error, null);
+    // A stream that was made of the request's body fails as that does.
+    if (error instanceof HttpError) this.#count(error);
+    else if (this.#gone === undefined) this.#service.report(error, null);
   }
 
   /** Tells a client that waits for it to send its body (RFC 9110 §10.1.1). */
@@ -416,16 +439,22 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     if (this.#running || this.#flushing) return;
     this.#flushing = true;
     this.#flushMark = this.requests;
+    this.#flushTurns = 0;
     queueMicrotask(this.#flush);
   }
 
   readonly #flush = (): void => {
-    if (this.#flushMark !== this.requests && !this.output.full) {
+    const { output } = this;
+    if (this.#flushMark !== this.requests) {
       this.#flushMark = this.requests;
-      return queueMicrotask(this.#flush);
+      this.#flushTurns = 0;
     }
+    if (
+      output.end > 0 && this.#request !== null && !output.full &&
+      this.#flushTurns++ < PATIENCE
+    ) return queueMicrotask(this.#flush);
     this.#flushing = false;
-    this.output.flush();
+    output.flush();
   };
 
   /** The connection speaks another protocol from here on. */
@@ -440,6 +469,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
       this.#phase = RAW;
       this.#service.sweeper.delete(this);
       this.flushSoon();
+      this.#done.resolve();
     } else raw.fail(this.#gone);
     return raw;
   }
@@ -529,8 +559,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
 
   /** Resolves `done` when nothing of this connection is left to happen. */
   #settleDone(): void {
-    if (this.#request !== null) return;
-    if (this.#phase === RAW || !this.output.isWriting) this.#done.resolve();
+    if (this.#request === null && !this.output.isWriting) this.#done.resolve();
   }
 
   /** Whether reads keep the program running. */

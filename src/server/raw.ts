@@ -56,7 +56,9 @@ export class RawDuplex implements Duplex {
       },
       write: (chunk) => {
         if (!(chunk instanceof Uint8Array)) {
-          throw new TypeError("a chunk is no Uint8Array");
+          const error = new TypeError("a chunk is no Uint8Array");
+          this.fail(error);
+          throw error;
         }
         output.append(chunk);
         // The chunk is the writer's again when the promise resolves.

@@ -22,7 +22,7 @@ import {
   writeText,
 } from "../wire/response_head.ts";
 import type { Connection } from "./connection.ts";
-import { DATE_LINE } from "./date.ts";
+import { DATE_LINE, refreshDate } from "./date.ts";
 import {
   bodylessError,
   EncodedResponse,
@@ -267,8 +267,10 @@ export class ServerResponse implements HttpResponse {
     const { output } = this.#connection;
     this.#state = DONE;
     if (!output.closed) {
-      appendText(output, line);
-      appendText(output, "\r\n");
+      appendText(output, `${line}\r\n`);
+      // What switches protocols is an interim response, and has none.
+      refreshDate();
+      if (connect && !plan.hasDate) output.append(DATE_LINE);
       const slab = output.reserve(sizeOfFields(lines) + 2);
       const at = writeFields(slab.bytes, output.end, lines);
       output.end = writeText(slab.bytes, at, "\r\n");
@@ -322,21 +324,21 @@ export class ServerResponse implements HttpResponse {
     const status = init?.status ?? 200;
     const content = text ?? bytes;
     if (status < 200) return this.#sendInterim(status, content, init!);
-    if (init?.trailers !== undefined && this.#takesTrailers(status)) {
-      const whole = text === null ? bytes ?? NO_LINE : encoder.encode(text);
-      return this.#sendStream(streamOf(whole), init, type);
-    }
     const line = lineOf(status, init);
     const plan = planFields(init?.headers);
     this.#check(status, content);
     const isHead = this.#request.line.method === HEAD;
     const length = content?.length ?? 0;
     let framing = length;
-    if (status === 304 || (isHead && content === null)) {
+    if (status === 204) framing = UNFRAMED;
+    else if (status === 304 || (isHead && content === null)) {
       framing = plan.contentLength;
-    } else if (status === 204) framing = UNFRAMED;
-    else if (plan.contentLength >= 0 && plan.contentLength !== length) {
+    } else if (plan.contentLength >= 0 && plan.contentLength !== length) {
       throw lengthError(plan.contentLength, length);
+    }
+    if (init?.trailers !== undefined && this.#takesTrailers(status)) {
+      const whole = text === null ? bytes ?? NO_LINE : encoder.encode(text);
+      return this.#sendStream(streamOf(whole), init, type);
     }
     const connection = this.#connection;
     const { output } = connection;
@@ -365,15 +367,19 @@ export class ServerResponse implements HttpResponse {
     const { output } = connection;
     const request = this.#request;
     const trailers = this.#takesTrailers(status) ? init?.trailers : undefined;
-    const length = trailers === undefined ? plan.contentLength : -1;
-    const chunked = length < 0 && request.line.minorVersion === 1;
+    const length = plan.contentLength;
+    const chunked = (length < 0 || trailers !== undefined) &&
+      request.line.minorVersion === 1;
     const isHead = request.line.method === HEAD;
     if (output.closed || isHead) {
       stream.cancel(output.closed ? goneError() : undefined).catch(() => {});
       this.#state = DONE;
     } else {
-      // A client that waits before it sends what is to be sent back to it.
-      if (stream === request.openedBody) connection.sendContinue();
+      // A client that waits before it sends what this response is made of.
+      const { openedBody } = request;
+      if (openedBody !== null && (openedBody === stream || openedBody.locked)) {
+        connection.sendContinue();
+      }
       this.#state = STREAMING;
     }
     if (!output.closed) {

@@ -157,17 +157,20 @@ class Server implements HttpServer {
     const service = this.#service;
     const { signal } = this.#stop;
     const report = (error: unknown) => service.report(error, null);
-    for await (const conn of acceptFrom(this.#source, signal, report)) {
-      this.#serve(conn);
-      while (service.connections.size >= this.#maxConnections) {
-        if (signal.aborted) break;
-        await this.#change();
+    try {
+      for await (const conn of acceptFrom(this.#source, signal, report)) {
+        this.#serve(conn);
+        while (service.connections.size >= this.#maxConnections) {
+          if (signal.aborted) break;
+          await this.#change();
+        }
       }
+      // A listener ends when its owner closes it; an iterable may just be at its end.
+      if (this.addr !== null) this.shutdown();
+    } catch (error) {
+      report(error);
+      this.shutdown();
     }
-    service.draining = true;
-    // What has arrived by now is still read, and answered.
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    for (const connection of service.connections) connection.drain();
     await Promise.all(
       [...service.connections].map((connection) => connection.done),
     );
@@ -195,9 +198,16 @@ class Server implements HttpServer {
   }
 
   shutdown(): Promise<void> {
-    this.#service.draining = true;
-    this.#stop.abort();
-    this.#wake?.();
+    const service = this.#service;
+    if (!service.draining) {
+      service.draining = true;
+      this.#stop.abort();
+      this.#wake?.();
+      // What has arrived by then is still read, and answered.
+      setTimeout(() => {
+        for (const connection of service.connections) connection.drain();
+      }, 0);
+    }
     return this.finished;
   }
 

@@ -8,6 +8,7 @@
  */
 
 import type { HttpErrorCode } from "../errors.ts";
+import { resolveLimits } from "../limits.ts";
 import { type PoolsStats, sharedPools } from "../pools.ts";
 import type { Connection, Handler } from "./connection.ts";
 import {
@@ -47,6 +48,8 @@ export class Service {
   readonly refusals: Partial<Record<HttpErrorCode, number>> = {};
   /** Whether connections are to end as soon as they are idle. */
   draining = false;
+  /** Whether the handler has been seen to answer later than in its own turn. */
+  takesTurns = false;
   /** Told when a connection has closed. */
   onClosed: () => void = () => {};
   accepted = 0;
@@ -59,6 +62,7 @@ export class Service {
     this.handler = handler;
     this.options = options;
     this.limits = resolveConnectionLimits(options);
+    resolveLimits(options);
     this.onError = options.onError ?? ((error) => console.error(error));
     const { headTimeout, bodyTimeout, idleTimeout, writeTimeout } = this.limits;
     this.sweeper = Sweeper.for(
