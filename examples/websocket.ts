@@ -9,7 +9,6 @@
 
 import { createHash } from "node:crypto";
 import { Duplex } from "node:stream";
-// @ts-types="npm:@types/ws@8.18.1"
 import { WebSocket } from "ws";
 import {
   type Duplex as DuplexPair,
@@ -50,12 +49,10 @@ function handshake(req: HttpRequest, res: HttpResponse): DuplexPair | null {
 }
 
 /** A socket over a pair of streams, made as the server of `ws` makes its own. */
-function webSocketOver(pair: DuplexPair): WebSocket {
+function webSocketOver(pair: DuplexPair) {
   const stream = Duplex.fromWeb(pair as Parameters<typeof Duplex.fromWeb>[0]);
-  const socket = new WebSocket(null as unknown as string, undefined, {});
-  (socket as unknown as {
-    setSocket(stream: Duplex, head: Uint8Array, options: object): void;
-  }).setSocket(stream, new Uint8Array(0), { maxPayload: 1024 * 1024 });
+  const socket = new WebSocket(null, undefined, {});
+  socket.setSocket(stream, new Uint8Array(0), { maxPayload: 1024 * 1024 });
   return socket;
 }
 
@@ -66,7 +63,8 @@ serve({ port: Number(Deno.args[0] ?? 8000) }, (req, res) => {
   const socket = webSocketOver(pair);
   socket.on(
     "message",
-    (data, isBinary) => socket.send(data, { binary: isBinary }),
+    (data: Uint8Array, isBinary: boolean) =>
+      socket.send(data, { binary: isBinary }),
   );
-  socket.on("error", (error) => console.error(error.message));
+  socket.on("error", (error: Error) => console.error(error.message));
 });

@@ -642,6 +642,7 @@ test("trailers that may not stand there cut the response", async () => {
     [["x", "a\r\nX-Injected: 1"]],
     [["x", "a\0"]],
     [["x", "世"]],
+    [["x", "\u0141"]],
   ];
   for (const trailers of wrong) {
     for (const body of ["text", streamOf(["text"])]) {
@@ -1335,6 +1336,9 @@ const BAD_FIELDS: [string, string][] = [
   ["x", "\x1b[0m"],
   ["x", "\x7f"],
   ["x", "\u0100"],
+  // Cut to a byte, these would be letters.
+  ["x", "\u0141"],
+  ["\u0161", "1"],
   ["x", "世界"],
   ["x", "\u010d\u010a"],
   ["content-type", "a\nb"],
@@ -1478,6 +1482,7 @@ test("a reason phrase that breaks the line is refused", async () => {
       "\r",
       "a\0",
       "\x7f",
+      "\u0141",
       "\u0100",
       "世",
     ]
