@@ -135,6 +135,12 @@ export class Machine {
       this.#request === null;
   }
 
+  /** Whether nothing lies in the slab that is still to be read, of a body either. */
+  get drained(): boolean {
+    const { payload } = this.body;
+    return this.start === this.end && payload.start === payload.end;
+  }
+
   /** Bytes of the input so far. */
   get received(): number {
     return this.#origin + this.end;
@@ -467,7 +473,7 @@ export class Machine {
   /** The input ends here. What is left of it can still be asked for. */
   finish(): void {
     this.ended = true;
-    if (this.start === this.end && this.#request === null) this.#dropWindow();
+    if (this.drained && this.#request === null) this.#dropWindow();
   }
 
   /**

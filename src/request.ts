@@ -140,6 +140,11 @@ export class PooledRequest implements HttpRequest {
   readonly #ownTable = new FieldTable(OWN_ROWS);
   /** The machine that made this request, while it is in use. */
   #machine: Machine | null = null;
+  /**
+   * Whether a server answers this request: a release by its handler ends the use of
+   * it, but the memory stays until the server is done with it as well.
+   */
+  held = false;
   #method: string | null = null;
   #target: string | null = null;
   #path: string | null = null;
@@ -186,6 +191,7 @@ export class PooledRequest implements HttpRequest {
   /** Forgets everything, so that nothing of this request shows in the next. */
   reset(): void {
     this.#machine = null;
+    this.held = false;
     this.#method = null;
     this.#target = null;
     this.#path = null;
@@ -371,7 +377,11 @@ export class PooledRequest implements HttpRequest {
   }
 
   release(): void {
-    this.#machine?.release(this);
+    const machine = this.#machine;
+    if (machine === null) return;
+    if (!this.held) return machine.release(this);
+    this.#machine = null;
+    machine.body.leave(this);
   }
 
   [Symbol.dispose](): void {

@@ -246,7 +246,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   /** Reads while a handler works, so that a client that leaves is noticed. */
   #watch(): void {
     const { machine } = this;
-    if (this.#phase !== OPEN || machine.start < machine.end) return;
+    if (this.#phase !== OPEN || !machine.drained) return;
     if (machine.idle) machine.rest();
     this.#transport.demand();
   }
@@ -259,17 +259,19 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     this.#request = request;
     this.#handling = true;
     this.#continued = false;
+    request.held = true;
     response.begin(request);
-    let result: void | Promise<void>;
     try {
-      result = this.#service.handler(request, response, this.info);
+      const result = this.#service.handler(request, response, this.info);
+      if (result !== undefined && typeof result?.then === "function") {
+        this.#service.takesTurns = true;
+        result.then(this.#settled, this.#failed);
+        return;
+      }
     } catch (error) {
       return this.#failed(error);
     }
-    if (result !== undefined && typeof result?.then === "function") {
-      this.#service.takesTurns = true;
-      result.then(this.#settled, this.#failed);
-    } else this.#settled();
+    this.#settled();
   }
 
   /** The handler is done. */
@@ -290,6 +292,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     this.#service.takesTurns = true;
     if (error instanceof HttpError) this.#answer(error);
     else if (this.#gone === undefined || error !== this.#gone) {
+      // To stop when the client is gone is what a handler should do.
       this.#service.report(error, response.sent ? null : response);
     }
     if (!response.sent) {
@@ -318,7 +321,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     const request = this.#request!;
     const { expectContinue } = request.framing;
     this.#request = null;
-    request.release();
+    this.machine.release(request);
     if (this.#service.takesTurns) this.#renewResponse();
     const { body } = this.machine;
     if (body.active) {
@@ -332,7 +335,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     if (this.#phase === OPEN) {
       if (!this.#persists) this.#leave();
       else if (!this.#running) this.#run();
-    } else if (this.#phase === CLOSED) this.#settleDone();
+    } else this.#settleDone();
   }
 
   #hasDrainedEnough(): boolean {
@@ -411,7 +414,12 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     this.#persists = false;
     // A stream that was made of the request's body fails as that does.
     if (error instanceof HttpError) this.#count(error);
-    else if (this.#gone === undefined) this.#service.report(error, null);
+    else if (
+      this.#phase !== CLOSED &&
+      (this.#gone === undefined || error !== this.#gone)
+    ) {
+      this.#service.report(error, null);
+    }
   }
 
   /** Tells a client that waits for it to send its body (RFC 9110 §10.1.1). */
@@ -481,7 +489,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     switch (this.#phase) {
       case OPEN:
         if (this.#transport.ended && this.#request !== null) {
-          this.#request.abort(endedError());
+          this.#abort(endedError());
         }
         this.machine.body.progress();
         return this.#run();
@@ -500,8 +508,8 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
 
   /** A write is done. */
   written(): void {
-    if (this.#stopped) this.#run();
-    else if (this.#phase === CLOSED) this.#settleDone();
+    if (this.#phase === CLOSED) this.#settleDone();
+    else if (this.#stopped) this.#run();
   }
 
   /** The client takes nothing more. */
@@ -539,10 +547,15 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   /** Ends the connection at once: the client is gone, or nobody wants it. */
   destroy(reason: unknown): void {
     if (this.#phase === CLOSED) return;
-    this.#gone = reason;
-    this.#request?.abort(reason);
+    this.#abort(reason);
     if (this.#phase === RAW) this.#raw!.fail(reason);
     else this.#close(reason);
+  }
+
+  /** The request that is being answered has lost its client. */
+  #abort(reason: unknown): void {
+    this.#gone ??= reason;
+    this.#request?.abort(this.#gone);
   }
 
   #close(reason: unknown): void {
@@ -553,13 +566,17 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     this.output.close(why);
     this.machine.close(why);
     this.#response.abort(why);
-    this.#service.delete(this);
+    this.#service.sweeper.delete(this);
     this.#settleDone();
   }
 
   /** Resolves `done` when nothing of this connection is left to happen. */
   #settleDone(): void {
-    if (this.#request === null && !this.output.isWriting) this.#done.resolve();
+    if (
+      this.#phase !== CLOSED || this.#request !== null || this.output.isWriting
+    ) return;
+    this.#service.delete(this);
+    this.#done.resolve();
   }
 
   /** Whether reads keep the program running. */
@@ -604,6 +621,10 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   #awaits(): number {
     const { machine } = this;
     if (this.#phase === LINGERING) return FOR_CLOSE;
+    if (this.#phase === LEAVING) {
+      // To end the output takes its time too, where TLS has a word to say first.
+      return this.output.pending > 0 ? NOTHING : FOR_CLOSE;
+    }
     if (this.#phase !== OPEN || this.#stopped) return NOTHING;
     if (this.#request !== null) {
       if (this.#transport.ended && this.#response.streaming) return FOR_CONTENT;

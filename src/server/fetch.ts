@@ -35,8 +35,8 @@ type Read = ReadableStreamReadResult<Uint8Array>;
  * Makes a handler of an application that was written for `Deno.serve`.
  *
  * The `Request` is one of its own, with the signal that is aborted when the client
- * leaves. Its body can be read until the application has answered and the client
- * sends its next request. As under `Deno.serve`, a GET or HEAD has no body. CONNECT
+ * leaves. Its body can be read until the response is sent. A target that is no URL
+ * is answered with 400. As under `Deno.serve`, a GET or HEAD has no body. CONNECT
  * and TRACE, which Fetch does not know, are answered with 501, and
  * `Deno.upgradeWebSocket` does not work on it: see {@linkcode HttpResponse.upgrade}.
  *
@@ -54,7 +54,13 @@ type Read = ReadableStreamReadResult<Uint8Array>;
  */
 export function fetchHandler(app: FetchApp): Handler {
   return async (req, res, info) => {
-    const request = (req as PooledRequest).toFetch();
+    let request: Request | null;
+    try {
+      request = (req as PooledRequest).toFetch();
+    } catch {
+      // A Host or target that HTTP allows, and the URL standard does not.
+      return res.send("Bad Request", { status: 400 });
+    }
     if (request === null) return res.send("Not Implemented", { status: 501 });
     const response = await app(request, new Info(info, res as ServerResponse));
     if (!(response instanceof Response)) {

@@ -73,7 +73,7 @@ export interface ConnectionLimits {
 export type ErrorHandler = (
   error: unknown,
   res: HttpResponse | null,
-) => void;
+) => void | Promise<void>;
 
 /** What `serveConnection` and `serve` can be given in common. */
 export interface ConnectionOptions extends ParserOptions, ConnectionLimits {

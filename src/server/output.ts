@@ -31,6 +31,8 @@ export interface OutputOwner {
 /** Bytes that wait to be written: a gathered slab, or a program's own. */
 interface Piece {
   bytes: Uint8Array;
+  /** Its length when it came: an array can be detached meanwhile. */
+  length: number;
   slab: Slab | null;
 }
 
@@ -117,7 +119,7 @@ export class Output {
     }
     const { slab } = this;
     if (slab !== null) this.#enqueueSlab(slab);
-    this.#queue.push({ bytes, slab: null });
+    this.#queue.push({ bytes, length: bytes.length, slab: null });
     this.#queued += bytes.length;
   }
 
@@ -127,7 +129,7 @@ export class Output {
     this.end = 0;
     this.#tier = slab.tier < LAST_TIER ? slab.tier : LAST_TIER;
     if (end === 0) return this.#slabs.release(slab);
-    this.#queue.push({ bytes: slab.bytes.subarray(0, end), slab });
+    this.#queue.push({ bytes: slab.bytes.subarray(0, end), length: end, slab });
     this.#queued += end;
   }
 
@@ -152,6 +154,13 @@ export class Output {
       this.end = 0;
     } else {
       const piece = this.#queue.shift()!;
+      if (piece.bytes.length !== piece.length) {
+        return this.#onFailed(
+          new TypeError(
+            "the bytes of a body were transferred before the write",
+          ),
+        );
+      }
       this.#writing = piece.bytes;
       this.#writingSlab = piece.slab;
     }

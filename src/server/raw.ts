@@ -66,6 +66,7 @@ export class RawDuplex implements Duplex {
       },
       close: async () => {
         await output.empty();
+        // Where the other side is gone there is nothing to end.
         await transport.end().catch(() => {});
         this.#endWritable();
       },

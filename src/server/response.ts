@@ -70,6 +70,9 @@ export type HttpResponseBody =
  * returns or before its promise resolves; a handler that does not has failed, and a
  * 500 is sent.
  *
+ * The object is good for this request only: do not keep it. Handlers that answer
+ * before they return share it within their turn.
+ *
  * What is wrong with the arguments throws before anything was sent. What goes wrong
  * later (a stream that fails) ends the connection and is reported to `onError`.
  * When the client is gone, all of this does nothing.
@@ -180,7 +183,7 @@ export class ServerResponse implements HttpResponse {
       this.#completed = Promise.withResolvers<void>();
       // Who does not wait for it has not missed anything.
       this.#completed.promise.catch(() => {});
-      if (this.#state === DONE) this.#completed.resolve();
+      if (this.#state === DONE) this.#awaitOutput();
     }
     return this.#completed.promise;
   }
@@ -227,6 +230,7 @@ export class ServerResponse implements HttpResponse {
   json(value: unknown, init?: HttpResponseInit): void {
     if (this.#state !== OPEN) throw sentError();
     const text = JSON.stringify(value);
+    if (this.#state !== OPEN) throw sentError();
     if (text === undefined) {
       throw new TypeError(`a value of type ${typeof value} has no JSON`);
     }
@@ -253,7 +257,7 @@ export class ServerResponse implements HttpResponse {
       status,
       init.statusText ?? (connect ? "Connection Established" : undefined),
     );
-    const plan = planFields(init.headers);
+    const plan = this.#plan(init);
     if (plan.contentLength >= 0) {
       throw new TypeError("an upgrade has no body, and no Content-Length");
     }
@@ -261,7 +265,8 @@ export class ServerResponse implements HttpResponse {
     if (!connect) {
       lines.push(["Connection", `Upgrade${plan.options}`]);
       if (plan.upgrade === null) {
-        lines.push(["Upgrade", request.upgrade!.split(",")[0]!.trim()]);
+        const offered = request.fields.get("upgrade")!;
+        lines.push(["Upgrade", offered.split(",")[0]!.trim()]);
       }
     }
     const { output } = this.#connection;
@@ -325,7 +330,7 @@ export class ServerResponse implements HttpResponse {
     const content = text ?? bytes;
     if (status < 200) return this.#sendInterim(status, content, init!);
     const line = lineOf(status, init);
-    const plan = planFields(init?.headers);
+    const plan = this.#plan(init);
     this.#check(status, content);
     const isHead = this.#request.line.method === HEAD;
     const length = content?.length ?? 0;
@@ -361,7 +366,7 @@ export class ServerResponse implements HttpResponse {
     const status = init?.status ?? 200;
     if (status < 200) return this.#sendInterim(status, stream, init!);
     const line = lineOf(status, init);
-    const plan = planFields(init?.headers);
+    const plan = this.#plan(init);
     this.#check(status, stream);
     const connection = this.#connection;
     const { output } = connection;
@@ -418,8 +423,13 @@ export class ServerResponse implements HttpResponse {
   }
 
   #complete(): void {
-    this.#completed?.resolve();
+    if (this.#completed !== null) this.#awaitOutput();
     this.#connection.responded();
+  }
+
+  #awaitOutput(): void {
+    const { resolve, reject } = this.#completed!;
+    this.#connection.output.empty().then(resolve, reject);
   }
 
   /** Sends a response that another follows (RFC 9110 §15.2). */
@@ -429,7 +439,7 @@ export class ServerResponse implements HttpResponse {
     init: HttpResponseInit,
   ): void {
     const line = lineOf(status, init);
-    const plan = planFields(init.headers);
+    const plan = this.#plan(init);
     if (status === 101) {
       throw new TypeError("to switch protocols there is upgrade()");
     }
@@ -446,6 +456,13 @@ export class ServerResponse implements HttpResponse {
     const at = writeFields(slab.bytes, output.end + line.length, plan.lines);
     output.end = writeText(slab.bytes, at, "\r\n");
     connection.flushSoon();
+  }
+
+  /** Checks the fields. They come from the program, which may have sent meanwhile. */
+  #plan(init: HttpResponseInit | undefined): FieldPlan {
+    const plan = planFields(init?.headers);
+    if (this.#state !== OPEN) throw sentError();
+    return plan;
   }
 
   #check(status: number, content: unknown): void {

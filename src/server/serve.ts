@@ -207,8 +207,15 @@ class Server implements HttpServer {
       setTimeout(() => {
         for (const connection of service.connections) connection.drain();
       }, 0);
+      if (this.#keepsAlive) this.#stayAwake();
     }
     return this.finished;
+  }
+
+  /** Until the end: a timeout may be all that is left to end the last connection. */
+  #stayAwake(): void {
+    const timer = setInterval(() => {}, 1000);
+    this.finished.finally(() => clearInterval(timer));
   }
 
   #abort(reason: unknown): void {

@@ -48,8 +48,11 @@ export class Service {
   readonly refusals: Partial<Record<HttpErrorCode, number>> = {};
   /** Whether connections are to end as soon as they are idle. */
   draining = false;
-  /** Whether the handler has been seen to answer later than in its own turn. */
-  takesTurns = false;
+  /**
+   * Whether the handler answers later than in its own turn: it is declared to, or has
+   * been seen to.
+   */
+  takesTurns: boolean;
   /** Told when a connection has closed. */
   onClosed: () => void = () => {};
   accepted = 0;
@@ -60,6 +63,8 @@ export class Service {
   /** @throws {RangeError} A limit or a timeout is out of its range. */
   constructor(handler: Handler, options: ConnectionOptions) {
     this.handler = handler;
+    this.takesTurns = Object.prototype.toString.call(handler) ===
+      "[object AsyncFunction]";
     this.options = options;
     this.limits = resolveConnectionLimits(options);
     resolveLimits(options);
@@ -76,10 +81,9 @@ export class Service {
     this.sweeper.add(connection);
   }
 
-  /** A connection has closed. */
+  /** Nothing of a connection is left to happen. */
   delete(connection: Connection): void {
-    this.connections.delete(connection);
-    this.sweeper.delete(connection);
+    if (!this.connections.delete(connection)) return;
     this.#requests += connection.requests;
     this.#received += connection.machine.received;
     this.#sent += connection.output.sent;
@@ -91,9 +95,9 @@ export class Service {
   }
 
   /** Reports what went wrong in the program. A reporter that fails is not asked again. */
-  report(...args: Parameters<ErrorHandler>): void {
+  async report(...args: Parameters<ErrorHandler>): Promise<void> {
     try {
-      this.onError(...args);
+      await this.onError(...args);
     } catch (error) {
       console.error(error);
     }
@@ -101,7 +105,7 @@ export class Service {
 
   stats(): ServerStats {
     const stats = {
-      connections: this.connections.size,
+      connections: 0,
       accepted: this.accepted,
       requests: this.#requests,
       bytesReceived: this.#received,
@@ -110,6 +114,7 @@ export class Service {
       pools: (this.options.pools ?? sharedPools).stats(),
     };
     for (const connection of this.connections) {
+      if (!connection.closed) stats.connections++;
       stats.requests += connection.requests;
       stats.bytesReceived += connection.machine.received;
       stats.bytesSent += connection.output.sent;

@@ -85,16 +85,25 @@ export class ConnTransport implements Transport {
 
   demand(): boolean {
     if (!this.#reading && !this.ended) {
-      this.#reading = true;
-      this.#conn.read(this.#machine.offer()).then(this.#onRead, this.#onFailed);
+      this.#read(this.#machine.offer());
     }
     return false;
   }
 
   drain(): void {
     if (this.#reading || this.ended) return;
-    this.#reading = this.#draining = true;
-    this.#conn.read(WASTE).then(this.#onRead, this.#onFailed);
+    this.#draining = true;
+    this.#read(WASTE);
+  }
+
+  #read(into: Uint8Array): void {
+    this.#reading = true;
+    try {
+      this.#conn.read(into).then(this.#onRead, this.#onFailed);
+    } catch (error) {
+      // A connection of the program's own making; to all others it makes no difference.
+      queueMicrotask(() => this.#onFailed(error));
+    }
   }
 
   readonly #onRead = (count: number | null): void => {
@@ -115,11 +124,15 @@ export class ConnTransport implements Transport {
   };
 
   write(bytes: Uint8Array): Promise<number> {
-    return this.#conn.write(bytes);
+    try {
+      return this.#conn.write(bytes);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  end(): Promise<void> {
-    return this.#conn.closeWrite();
+  async end(): Promise<void> {
+    await this.#conn.closeWrite();
   }
 
   close(): void {
@@ -179,4 +192,11 @@ export class StreamTransport implements Transport {
   keepAlive(): void {
     // Streams do not keep a program running.
   }
+}
+
+/** Closes a connection that nobody is going to serve. */
+export function closeUnserved(connection: Conn | Duplex): void {
+  if (isConn(connection)) return connection.close();
+  connection.readable.cancel().catch(() => {});
+  connection.writable.abort().catch(() => {});
 }

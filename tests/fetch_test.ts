@@ -1,0 +1,1197 @@
+/**
+ * `fetchHandler`: applications written for `Deno.serve`. A table of handlers is run
+ * under `Deno.serve` and under this server, and `fetch` has to see no difference; a
+ * Hono application is used from all sides; and what only shows on the wire (framing,
+ * the moment at which a piece leaves, a cut) is looked at there.
+ */
+
+import { createHash } from "node:crypto";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import {
+  type FetchApp,
+  fetchHandler,
+  type FetchInfo,
+  type Handler,
+  serve,
+  type ServeOptions,
+} from "@pooled/http1";
+import { Hono } from "hono";
+// The import map names the package alone, and not what lies below it.
+// deno-lint-ignore no-import-prefix
+import { getCookie, setCookie } from "npm:hono@4.13.19/cookie";
+// deno-lint-ignore no-import-prefix
+import { streamSSE, streamText } from "npm:hono@4.13.19/streaming";
+import { RawClient, type Running, withServer } from "./serving.ts";
+import { textOf } from "./support.ts";
+
+// ------------------------------------------------------------------------ helpers
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const encoder = new TextEncoder();
+
+/** Runs a test against an application. */
+function withApp(
+  app: FetchApp,
+  test: (running: Running & { client: Deno.HttpClient }) => Promise<void>,
+  options: ServeOptions = {},
+): Promise<void> {
+  return withServer(fetchHandler(app), async (running) => {
+    // A client of the test's own, whose connections end with it.
+    using client = Deno.createHttpClient({});
+    await test({ ...running, client });
+  }, options);
+}
+
+/** Turns a hang into a failure that says what did not come. */
+async function within<T>(promise: Promise<T>, what: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`waited too long for ${what}`)),
+      10_000,
+    );
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits for something that tells nobody when it happens. */
+async function until(condition: () => boolean, what: string): Promise<void> {
+  const turned = (async () => {
+    while (!condition()) await turn();
+  })();
+  await within(turned, what);
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** What a server answers to `text` until it ends the connection. */
+async function ask(port: number, text: string): Promise<string> {
+  using client = await RawClient.connect(port);
+  await client.send(text);
+  return await within(client.rest(), "the answer");
+}
+
+/** A stream whose pieces come when the test says so. */
+function controlled(cancel: (reason: unknown) => void = () => {}) {
+  let controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start: (given) => {
+      controller = given;
+    },
+    cancel,
+  });
+  return {
+    stream,
+    put: (text: string) => controller.enqueue(encoder.encode(text)),
+    close: () => controller.close(),
+    fail: (error: unknown) => controller.error(error),
+  };
+}
+
+/** A stream that gives its pieces one turn after the other. */
+function slowly(...pieces: string[]): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return ReadableStream.from((async function* () {
+    for (const piece of pieces) {
+      await turn();
+      yield encoder.encode(piece);
+    }
+  })());
+}
+
+/** Bytes that show when one of them is lost, moved or doubled. */
+function patterned(length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  for (let i = 0, state = length | 1; i < length; i++) {
+    state = Math.imul(state, 1103515245) + 12345;
+    bytes[i] = state >> 16;
+  }
+  return bytes;
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+// ----------------------------------------------------------- the same as Deno.serve
+
+/** A handler, and the requests it is sent. */
+interface Case {
+  app: FetchApp;
+  requests?: (readonly [path: string, init?: RequestInit])[];
+  /** Whether Deno.serve frames the body otherwise, which is its good right. */
+  framedOtherwise?: boolean;
+}
+
+const CASES: Record<string, Case> = {
+  "text": { app: () => new Response("hello") },
+  "text beyond ASCII": { app: () => new Response("grüße, 世界") },
+  "an empty text": { app: () => new Response("") },
+  "nothing": { app: () => new Response() },
+  "a promise": { app: async () => await Promise.resolve(new Response("late")) },
+  "JSON": { app: () => Response.json({ a: [1, null, "ü"] }, { status: 201 }) },
+  "bytes": { app: () => new Response(patterned(100_000)) },
+  "an ArrayBuffer": { app: () => new Response(patterned(1000).buffer) },
+  "a search string": {
+    app: () => new Response(new URLSearchParams({ a: "b c", d: "&" })),
+  },
+  "a blob with a type": {
+    app: () => new Response(new Blob(["<p>"], { type: "text/html" })),
+    // Its bytes come in time of their own, so nobody here knows how many.
+    framedOtherwise: true,
+  },
+  "a stream": {
+    app: () => new Response(slowly("one", "two", "three")),
+    framedOtherwise: true,
+  },
+  "a stream that is there already": {
+    app: () =>
+      new Response(
+        ReadableStream.from([encoder.encode("a"), encoder.encode("b")]),
+      ),
+    framedOtherwise: true,
+  },
+  "a stream of declared length": {
+    app: () =>
+      new Response(slowly("one", "two"), {
+        headers: { "content-length": "6" },
+      }),
+  },
+  "a length that is declared for HEAD": {
+    app: ({ method }) =>
+      new Response(method === "HEAD" ? null : "12345", {
+        headers: { "content-length": "5" },
+      }),
+  },
+  "fields": {
+    app: () =>
+      new Response("hello", {
+        headers: [
+          ["content-type", "text/x-test"],
+          ["x-one", "1"],
+          ["x-one", "2"],
+          ["X-Empty", ""],
+          ["x-latin", "zoë"],
+          ["set-cookie", "a=1; Path=/"],
+          ["set-cookie", "b=2; HttpOnly"],
+          ["cache-control", "no-store"],
+        ],
+      }),
+  },
+  "statuses": {
+    app: (request) => {
+      const status = Number(new URL(request.url).searchParams.get("status"));
+      const empty = [204, 205, 304].includes(status);
+      return new Response(empty ? null : `status ${status}`, { status });
+    },
+    requests: [200, 201, 202, 204, 205, 206, 304, 400, 404, 418, 500, 503, 599]
+      .map((status) => [`/?status=${status}`] as const),
+  },
+  "a redirect": {
+    app: (request) =>
+      Response.redirect(new URL("/there?a=b", request.url), 307),
+  },
+  "what was asked": {
+    app: async (request, info) =>
+      Response.json({
+        method: request.method,
+        url: new URL(request.url).href.replace(/:\d+/, ""),
+        fields: [...request.headers].filter(([name]) => name !== "host"),
+        text: await request.text(),
+        used: request.bodyUsed,
+        aborted: request.signal.aborted,
+        hostname: info.remoteAddr.hostname,
+        transport: info.remoteAddr.transport,
+      }),
+    requests: [
+      ["/a/b%20c/../d;e?f=g&f=%C3%BC&h"],
+      ["//double//slashes?"],
+      ["/", {
+        headers: { "X-Name": "zoë", cookie: "a=1; b=2", accept: "*/*" },
+      }],
+      ["/", { method: "POST", body: "text" }],
+      ["/", { method: "POST", body: new URLSearchParams({ a: "b" }) }],
+      ["/", { method: "POST", body: new Uint8Array(0) }],
+      ["/", { method: "PUT", body: slowly("some ", "text") }],
+      ["/", { method: "DELETE" }],
+      ["/", { method: "PATCH", body: "{}" }],
+      ["/", { method: "OPTIONS" }],
+      ["/", { method: "PROPFIND" }],
+    ],
+  },
+  "a form": {
+    app: async (request) => {
+      const form = await request.formData();
+      const file = form.get("file") as File;
+      return Response.json([
+        form.getAll("name"),
+        file.name,
+        file.type,
+        digestOf(await file.bytes()),
+      ]);
+    },
+    requests: [["/", {
+      method: "POST",
+      body: (() => {
+        const form = new FormData();
+        form.append("name", "value");
+        form.append("name", "ü");
+        form.append("file", new Blob([patterned(50_000)]), "ä.bin");
+        return form;
+      })(),
+    }]],
+  },
+  "an echo": {
+    app: (request) => new Response(request.body),
+    requests: [
+      ["/", { method: "POST", body: patterned(300_000) }],
+      ["/", { method: "POST", body: slowly("one", "two") }],
+      ["/", { method: "POST" }],
+    ],
+    framedOtherwise: true,
+  },
+  "a body that was read in part": {
+    app: async (request) => {
+      const reader = request.body!.getReader();
+      const { value } = await reader.read();
+      return new Response(`${value!.length > 0}`);
+    },
+    requests: [["/", { method: "POST", body: "text" }]],
+  },
+  "a clone": {
+    app: async (request) => {
+      const clone = request.clone();
+      return Response.json([await request.text(), await clone.text()]);
+    },
+    requests: [["/", { method: "POST", body: "text" }]],
+  },
+  "a handler that throws": {
+    app: () => {
+      throw new Error("thrown");
+    },
+  },
+  "a handler that rejects": {
+    app: () => Promise.reject(new Error("rejected")),
+  },
+  "no Response": { app: () => "text" as unknown as Response },
+  "nothing at all": { app: () => undefined as unknown as Response },
+  "a body that was used": {
+    app: async () => {
+      const response = new Response("hello");
+      await response.text();
+      return response;
+    },
+  },
+};
+
+/** What `fetch` can tell of an answer. */
+async function seenOf(
+  url: string,
+  client: Deno.HttpClient,
+  { framedOtherwise = false }: Case,
+  init: RequestInit = {},
+) {
+  const headers = new Headers(init.headers);
+  // Deno.serve compresses where it may, which is no part of what is compared.
+  headers.set("accept-encoding", "identity");
+  const answer = await fetch(url, {
+    ...init,
+    headers,
+    client,
+    redirect: "manual",
+  });
+  const ignored = new Set(["date", "vary"]);
+  if (framedOtherwise) ignored.add("content-length").add("transfer-encoding");
+  const body = await answer.bytes();
+  return {
+    status: answer.status,
+    headers: [...answer.headers].filter(([name]) => !ignored.has(name))
+      .map(([name, value]) => [name, value.replace(/:\d+\//, "/")])
+      .sort(),
+    body: body.length > 10_000 ? digestOf(body) : textOf(body),
+  };
+}
+
+Deno.test("fetch sees no difference to Deno.serve", async (t) => {
+  let app: FetchApp = () => new Response();
+  await using theirs = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen: () => {},
+    onError: () => new Response("Internal Server Error", { status: 500 }),
+  }, (request, info) => app(request, info as FetchInfo));
+  await withApp((request, info) => app(request, info), async (running) => {
+    const { url, client } = running;
+    const other = `http://127.0.0.1:${theirs.addr.port}`;
+    for (const [name, one] of Object.entries(CASES)) {
+      await t.step(name, async () => {
+        app = one.app;
+        const requests = one.requests ?? [["/"], ["/", { method: "HEAD" }]];
+        for (const [path, init] of requests) {
+          // A stream can be sent once, so each gets one of its own.
+          let [mine, their] = [init, init];
+          if (init?.body instanceof ReadableStream) {
+            const [first, second] = init.body.tee();
+            mine = { ...init, body: first };
+            their = { ...init, body: second };
+          }
+          const [ours, expected] = await within(
+            Promise.all([
+              seenOf(url + path, client, one, mine),
+              seenOf(other + path, client, one, their),
+            ]),
+            "the answers",
+          );
+          assertEquals(ours, expected, `${init?.method ?? "GET"} ${path}`);
+        }
+      });
+    }
+  });
+});
+
+// -------------------------------------------------------------------------------- Hono
+
+/** An application that uses what Hono has. */
+function honoApp(aborted: () => void): Hono {
+  const app = new Hono();
+  app.use("*", async (c, next) => {
+    await next();
+    c.header("x-middleware", `${c.req.method} ${c.res.status}`);
+  });
+  app.get("/", (c) => c.text("home"));
+  app.get("/users/:id/posts/:post{[0-9]+}", (c) => c.json(c.req.param()));
+  app.get("/search", (c) => c.json([c.req.query("q"), c.req.queries("tag")]));
+  app.post("/json", async (c) => c.json({ got: await c.req.json() }, 201));
+  app.post("/upload", async (c) => {
+    const { title, file } = await c.req.parseBody();
+    if (!(file instanceof File)) return c.text("no file", 400);
+    return c.json({
+      title,
+      name: file.name,
+      type: file.type,
+      digest: digestOf(await file.bytes()),
+    });
+  });
+  app.get("/cookies", (c) => {
+    setCookie(c, "first", getCookie(c, "old") ?? "none", { httpOnly: true });
+    setCookie(c, "second", "2", { path: "/a" });
+    return c.body(null, 204);
+  });
+  app.get("/redirect", (c) => c.redirect("/", 303));
+  app.get("/text", (c) =>
+    streamText(c, async (stream) => {
+      for (const word of ["one", "two", "three"]) {
+        await stream.writeln(word);
+        await stream.sleep(1);
+      }
+    }));
+  app.get("/events", (c) =>
+    streamSSE(c, async (stream) => {
+      stream.onAbort(aborted);
+      for (let id = 0; !stream.aborted; id++) {
+        await stream.writeSSE({ data: `event ${id}`, id: String(id) });
+        await stream.sleep(1);
+      }
+    }));
+  app.get("/fail", () => {
+    throw new Error("of the application");
+  });
+  app.onError((error, c) => c.text(`caught ${error.message}`, 500));
+  app.notFound((c) => c.text("nobody home", 404));
+  const inner = new Hono().basePath("/inner");
+  inner.all("/*", (c) => c.text(`${c.req.method} ${c.req.path}`));
+  app.route("/", inner);
+  return app;
+}
+
+Deno.test("Hono: routes, parameters, JSON, middleware, errors", async () => {
+  const app = honoApp(() => {});
+  await withApp(app.fetch, async ({ url, client, errors }) => {
+    const ask = async (path: string, init: RequestInit = {}) => {
+      const answer = await fetch(url + path, {
+        client,
+        redirect: "manual",
+        ...init,
+      });
+      const { status, headers } = answer;
+      return [status, headers.get("x-middleware"), await answer.text()];
+    };
+    assertEquals(await ask("/"), [200, "GET 200", "home"]);
+    assertEquals(await ask("/users/j%C3%B6rg/posts/7"), [
+      200,
+      "GET 200",
+      '{"id":"jörg","post":"7"}',
+    ]);
+    assertEquals(await ask("/users/a/posts/b"), [
+      404,
+      "GET 404",
+      "nobody home",
+    ]);
+    assertEquals(await ask("/search?q=a+b&tag=1&tag=2"), [
+      200,
+      "GET 200",
+      '["a b",["1","2"]]',
+    ]);
+    assertEquals(
+      await ask("/json", { method: "POST", body: '{"a":["ü"]}' }),
+      [201, "POST 201", '{"got":{"a":["ü"]}}'],
+    );
+    assertEquals(
+      await ask("/json", { method: "POST", body: "no JSON" }),
+      [500, "POST 500", `caught ${jsonComplaint()}`],
+    );
+    assertEquals(await ask("/fail"), [
+      500,
+      "GET 500",
+      "caught of the application",
+    ]);
+    assertEquals(await ask("/redirect"), [303, "GET 303", ""]);
+    assertEquals(await ask("/inner/a/b", { method: "DELETE" }), [
+      200,
+      "DELETE 200",
+      "DELETE /inner/a/b",
+    ]);
+    assertEquals(await ask("/", { method: "HEAD" }), [200, "GET 200", ""]);
+    // The application has its own way with errors.
+    assertEquals(errors, []);
+  });
+});
+
+function jsonComplaint(): string {
+  try {
+    return JSON.parse("no JSON");
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+Deno.test("Hono: a file is uploaded, in one piece and in chunks", async () => {
+  const file = patterned(400_000);
+  const form = new FormData();
+  form.append("title", "a title");
+  form.append("file", new Blob([file], { type: "image/x-test" }), "a b.bin");
+  const app = honoApp(() => {});
+  await withApp(app.fetch, async ({ url, client }) => {
+    const expected = {
+      title: "a title",
+      name: "a b.bin",
+      type: "image/x-test",
+      digest: digestOf(file),
+    };
+    const whole = await fetch(`${url}/upload`, {
+      client,
+      method: "POST",
+      body: form,
+    });
+    assertEquals(await whole.json(), expected);
+    const { headers, body } = new Response(form);
+    const chunked = await fetch(`${url}/upload`, {
+      client,
+      method: "POST",
+      headers,
+      body,
+    });
+    assertEquals(await chunked.json(), expected);
+  });
+});
+
+Deno.test("Hono: cookies come in lines of their own", async () => {
+  await withApp(honoApp(() => {}).fetch, async ({ url, client, port }) => {
+    const answer = await fetch(`${url}/cookies`, {
+      client,
+      headers: { cookie: "other=1; old=value" },
+    });
+    assertEquals(answer.status, 204);
+    assertEquals(answer.headers.getSetCookie(), [
+      "first=value; Path=/; HttpOnly",
+      "second=2; Path=/a",
+    ]);
+    const wire = await ask(
+      port,
+      "GET /cookies HTTP/1.1\r\nHost: a\r\nCookie: old=1\r\nCookie: x=2\r\n" +
+        "Connection: close\r\n\r\n",
+    );
+    assertEquals(wire.match(/^set-cookie: \w+=\w+(?=;)/gim), [
+      "set-cookie: first=1",
+      "set-cookie: second=2",
+    ]);
+  });
+});
+
+Deno.test("Hono: streamed text, and events until the client leaves", async () => {
+  const aborted = Promise.withResolvers<void>();
+  const app = honoApp(aborted.resolve);
+  await withApp(app.fetch, async ({ url, client, server }) => {
+    const text = await fetch(`${url}/text`, { client });
+    assertEquals(await text.text(), "one\ntwo\nthree\n");
+    const events = await fetch(`${url}/events`, { client });
+    assertEquals(events.headers.get("content-type"), "text/event-stream");
+    let got = "";
+    const decoder = new TextDecoderStream();
+    for await (const piece of events.body!.pipeThrough(decoder)) {
+      got += piece;
+      if (got.includes("data: event 5\n")) break;
+    }
+    assert(got.startsWith("data: event 0\nid: 0\n\ndata: event 1\n"), got);
+    await within(aborted.promise, "onAbort");
+    await until(() => server.stats().connections <= 1, "the end");
+  });
+});
+
+// ------------------------------------------------------------------- how bodies leave
+
+Deno.test("a body that is whole goes out with its length", async () => {
+  const bodies: Record<string, () => BodyInit | null> = {
+    "/text": () => "hello",
+    "/bytes": () => encoder.encode("hello"),
+    "/params": () => new URLSearchParams("hello"),
+    "/empty": () => "",
+    "/none": () => null,
+    "/closed": () => {
+      const { stream, put, close } = controlled();
+      put("hello");
+      close();
+      return stream;
+    },
+  };
+  const app: FetchApp = ({ url }) =>
+    new Response(bodies[new URL(url).pathname]!());
+  await withApp(app, async ({ port }) => {
+    for (const path of Object.keys(bodies)) {
+      const answer = await ask(
+        port,
+        `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+      );
+      const body = answer.split("\r\n\r\n")[1]!;
+      assertEquals(
+        body.replace("=", ""),
+        /empty|none/.test(path) ? "" : "hello",
+      );
+      assertStringIncludes(answer, `\r\nContent-Length: ${body.length}\r\n`);
+      assert(!/transfer-encoding/i.test(answer), answer);
+    }
+  });
+});
+
+Deno.test("a head leaves before its body, and a piece before the next", async () => {
+  const { stream, put, close } = controlled();
+  await withApp(() => new Response(stream), async ({ port }) => {
+    using client = await RawClient.connect(port);
+    await client.send(GET);
+    await within(client.until("\r\n\r\n"), "the head");
+    assert(client.received.endsWith("\r\n\r\n"), client.received);
+    assertStringIncludes(client.received, "Transfer-Encoding: chunked\r\n");
+    put("first");
+    await within(client.until("5\r\nfirst\r\n"), "the first piece");
+    put("second");
+    await within(client.until("6\r\nsecond\r\n"), "the second piece");
+    assert(!client.received.includes("0\r\n\r\n"), client.received);
+    close();
+    await within(client.until("\r\n0\r\n\r\n"), "the end");
+    // And the connection goes on.
+    client.received = "";
+    await client.send("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await within(client.until("501 Not Implemented"), "the next");
+  });
+});
+
+Deno.test("one piece that is there does not wait for the next", async () => {
+  const { stream, put, close } = controlled();
+  put("first");
+  await withApp(() => new Response(stream), async ({ url, client }) => {
+    const { body } = await within(fetch(url, { client }), "the head");
+    const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
+    const { value } = await within(reader.read(), "the first piece");
+    assertEquals(value, "first");
+    put("second");
+    close();
+    assertEquals((await within(reader.read(), "the second")).value, "second");
+    assert((await reader.read()).done);
+  });
+});
+
+Deno.test("HEAD gets the head of GET, and its stream is cancelled", async () => {
+  let cancelled = 0;
+  const app: FetchApp = ({ url }) =>
+    new Response(
+      url.endsWith("/text") ? "hello" : controlled(() => cancelled++).stream,
+    );
+  await withApp(app, async ({ port, errors }) => {
+    using client = await RawClient.connect(port);
+    const head = async (path: string) => {
+      client.received = "";
+      await client.send(`HEAD ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      return await within(client.until("\r\n\r\n"), "the head");
+    };
+    assertStringIncludes(await head("/text"), "Content-Length: 5\r\n");
+    assertStringIncludes(await head("/stream"), "200 OK");
+    assertStringIncludes(await head("/text"), "Content-Length: 5\r\n");
+    assert(client.received.endsWith("\r\n\r\n"), client.received);
+    assertEquals(cancelled, 1);
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("an HTTP/1.0 client gets a stream without chunks", async () => {
+  await withApp(() => new Response(slowly("one", "two")), async ({ port }) => {
+    const answer = await ask(port, "GET / HTTP/1.0\r\n\r\n");
+    assert(answer.endsWith("\r\n\r\nonetwo"), answer);
+    assertStringIncludes(answer, "Connection: close\r\n");
+  });
+});
+
+Deno.test("a body stream that fails cuts the connection and is reported", async () => {
+  const error = new Error("of the body");
+  const app: FetchApp = ({ url }) => {
+    const { stream, put, fail } = controlled();
+    if (url.endsWith("/at-once")) fail(error);
+    else {
+      put("first");
+      turn().then(turn).then(() => fail(error));
+    }
+    return new Response(stream);
+  };
+  await withApp(app, async ({ url, port, client, errors, server }) => {
+    const answer = await fetch(`${url}/later`, { client });
+    assertEquals(answer.status, 200);
+    await assertRejects(() => within(answer.text(), "the body"), TypeError);
+    assertEquals(errors, [error]);
+    // No last chunk, which would make what came pass for the whole.
+    for (const path of ["/later", "/at-once"]) {
+      const wire = await ask(port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      assert(!wire.includes("0\r\n\r\n"), wire);
+    }
+    assertEquals(errors, [error, error, error]);
+    await until(() => server.stats().connections === 0, "the end");
+  });
+});
+
+Deno.test("a chunk that is no Uint8Array cuts the connection", async () => {
+  const app: FetchApp = () =>
+    new Response(
+      ReadableStream.from((async function* () {
+        yield encoder.encode("first");
+        await turn();
+        yield "text" as unknown as Uint8Array;
+      })()) as ReadableStream<Uint8Array<ArrayBuffer>>,
+    );
+  await withApp(app, async ({ port, errors }) => {
+    const wire = await ask(port, GET);
+    assert(wire.endsWith("5\r\nfirst\r\n"), wire);
+    assertEquals(errors.length, 1);
+    assertInstanceOf(errors[0], TypeError);
+  });
+});
+
+Deno.test("a stream is read no faster than the client takes it", async () => {
+  let produced = 0;
+  const cancelled = Promise.withResolvers<void>();
+  const app: FetchApp = () =>
+    new Response(
+      new ReadableStream({
+        pull(controller) {
+          produced += 65_536;
+          controller.enqueue(new Uint8Array(65_536));
+        },
+        cancel: () => cancelled.resolve(),
+      }, { highWaterMark: 0 }),
+    );
+  await withApp(app, async ({ port }) => {
+    using client = await RawClient.connect(port);
+    await client.send(GET);
+    await client.until("200 OK");
+    // Until the buffers of the system are full.
+    let before = -1;
+    await until(() => {
+      const stopped = produced === before;
+      before = produced;
+      return stopped;
+    }, "the stream to stop");
+    for (let i = 0; i < 20; i++) await turn();
+    assert(produced < 64 * 1024 * 1024, `${produced} bytes were produced`);
+    client.conn.close();
+    await within(cancelled.promise, "the stream to be cancelled");
+  });
+});
+
+// ---------------------------------------------------------------- what cannot be sent
+
+Deno.test("what is no response to send is a 500, and is reported", async () => {
+  const used = new Response("used");
+  await used.text();
+  const locked = new Response("locked");
+  locked.body!.getReader();
+  const apps: Record<string, FetchApp> = {
+    "/error": () => Response.error(),
+    "/used": () => used,
+    "/locked": () => locked,
+    "/text": () => "text" as unknown as Response,
+    "/null": () => null as unknown as Response,
+    "/length": () =>
+      new Response("hello", { headers: { "content-length": "many" } }),
+    "/coding": () =>
+      new Response("hello", { headers: { "transfer-encoding": "gzip" } }),
+    "/throws": () => {
+      throw new TypeError("thrown");
+    },
+    "/rejects": () => Promise.reject(new TypeError("rejected")),
+  };
+  const app: FetchApp = (request, info) =>
+    apps[new URL(request.url).pathname]!(request, info);
+  await withApp(app, async ({ url, client, errors, server }) => {
+    for (const path of Object.keys(apps)) {
+      const before = errors.length;
+      const answer = await fetch(url + path, { client });
+      assertEquals(
+        [answer.status, await answer.text()],
+        [500, "Internal Server Error"],
+        path,
+      );
+      assertEquals(errors.length, before + 1, path);
+      assert(errors.at(-1) instanceof Error, path);
+    }
+    // None of it costs the connection.
+    assertEquals(server.stats().accepted, 1);
+  });
+});
+
+Deno.test("onError can answer in the place of the 500", async () => {
+  const told: unknown[] = [];
+  await withApp(() => Response.error(), async ({ url, client }) => {
+    const answer = await fetch(url, { client });
+    assertEquals([answer.status, await answer.text()], [503, "later"]);
+    assertEquals(told.length, 1);
+  }, {
+    onError: (error, res) => {
+      told.push(error);
+      res?.send("later", { status: 503 });
+    },
+  });
+});
+
+Deno.test("a declared length that is not kept cuts the connection", async () => {
+  const app: FetchApp = ({ url }) =>
+    new Response("hello", {
+      headers: { "content-length": url.endsWith("/more") ? "3" : "9" },
+    });
+  await withApp(app, async ({ port, errors }) => {
+    for (const path of ["/more", "/less"]) {
+      const answer = await ask(port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      const [head, body] = answer.split("\r\n\r\n");
+      const length = Number(head!.match(/content-length: (\d+)/i)![1]);
+      // Less than was declared, so that nobody takes it for the whole.
+      assert(body!.length < length, answer);
+    }
+    assertEquals(errors.length, 2);
+  });
+});
+
+Deno.test("CONNECT and TRACE, which Fetch does not know, are answered with 501", async () => {
+  let called = false;
+  await withApp(() => {
+    called = true;
+    return new Response();
+  }, async ({ port, errors }) => {
+    for (const method of ["TRACE", "TRACK", "trace"]) {
+      const answer = await ask(
+        port,
+        `${method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+      );
+      assert(answer.startsWith("HTTP/1.1 501 Not Implemented\r\n"), answer);
+    }
+    const answer = await ask(
+      port,
+      "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
+    );
+    assert(answer.startsWith("HTTP/1.1 501 Not Implemented\r\n"), answer);
+    assertStringIncludes(answer, "Connection: close\r\n");
+    assert(!called, "the application was asked");
+    assertEquals(errors, []);
+  });
+});
+
+// ------------------------------------------------------------------ requests as Fetch
+
+Deno.test("a GET or HEAD with a body has none for the application", async () => {
+  const app: FetchApp = (request) =>
+    Response.json([request.method, request.body]);
+  await withApp(app, async ({ port, errors }) => {
+    const body = "Content-Length: 4\r\n\r\nbody";
+    const answer = await ask(
+      port,
+      // Fetch takes both in any case, so they are the same to the application.
+      `GET / HTTP/1.1\r\nHost: a\r\n${body}` +
+        `get / HTTP/1.1\r\nHost: a\r\n${body}` +
+        `HEAD / HTTP/1.1\r\nHost: a\r\n${body}` +
+        `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+    );
+    assertEquals(answer.match(/HTTP\/1.1 \d+/g), [
+      "HTTP/1.1 200",
+      "HTTP/1.1 200",
+      "HTTP/1.1 200",
+      "HTTP/1.1 200",
+    ]);
+    assertEquals(answer.match(/\["\w+",null\]/g)?.length, 3);
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("request.url is the target URI", async () => {
+  const app: FetchApp = (request) => new Response(`<${request.url}>`);
+  await withApp(app, async ({ port, errors }) => {
+    const urls: Record<string, string> = {
+      "GET /a?b HTTP/1.1\r\nHost: example.test:81":
+        "http://example.test:81/a?b",
+      "GET //a/b HTTP/1.1\r\nHost: example.test": "http://example.test//a/b",
+      "GET http://other.test/c?d HTTP/1.1\r\nHost: a": "http://other.test/c?d",
+      "OPTIONS * HTTP/1.1\r\nHost: example.test": "http://example.test/",
+      "GET /a HTTP/1.0": "http://localhost/a",
+      "GET /a HTTP/1.1\r\nHost: [::1]:8000": "http://[::1]:8000/a",
+    };
+    for (const [head, url] of Object.entries(urls)) {
+      const answer = await ask(port, `${head}\r\nConnection: close\r\n\r\n`);
+      assertEquals(answer.match(/<.*>/)?.[0], `<${url}>`, head);
+    }
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("a request that Fetch cannot have is the client's fault", async () => {
+  const app: FetchApp = (request) => new Response(`<${request.url}>`);
+  await withApp(app, async ({ port, errors }) => {
+    // None of these is for the application to be blamed for.
+    for (
+      const head of [
+        "GET / HTTP/1.1\r\nHost: a:99999",
+        "GET / HTTP/1.1\r\nHost: 1.2.3.999",
+        "GET / HTTP/1.1\r\nHost: a%zz",
+        "GET / HTTP/1.1\r\nHost: [::z]",
+        "GET http://a:b@c.test/ HTTP/1.1\r\nHost: c.test",
+        "GET http://a:99999/ HTTP/1.1\r\nHost: a",
+      ]
+    ) {
+      const answer = await ask(port, `${head}\r\nConnection: close\r\n\r\n`);
+      assert(
+        /^HTTP\/1.1 (200|400) /.test(answer),
+        `${head} was answered ${answer}`,
+      );
+    }
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("request.url has the scheme https under TLS", async () => {
+  const directory = Deno.makeTempDirSync();
+  const [certFile, keyFile] = [`${directory}/cert.pem`, `${directory}/key.pem`];
+  const { success, stderr } = await new Deno.Command("openssl", {
+    args: [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
+      ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
+      ...["-subj", "/CN=localhost", "-keyout", keyFile, "-out", certFile],
+      ...["-addext", "subjectAltName=IP:127.0.0.1"],
+      ...["-addext", "basicConstraints=critical,CA:FALSE"],
+    ],
+  }).output().catch((error) => {
+    throw new Error("openssl is missing: apt-get install openssl", {
+      cause: error,
+    });
+  });
+  assert(success, textOf(stderr));
+  const cert = Deno.readTextFileSync(certFile);
+  const key = Deno.readTextFileSync(keyFile);
+  Deno.removeSync(directory, { recursive: true });
+  await withApp(async (request) => {
+    return new Response(`${request.url} ${await request.text()}`);
+  }, async ({ port }) => {
+    using client = Deno.createHttpClient({ caCerts: [cert] });
+    const url = `https://127.0.0.1:${port}/a`;
+    const answer = await fetch(url, { client, method: "POST", body: "text" });
+    assertEquals(await answer.text(), `${url} text`);
+  }, { cert, key });
+});
+
+Deno.test("info tells the client's address", async () => {
+  const app: FetchApp = (_request, { remoteAddr }) => Response.json(remoteAddr);
+  await withApp(app, async ({ port }) => {
+    using client = await RawClient.connect(port);
+    await client.send(GET.replace("1.1", "1.0"));
+    const [, body] = (await client.rest()).split("\r\n\r\n");
+    assertEquals(JSON.parse(body!), client.conn.localAddr as unknown);
+  });
+});
+
+Deno.test("a client that waits for its 100 (Continue) gets it when the body is read", async () => {
+  const app: FetchApp = async (request) =>
+    request.url.endsWith("/read")
+      ? new Response(await request.text())
+      : request.url.endsWith("/echo")
+      ? new Response(request.body)
+      : new Response("not wanted", { status: 413 });
+  await withApp(app, async ({ port }) => {
+    const head = (path: string) =>
+      `POST ${path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n` +
+      "Content-Length: 4\r\n\r\n";
+    using client = await RawClient.connect(port);
+    for (const path of ["/read", "/echo"]) {
+      client.received = "";
+      await client.send(head(path));
+      await within(client.until("100 Continue\r\n\r\n"), "the 100");
+      await client.send("body");
+      await within(client.until("body"), "the answer");
+    }
+    const refused = await ask(port, head("/refuse"));
+    assert(refused.startsWith("HTTP/1.1 413 "), refused);
+  });
+});
+
+Deno.test("a body of many sizes comes back as it went, on many connections", async () => {
+  const app: FetchApp = async (request) => {
+    const bytes = await request.bytes();
+    return new Response(bytes, { headers: { "x-digest": digestOf(bytes) } });
+  };
+  await withApp(app, async ({ url, client, errors }) => {
+    const answers = Array.from({ length: 60 }, async (_, i) => {
+      const body = patterned(Math.floor(1.25 ** i) % 400_000);
+      const answer = await fetch(url, { client, method: "POST", body });
+      assertEquals(answer.headers.get("x-digest"), digestOf(body));
+      assertEquals(digestOf(await answer.bytes()), digestOf(body));
+    });
+    await within(Promise.all(answers), "the answers");
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("a body can be read after the answer, until the next request", async () => {
+  const text = Promise.withResolvers<string>();
+  const app: FetchApp = (request) => {
+    if (request.method === "GET") return new Response("next");
+    // Nobody waits for it, as for a task that goes on behind the answer.
+    turn().then(() => request.text()).then(text.resolve, text.reject);
+    return new Response("answered");
+  };
+  await withApp(app, async ({ port }) => {
+    using client = await RawClient.connect(port);
+    await client.send(
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nsome",
+    );
+    await within(client.until("answered"), "the answer");
+    await client.send(" text");
+    assertEquals(await within(text.promise, "the body"), "some text");
+    await client.send(GET);
+    await within(client.until("next"), "the next answer");
+  });
+});
+
+// ------------------------------------------------------------------ clients that leave
+
+Deno.test("request.signal is aborted when the client leaves", async () => {
+  const begun = Promise.withResolvers<void>();
+  const aborted = Promise.withResolvers<unknown>();
+  await withApp(async ({ signal }) => {
+    begun.resolve();
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    aborted.resolve(signal.reason);
+    return new Response("for nobody");
+  }, async ({ url, client, errors }) => {
+    const aborter = new AbortController();
+    const answer = fetch(url, { client, signal: aborter.signal });
+    await within(begun.promise, "the application");
+    aborter.abort();
+    await assertRejects(() => answer, DOMException);
+    const reason = await within(aborted.promise, "the signal");
+    assertEquals((reason as Error).name, "AbortError");
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("request.signal stays as it is where the client stays", async () => {
+  const signals: AbortSignal[] = [];
+  await withApp((request) => {
+    signals.push(request.signal);
+    return new Response("hello");
+  }, async ({ url, client }) => {
+    for (let i = 0; i < 3; i++) {
+      assertEquals(await (await fetch(url, { client })).text(), "hello");
+    }
+    assertEquals(signals.map(({ aborted }) => aborted), [false, false, false]);
+  });
+});
+
+Deno.test("an application that fails because its client left is not reported", async () => {
+  const begun = Promise.withResolvers<void>();
+  let failed = false;
+  await withApp(async (request) => {
+    begun.resolve();
+    try {
+      return new Response(await request.text());
+    } catch (error) {
+      failed = true;
+      throw error;
+    }
+  }, async ({ port, server, errors }) => {
+    using client = await RawClient.connect(port);
+    await client.send(
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nsome",
+    );
+    await within(begun.promise, "the application");
+    client.conn.close();
+    await until(() => server.stats().connections === 0, "the end");
+    await until(() => failed, "the failure");
+    await turn();
+    assertEquals(errors, []);
+  });
+});
+
+/** What became of a promise. */
+function outcomeOf(promise: Promise<void>): Promise<string> {
+  return promise.then(() => "resolved", () => "rejected");
+}
+
+Deno.test("info.completed resolves when the response was sent", async () => {
+  const { stream, put, close } = controlled();
+  const completed: Promise<string>[] = [];
+  const infos: FetchInfo[] = [];
+  await withApp((request, info) => {
+    infos.push(info);
+    if (infos.length < 3) completed.push(outcomeOf(info.completed));
+    return new Response(request.url.endsWith("/stream") ? stream : "hello");
+  }, async ({ url, client }) => {
+    await (await fetch(url, { client })).text();
+    assertEquals(await within(completed[0]!, "completed"), "resolved");
+    const { body } = await fetch(`${url}/stream`, { client });
+    let over = false;
+    completed[1]!.then(() => over = true);
+    const reader = body!.getReader();
+    put("first");
+    await reader.read();
+    await turn();
+    assert(!over, "completed before the end");
+    close();
+    assert((await reader.read()).done);
+    assertEquals(await within(completed[1]!, "completed"), "resolved");
+    // Asked for when all is over, it tells the same.
+    await (await fetch(url, { client })).text();
+    assertEquals(
+      await within(outcomeOf(infos[2]!.completed), "completed"),
+      "resolved",
+    );
+  });
+});
+
+Deno.test("info.completed rejects when the response could not be sent", async () => {
+  const begun = Promise.withResolvers<FetchInfo>();
+  const cancelled = Promise.withResolvers<void>();
+  const early = Promise.withResolvers<string>();
+  await withApp((_request, info) => {
+    outcomeOf(info.completed).then(early.resolve);
+    begun.resolve(info);
+    return new Response(
+      new ReadableStream({
+        async pull(controller) {
+          await turn();
+          controller.enqueue(new Uint8Array(1000));
+        },
+        cancel: () => cancelled.resolve(),
+      }),
+    );
+  }, async ({ port, server, errors }) => {
+    using client = await RawClient.connect(port);
+    await client.send(GET);
+    const info = await within(begun.promise, "the application");
+    await client.until("200 OK");
+    client.conn.close();
+    await within(cancelled.promise, "the stream to be cancelled");
+    assertEquals(await within(early.promise, "completed"), "rejected");
+    await until(() => server.stats().connections === 0, "the end");
+    assertEquals(await outcomeOf(info.completed), "rejected");
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("info.completed rejects also when it is asked for late", async () => {
+  const begun = Promise.withResolvers<FetchInfo>();
+  const release = Promise.withResolvers<void>();
+  const aborter = new AbortController();
+  await withApp(async (_request, info) => {
+    begun.resolve(info);
+    await release.promise;
+    return new Response("for nobody");
+  }, async ({ port, server }) => {
+    using client = await RawClient.connect(port);
+    await client.send(GET);
+    const info = await within(begun.promise, "the application");
+    aborter.abort();
+    release.resolve();
+    await within(server.finished, "the end of the server");
+    assertEquals(
+      await within(outcomeOf(info.completed), "completed"),
+      "rejected",
+    );
+  }, { signal: aborter.signal });
+});
+
+Deno.test("info.completed rejects when the body stream fails", async () => {
+  const outcome = Promise.withResolvers<string>();
+  await withApp((_request, info) => {
+    outcomeOf(info.completed).then(outcome.resolve);
+    const { stream, put, fail } = controlled();
+    put("first");
+    turn().then(() => fail(new Error("of the body")));
+    return new Response(stream);
+  }, async ({ port, errors }) => {
+    await ask(port, GET);
+    assertEquals(await within(outcome.promise, "completed"), "rejected");
+    assertEquals(errors.length, 1);
+  });
+});
+
+// ----------------------------------------------------------------------- side by side
+
+Deno.test("an application and a handler share a server", async () => {
+  const app = fetchHandler((request) =>
+    new Response(`app ${new URL(request.url).pathname}`)
+  );
+  const handler: Handler = (req, res, info) =>
+    req.path.startsWith("/app")
+      ? app(req, res, info)
+      : res.send(`own ${req.path}`);
+  await withServer(handler, async ({ port }) => {
+    const answer = await ask(
+      port,
+      ["/a", "/app/b", "/c", "/app/d"].map((path) =>
+        `GET ${path} HTTP/1.1\r\nHost: a\r\n${
+          path === "/app/d" ? "Connection: close\r\n" : ""
+        }\r\n`
+      ).join(""),
+    );
+    assertEquals(answer.match(/(own|app) \/(app\/)?[a-d]/g), [
+      "own /a",
+      "app /app/b",
+      "own /c",
+      "app /app/d",
+    ]);
+  });
+});
+
+Deno.test("an application on a listener of its own", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using server = serve(
+    listener,
+    fetchHandler((request) => new Response(new URL(request.url).pathname)),
+  );
+  using client = Deno.createHttpClient({});
+  const { port } = server.addr as Deno.NetAddr;
+  const answer = await fetch(`http://127.0.0.1:${port}/path`, { client });
+  assertEquals(await answer.text(), "/path");
+});
