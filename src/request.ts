@@ -129,7 +129,7 @@ export interface HttpRequest extends Disposable {
   [Symbol.dispose](): void;
 }
 
-/** The methods that Fetch refuses, in capitals: it takes them in any case. */
+/** The methods that Fetch refuses. */
 const UNFETCHABLE: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
 
 /** The one implementation of {@linkcode HttpRequest}. */
@@ -347,20 +347,27 @@ export class PooledRequest implements HttpRequest {
 
   /**
    * The same for an application, with the signal, and without the body of a GET or
-   * HEAD; `null` where Fetch has no such method.
+   * HEAD. Where Fetch has no such request, the status that answers it: 501 for the
+   * method, 400 for a target that is no URL.
    */
-  toFetch(): Request | null {
-    const { method } = this;
-    if (UNFETCHABLE.has(method.toUpperCase())) return null;
+  toFetch(): Request | 400 | 501 {
+    // Fetch takes some methods in any case.
+    const method = this.method.toUpperCase();
+    if (UNFETCHABLE.has(method)) return 501;
     const hasBody = this.#hasBody && method !== "GET" && method !== "HEAD";
-    return this.#toRequest(hasBody, this.signal);
+    try {
+      return this.#toRequest(hasBody, this.signal);
+    } catch (error) {
+      if (URL.canParse(this.#url())) throw error;
+      return 400;
+    }
   }
 
   #toRequest(hasBody: boolean, signal?: AbortSignal): Request {
     const machine = this.#live();
     const init: RequestInit & { duplex?: "half" } = {
       method: this.method,
-      headers: [...this.fields],
+      headers: this.#fetchHeaders(),
     };
     if (signal !== undefined) init.signal = signal;
     if (hasBody) {
@@ -374,6 +381,15 @@ export class PooledRequest implements HttpRequest {
       machine.body.outliveRequest(this);
     }
     return request;
+  }
+
+  /** All lines, with those of Cookie joined as RFC 6265 §4.2.1 has them. */
+  #fetchHeaders(): [string, string][] {
+    const lines = [...this.fields];
+    const cookies = this.fields.getAll("cookie");
+    if (cookies.length < 2) return lines;
+    const others = lines.filter(([name]) => name.toLowerCase() !== "cookie");
+    return [...others, ["cookie", cookies.join("; ")]];
   }
 
   release(): void {

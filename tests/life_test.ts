@@ -197,15 +197,17 @@ Deno.test("serve(options, handler) tells onListen where it listens", async () =>
 });
 
 Deno.test("the address is announced where nobody asks to be told", async () => {
+  const pools = new Pools();
   const servers: ReturnType<typeof serve>[] = [];
-  const path = `${Deno.makeTempDirSync()}/socket`;
+  const directory = Deno.makeTempDirSync();
+  const path = `${directory}/socket`;
   const lines = listeningTo(() => {
     servers.push(
-      serve({ hostname: "127.0.0.1", port: 0 }, hello),
-      serve({ hostname: "::1", port: 0 }, hello),
-      serve({ path }, hello),
+      serve({ hostname: "127.0.0.1", port: 0, pools }, hello),
+      serve({ hostname: "::1", port: 0, pools }, hello),
+      serve({ path, pools }, hello),
       // Who opened a listener knows of it.
-      serve(Deno.listen({ hostname: "127.0.0.1", port: 0 }), hello),
+      serve(Deno.listen({ hostname: "127.0.0.1", port: 0 }), hello, { pools }),
     );
   });
   const [first, second] = servers.map(({ addr }) => addr);
@@ -215,6 +217,8 @@ Deno.test("the address is announced where nobody asks to be told", async () => {
     `Listening on ${path}`,
   ]);
   await Promise.all(servers.map((server) => server.shutdown()));
+  Deno.removeSync(directory, { recursive: true });
+  assertPoolsAtRest(pools);
 });
 
 Deno.test("serve(listener, handler, options)", async () => {
@@ -409,6 +413,7 @@ Deno.test("shutdown lets go of an iterable that waits", async () => {
   await turn();
   await within(server.shutdown(), "the end of the server");
   assert(returned, "the iterator was not told");
+  assertPoolsAtRest(pools);
 });
 
 Deno.test("a pair with a locked stream is reported, and others are served", async () => {
@@ -476,10 +481,12 @@ Deno.test("shutdown ends a server whose accept keeps failing", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   let errors = 0;
   const never = failingListener(listener, () => new Error("never"));
-  const server = serve(never, hello, { onError: () => void errors++ });
+  const pools = new Pools();
+  const server = serve(never, hello, { pools, onError: () => void errors++ });
   await until(() => errors === 2, "two failures");
   await within(server.shutdown(), "the end of the server");
   await untilRefused(portOf(listener.addr));
+  assertPoolsAtRest(pools);
 });
 
 // -------------------------------------------------------------------- serveConnection

@@ -1903,25 +1903,35 @@ test("onError can answer in place of the 500", async () => {
   }
 });
 
-test("an onError that throws leaves the 500", async () => {
+test("an onError that fails leaves the 500", async () => {
   const { error: print } = console;
   const printed: unknown[] = [];
   console.error = (...args) => void printed.push(...args);
   try {
     const failure = new Error("of the reporter");
-    const { answer } = await exchange(
+    const reporters: ServeOptions["onError"][] = [
       () => {
-        throw new Error("of the handler");
+        throw failure;
       },
-      GET,
-      {
-        onError: () => {
-          throw failure;
+      () => Promise.reject(failure),
+      async () => {
+        await settle();
+        throw failure;
+      },
+    ];
+    for (const onError of reporters) {
+      printed.length = 0;
+      const { answer } = await exchange(
+        () => {
+          throw new Error("of the handler");
         },
-      },
-    );
-    assertEquals(answer.status, 500);
-    assertEquals(printed, [failure]);
+        GET,
+        { onError: onError! },
+      );
+      assertEquals(answer.status, 500);
+      while (printed.length === 0) await settle();
+      assertEquals(printed, [failure]);
+    }
   } finally {
     console.error = print;
   }
@@ -1952,7 +1962,7 @@ test("a handler that fails after it answered does not answer again", async () =>
     for (const handler of handlers) {
       const told: unknown[] = [];
       const { answers } = await exchange(handler, keep("GET") + GET, {
-        onError: (error, res) => told.push([error, res]),
+        onError: (error, res) => void told.push([error, res]),
       });
       assertEquals(
         answers.map(({ status, body }) => [status, body]),

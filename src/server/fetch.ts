@@ -54,19 +54,22 @@ type Read = ReadableStreamReadResult<Uint8Array>;
  */
 export function fetchHandler(app: FetchApp): Handler {
   return async (req, res, info) => {
-    let request: Request | null;
-    try {
-      request = (req as PooledRequest).toFetch();
-    } catch {
-      // A Host or target that HTTP allows, and the URL standard does not.
-      return res.send("Bad Request", { status: 400 });
+    const request = (req as PooledRequest).toFetch();
+    if (typeof request === "number") {
+      const text = request === 400 ? "Bad Request" : "Not Implemented";
+      return res.send(text, { status: request });
     }
-    if (request === null) return res.send("Not Implemented", { status: 501 });
     const response = await app(request, new Info(info, res as ServerResponse));
     if (!(response instanceof Response)) {
       throw new TypeError("the application gave no Response");
     }
-    await respond(res, response);
+    try {
+      await respond(res, response);
+    } catch (error) {
+      // What cannot be sent is not to be made either.
+      if (!response.bodyUsed) response.body?.cancel(error).catch(() => {});
+      throw error;
+    }
   };
 }
 
@@ -95,14 +98,22 @@ async function respond(res: HttpResponse, response: Response): Promise<void> {
     return res.send(body, init);
   }
   const reader = body.getReader();
+  const send = (content: Uint8Array | ReadableStream<Uint8Array>) => {
+    try {
+      res.send(content, init);
+    } catch (error) {
+      reader.cancel(error).catch(() => {});
+      throw error;
+    }
+  };
   const first = reader.read();
   const start = await soon(first);
-  if (start?.done) return res.send(new Uint8Array(0), init);
+  if (start?.done) return send(new Uint8Array(0));
   const second = start === undefined ? undefined : reader.read();
   const end = second && await soon(second);
-  if (end?.done) return res.send(start!.value!, init);
+  if (end?.done) return send(start!.value!);
   const read = second === undefined ? [first] : [first, second];
-  res.send(resume(read, reader), init);
+  send(resume(read, reader));
 }
 
 /** What a read gives, if it does so within a few turns. A failure counts as later. */

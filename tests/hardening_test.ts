@@ -1,0 +1,379 @@
+/**
+ * What once went wrong in the server and must not again: ends that hung, memory that
+ * was shared too long, programs that do what nobody expects. Each test is the case
+ * that showed it.
+ */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertStringIncludes,
+} from "@std/assert";
+import {
+  type Conn,
+  type Duplex,
+  type Handler,
+  type HttpRequest,
+  Pools,
+  RequestParser,
+  serve,
+  serveConnection,
+} from "@pooled/http1";
+import { assertPoolsAtRest, RawClient, withServer } from "./serving.ts";
+import { bytesOf, textOf } from "./support.ts";
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const SHORT = {
+  headTimeout: 100,
+  bodyTimeout: 100,
+  idleTimeout: 100,
+  writeTimeout: 100,
+};
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** A connection in memory whose methods can be replaced. */
+class TestConn implements Conn {
+  closed = 0;
+  wire = "";
+  readonly #input: Uint8Array[];
+  #fail: (error: unknown) => void = () => {};
+
+  constructor(...pieces: string[]) {
+    this.#input = pieces.map(bytesOf);
+  }
+
+  read(p: Uint8Array): Promise<number | null> {
+    const piece = this.#input.shift();
+    if (piece === undefined) {
+      return new Promise((_, reject) => this.#fail = reject);
+    }
+    p.set(piece);
+    return Promise.resolve(piece.length);
+  }
+
+  /** The pending read fails. */
+  fail(error: unknown): void {
+    this.#fail(error);
+  }
+
+  write(p: Uint8Array): Promise<number> {
+    this.wire += textOf(p);
+    return Promise.resolve(p.length);
+  }
+
+  closeWrite(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): void {
+    this.closed++;
+    this.#fail(new Deno.errors.BadResource("closed"));
+  }
+}
+
+Deno.test("a TLS client that never says a word is let go", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const [certFile, keyFile] = [`${folder}/cert.pem`, `${folder}/key.pem`];
+    const { success } = await new Deno.Command("openssl", {
+      // deno-fmt-ignore
+      args: [
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        "-subj", "/CN=localhost", "-keyout", keyFile, "-out", certFile,
+      ],
+      stderr: "null",
+    }).output();
+    assert(success, "openssl is needed");
+    await withServer((_req, res) => res.send("x"), async ({ port, server }) => {
+      using silent = await RawClient.connect(port);
+      using half = await RawClient.connect(port);
+      await half.send("\x16\x03\x01\x02\x00");
+      while (server.stats().accepted < 2) await turn();
+      while (server.stats().connections > 0) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      // Both are ended by their own side now, as the runtime does not.
+      silent.conn.close();
+      half.conn.close();
+    }, {
+      ...SHORT,
+      cert: await Deno.readTextFile(certFile),
+      key: await Deno.readTextFile(keyFile),
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a pipelining client that reads nothing is dropped, and that is the end of it", async () => {
+  const pools = new Pools();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  using client = await Deno.connect({ hostname: "127.0.0.1", port });
+  const conn = await listener.accept();
+  listener.close();
+  const large = "x".repeat(60_000);
+  const served = serveConnection(conn, (_req, res) => res.send(large), {
+    pools,
+    writeTimeout: 100,
+  });
+  const requests = bytesOf(GET.repeat(500));
+  for (let at = 0; at < requests.length;) {
+    at += await client.write(requests.subarray(at));
+  }
+  await served;
+  assertPoolsAtRest(pools);
+});
+
+Deno.test("a request that its handler released stays with its connection", async () => {
+  for (const end of ["fail", "close"] as const) {
+    const pools = new Pools();
+    const gate = Promise.withResolvers<void>();
+    let second: HttpRequest | null = null;
+    const first = new TestConn(GET);
+    const releasing: Handler = async (req, res) => {
+      req.release();
+      assert(req.released);
+      await gate.promise;
+      res.send("late");
+    };
+    const servedFirst = serveConnection(first, releasing, { pools });
+    while (pools.stats().requests.inUse === 0) await turn();
+    if (end === "fail") first.fail(new Deno.errors.ConnectionReset("reset"));
+    await turn();
+    const other = new TestConn("GET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+    const hold = Promise.withResolvers<void>();
+    const abort = new AbortController();
+    const servedSecond = serveConnection(other, async (req, res) => {
+      second = req;
+      await hold.promise;
+      assertEquals(req.signal.aborted, false);
+      res.send(req.path);
+    }, { pools, signal: abort.signal });
+    while (second === null) await turn();
+    gate.resolve();
+    await turn();
+    assertEquals((second as HttpRequest).released, false);
+    hold.resolve();
+    while (!other.wire.endsWith("/b")) await turn();
+    abort.abort();
+    if (end === "close") first.fail(new Deno.errors.ConnectionReset("reset"));
+    await Promise.all([servedFirst, servedSecond]);
+    assertPoolsAtRest(pools);
+  }
+});
+
+Deno.test("a body read in small pieces survives the read that watches for the client", async () => {
+  const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60\r\n\r\n";
+  const body = "0123456789".repeat(6);
+  const handler: Handler = async (req, res) => {
+    const reader = (req.body as ReadableStream<Uint8Array<ArrayBuffer>>)
+      .getReader({ mode: "byob" });
+    let text = "";
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(10));
+      if (value !== undefined) text += textOf(value);
+      if (done) break;
+      await turn();
+      await turn();
+    }
+    res.send(text);
+  };
+  // Over TCP, with the end of the input close behind.
+  await withServer(handler, async ({ port, errors }) => {
+    using client = await RawClient.connect(port);
+    await client.send(head);
+    await turn();
+    await client.send(body);
+    await client.conn.closeWrite();
+    assert((await client.rest()).endsWith(`\r\n\r\n${body}`), client.received);
+    assertEquals(errors, []);
+  });
+  // From a byte stream, whose reads take the memory with them.
+  const pools = new Pools();
+  const up = new TransformStream<Uint8Array, Uint8Array>();
+  const readable = byteStreamOf(up.readable);
+  let received = "";
+  const writable = new WritableStream<Uint8Array>({
+    write(chunk) {
+      received += textOf(chunk);
+    },
+  });
+  const served = serveConnection({ readable, writable }, handler, { pools });
+  const writer = up.writable.getWriter();
+  await writer.write(bytesOf(head));
+  await turn();
+  await writer.write(bytesOf(body));
+  while (!received.endsWith(body)) await turn();
+  await writer.close();
+  await served;
+  assertPoolsAtRest(pools);
+});
+
+function byteStreamOf(
+  source: ReadableStream<Uint8Array>,
+): ReadableStream<Uint8Array> {
+  const reader = source.getReader();
+  return new ReadableStream({
+    type: "bytes",
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (!done) return controller.enqueue(value as Uint8Array<ArrayBuffer>);
+      controller.close();
+      controller.byobRequest?.respond(0);
+    },
+  });
+}
+
+Deno.test("a parser whose input ends while a body is read in small pieces keeps the rest", async () => {
+  const pools = new Pools();
+  {
+    using parser = new RequestParser({ pools });
+    parser.push(
+      bytesOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabcdef"),
+    );
+    const request = parser.next()!;
+    const reader = (request.body as ReadableStream<Uint8Array<ArrayBuffer>>)
+      .getReader({ mode: "byob" });
+    assertEquals(textOf((await reader.read(new Uint8Array(4))).value!), "abcd");
+    parser.end();
+    assertEquals(textOf((await reader.read(new Uint8Array(4))).value!), "ef");
+    request.release();
+  }
+  assertPoolsAtRest(pools);
+});
+
+Deno.test("a connection whose methods throw is closed, and nothing is kept", async () => {
+  for (const method of ["read", "write", "closeWrite"] as const) {
+    const pools = new Pools();
+    const conn = new TestConn(GET.replace("Host", "Connection: close\r\nHost"));
+    conn[method] = () => {
+      throw new Error(`no ${method}`);
+    };
+    await serveConnection(conn, async (_req, res) => {
+      await turn();
+      res.send("x");
+    }, { pools });
+    assertEquals(conn.closed, 1, method);
+    assertPoolsAtRest(pools);
+  }
+});
+
+Deno.test("a program that answers while its answer is made sends one response", async () => {
+  const handlers: Handler[] = [
+    (_req, res) =>
+      res.json({
+        toJSON() {
+          res.send("inner");
+          return "outer";
+        },
+      }),
+    (_req, res) =>
+      res.send("outer", {
+        headers: {
+          *[Symbol.iterator]() {
+            res.send("inner");
+            yield ["x", "y"];
+          },
+        } as unknown as HeadersInit,
+      }),
+  ];
+  for (const handler of handlers) {
+    await withServer(handler, async ({ port, errors }) => {
+      using client = await RawClient.connect(port);
+      await client.send(GET + "GET / HTTP/1.0\r\n\r\n");
+      const answer = await client.rest();
+      assertEquals(answer.match(/HTTP\/1.1 200/g)?.length, 2);
+      assert(!answer.includes("outer"), answer);
+      assertEquals(errors.length, 2);
+      assertInstanceOf(errors[0], TypeError);
+    });
+  }
+});
+
+Deno.test("a connection that comes after the server's end is closed", async () => {
+  const late = new TestConn();
+  const gate = Promise.withResolvers<void>();
+  const server = serve(
+    (async function* () {
+      await gate.promise;
+      yield late;
+    })(),
+    (_req, res) => res.send("x"),
+  );
+  await turn();
+  await server.shutdown();
+  gate.resolve();
+  while (late.closed === 0) await turn();
+  assertEquals(late.closed, 1);
+});
+
+Deno.test("a listener that ignores its close does not hold the shutdown up", async () => {
+  const listener = {
+    addr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } as Deno.NetAddr,
+    accept: () => new Promise<Deno.Conn>(() => {}),
+    close: () => {},
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise<IteratorResult<Duplex>>(() => {}),
+      return: () => {
+        throw new Error("no return");
+      },
+    }),
+  };
+  await serve(listener, () => {}).shutdown();
+  const iterable = { [Symbol.asyncIterator]: listener[Symbol.asyncIterator] };
+  await serve(iterable, () => {}).shutdown();
+});
+
+Deno.test("a promise of the program's own that fails at once is a failed handler", async () => {
+  const broken = {
+    then() {
+      throw new Error("then");
+    },
+  };
+  await withServer(
+    () => broken as unknown as Promise<void>,
+    async ({ port, errors }) => {
+      using client = await RawClient.connect(port);
+      await client.send("GET / HTTP/1.0\r\n\r\n");
+      assertStringIncludes(await client.rest(), "HTTP/1.1 500");
+      assertEquals((errors[0] as Error).message, "then");
+    },
+  );
+});
+
+Deno.test("bytes that are transferred before they are written end the connection", async () => {
+  await withServer((_req, res) => {
+    const bytes = new Uint8Array(100_000);
+    res.send(bytes);
+    bytes.buffer.transfer();
+  }, async ({ port }) => {
+    using client = await RawClient.connect(port);
+    await client.send(GET);
+    const answer = await client.rest().catch(() => client.received);
+    assert(answer.length < 1000, `${answer.length} bytes came`);
+  });
+});
+
+Deno.test("an onError that rejects is printed, and does no harm", async () => {
+  const { error: print } = console;
+  const printed: unknown[] = [];
+  console.error = (...args) => void printed.push(...args);
+  try {
+    await withServer(() => {
+      throw new Error("handler");
+    }, async ({ port }) => {
+      using client = await RawClient.connect(port);
+      await client.send("GET / HTTP/1.0\r\n\r\n");
+      assertStringIncludes(await client.rest(), "HTTP/1.1 500");
+      while (printed.length === 0) await turn();
+    }, { onError: () => Promise.reject(new Error("onError")) });
+  } finally {
+    console.error = print;
+  }
+  assertEquals((printed[0] as Error).message, "onError");
+});
