@@ -21,7 +21,7 @@ import type {
 } from "@pooled/http1";
 import { Client } from "undici";
 import { Receiver, Sender } from "ws";
-import { withServer } from "./serving.ts";
+import { makeCertificate, patterned, within, withServer } from "./serving.ts";
 
 // ------------------------------------------------------------------------ helpers
 
@@ -100,26 +100,6 @@ async function curlWith(
   return result;
 }
 
-/** Turns a hang into a failure that says what did not come. */
-async function within<T>(
-  promise: Promise<T>,
-  what: string,
-  milliseconds = 10_000,
-): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`waited too long for ${what}`)),
-      milliseconds,
-    );
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Waits until the server has no connection: `shutdown()` leaves those handed over. */
 async function untilNoConnections(server: HttpServer): Promise<void> {
   const gone = (async () => {
@@ -142,16 +122,6 @@ class TemporaryDirectory implements Disposable {
 /** The other end's port: it tells one connection from another. */
 function portOf(info: ConnectionInfo): number {
   return (info.remoteAddr as Deno.NetAddr).port;
-}
-
-/** Bytes that show when one of them is lost, moved or doubled. */
-function patterned(length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  for (let i = 0, state = length | 1; i < length; i++) {
-    state = Math.imul(state, 1103515245) + 12345;
-    bytes[i] = state >> 16;
-  }
-  return bytes;
 }
 
 function digestOf(bytes: Uint8Array): string {
@@ -361,16 +331,7 @@ Deno.test("curl: a Unix socket", async () => {
 
 Deno.test("curl: TLS", async () => {
   using directory = new TemporaryDirectory();
-  const [cert, key] = ["cert", "key"].map((name) =>
-    `${directory.path}/${name}.pem`
-  ) as [string, string];
-  const made = await ended("openssl", [
-    ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
-    ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-    ...["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
-    ...["-keyout", key, "-out", cert],
-  ]);
-  assertEquals(made.code, 0, made.stderr);
+  const { cert, key, certFile } = await makeCertificate(directory.path);
   const body = patterned(1_500_000);
   await withServer(async (req, res, info) => {
     assert(info.secure);
@@ -379,7 +340,7 @@ Deno.test("curl: TLS", async () => {
   }, async ({ port, server }) => {
     const url = `https://127.0.0.1:${port}/`;
     const got = `${directory.path}/got`;
-    const args = ["--cacert", cert, "--http1.1"];
+    const args = ["--cacert", certFile, "--http1.1"];
     const { stdout } = await curlWith(
       body,
       ...[...args, "-H", "Expect:", "--data-binary", "@-", url],
@@ -390,13 +351,13 @@ Deno.test("curl: TLS", async () => {
     // A client that offers HTTP/2 first gets what there is.
     const version = ["-o", "/dev/null", "-w", "%{http_version}"];
     assertEquals(
-      await curl("--cacert", cert, "--http2", ...version, url),
+      await curl("--cacert", certFile, "--http2", ...version, url),
       "1.1",
     );
     assertEquals(server.stats().requests, 3);
   }, {
-    cert: Deno.readTextFileSync(cert),
-    key: Deno.readTextFileSync(key),
+    cert,
+    key,
     maxBodySize: body.length,
   });
 });

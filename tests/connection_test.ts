@@ -35,24 +35,10 @@ import {
   answerTo,
   assertPoolsAtRest,
   RawClient,
+  test,
   withServer,
 } from "./serving.ts";
 import { bytesOf, textOf } from "./support.ts";
-
-/** A test that fails, instead of hanging, when what it waits for does not come. */
-function test(name: string, run: () => Promise<void>): void {
-  Deno.test(name, async () => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error("nothing came of it")), 10_000);
-    });
-    try {
-      await Promise.race([run(), late]);
-    } finally {
-      clearTimeout(timer);
-    }
-  });
-}
 
 function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));

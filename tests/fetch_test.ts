@@ -30,8 +30,13 @@ import { getCookie, setCookie } from "npm:hono@4.13.19/cookie";
 import { streamSSE, streamText } from "npm:hono@4.13.19/streaming";
 import {
   assertPoolsAtRest,
+  makeCertificate,
+  patterned,
   RawClient,
   type Running,
+  turn,
+  until,
+  within,
   withServer,
 } from "./serving.ts";
 import { textOf } from "./support.ts";
@@ -52,34 +57,6 @@ function withApp(
     using client = Deno.createHttpClient({});
     await test({ ...running, client });
   }, options);
-}
-
-/** Turns a hang into a failure that says what did not come. */
-async function within<T>(promise: Promise<T>, what: string): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`waited too long for ${what}`)),
-      10_000,
-    );
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Waits for something that tells nobody when it happens. */
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const turned = (async () => {
-    while (!condition()) await turn();
-  })();
-  await within(turned, what);
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 /** What a server answers to `text` until it ends the connection. */
@@ -114,16 +91,6 @@ function slowly(...pieces: string[]): ReadableStream<Uint8Array<ArrayBuffer>> {
       yield encoder.encode(piece);
     }
   })());
-}
-
-/** Bytes that show when one of them is lost, moved or doubled. */
-function patterned(length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  for (let i = 0, state = length | 1; i < length; i++) {
-    state = Math.imul(state, 1103515245) + 12345;
-    bytes[i] = state >> 16;
-  }
-  return bytes;
 }
 
 function digestOf(bytes: Uint8Array): string {
@@ -980,25 +947,7 @@ Deno.test("a request that Fetch cannot have is the client's fault", async () => 
 });
 
 Deno.test("request.url has the scheme https under TLS", async () => {
-  const directory = Deno.makeTempDirSync();
-  const [certFile, keyFile] = [`${directory}/cert.pem`, `${directory}/key.pem`];
-  const { success, stderr } = await new Deno.Command("openssl", {
-    args: [
-      ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
-      ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-      ...["-subj", "/CN=localhost", "-keyout", keyFile, "-out", certFile],
-      ...["-addext", "subjectAltName=IP:127.0.0.1"],
-      ...["-addext", "basicConstraints=critical,CA:FALSE"],
-    ],
-  }).output().catch((error) => {
-    throw new Error("openssl is missing: apt-get install openssl", {
-      cause: error,
-    });
-  });
-  assert(success, textOf(stderr));
-  const cert = Deno.readTextFileSync(certFile);
-  const key = Deno.readTextFileSync(keyFile);
-  Deno.removeSync(directory, { recursive: true });
+  const { cert, key } = await makeCertificate();
   await withApp(async (request) => {
     return new Response(`${request.url} ${await request.text()}`);
   }, async ({ port }) => {

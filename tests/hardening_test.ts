@@ -20,7 +20,13 @@ import {
   serve,
   serveConnection,
 } from "@pooled/http1";
-import { assertPoolsAtRest, RawClient, withServer } from "./serving.ts";
+import {
+  assertPoolsAtRest,
+  makeCertificate,
+  RawClient,
+  turn,
+  withServer,
+} from "./serving.ts";
 import { bytesOf, textOf } from "./support.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -30,10 +36,6 @@ const SHORT = {
   idleTimeout: 100,
   writeTimeout: 100,
 };
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
-}
 
 /** A connection in memory whose methods can be replaced. */
 class TestConn implements Conn {
@@ -76,37 +78,23 @@ class TestConn implements Conn {
 }
 
 Deno.test("a TLS client that never says a word is let go", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const [certFile, keyFile] = [`${folder}/cert.pem`, `${folder}/key.pem`];
-    const { success } = await new Deno.Command("openssl", {
-      // deno-fmt-ignore
-      args: [
-        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-        "-subj", "/CN=localhost", "-keyout", keyFile, "-out", certFile,
-      ],
-      stderr: "null",
-    }).output();
-    assert(success, "openssl is needed");
-    await withServer((_req, res) => res.send("x"), async ({ port, server }) => {
-      using silent = await RawClient.connect(port);
-      using half = await RawClient.connect(port);
-      await half.send("\x16\x03\x01\x02\x00");
-      while (server.stats().accepted < 2) await turn();
-      while (server.stats().connections > 0) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-      // Both are ended by their own side now, as the runtime does not.
-      silent.conn.close();
-      half.conn.close();
-    }, {
-      ...SHORT,
-      cert: await Deno.readTextFile(certFile),
-      key: await Deno.readTextFile(keyFile),
-    });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  const { cert, key } = await makeCertificate();
+  await withServer((_req, res) => res.send("x"), async ({ port, server }) => {
+    using silent = await RawClient.connect(port);
+    using half = await RawClient.connect(port);
+    await half.send("\x16\x03\x01\x02\x00");
+    while (server.stats().accepted < 2) await turn();
+    while (server.stats().connections > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    // Both are ended by their own side now, as the runtime does not.
+    silent.conn.close();
+    half.conn.close();
+  }, {
+    ...SHORT,
+    cert,
+    key,
+  });
 });
 
 Deno.test("a pipelining client that reads nothing is dropped, and that is the end of it", async () => {

@@ -25,7 +25,11 @@ import {
 import {
   answerTo,
   assertPoolsAtRest,
+  makeCertificate,
   RawClient,
+  turn,
+  until,
+  within,
   withServer,
 } from "./serving.ts";
 import { textOf } from "./support.ts";
@@ -43,34 +47,6 @@ function request(path: string, rest = "\r\n"): string {
 
 /** Says hello. */
 const hello: Handler = (_req, res) => res.send("hello");
-
-/** Turns a hang into a failure that says what did not come. */
-async function within<T>(promise: Promise<T>, what: string): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`waited too long for ${what}`)),
-      10_000,
-    );
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Waits for something that tells nobody when it happens. */
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const turned = (async () => {
-    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-  })();
-  await within(turned, what);
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
-}
 
 function portOf(addr: Deno.Addr | null): number {
   return (addr as Deno.NetAddr).port;
@@ -1294,25 +1270,7 @@ Deno.test("a reader that pauses gets all of it", async () => {
 // -------------------------------------------------------------------------------- TLS
 
 Deno.test("TLS: clients that break the handshake do no harm", async () => {
-  const directory = Deno.makeTempDirSync();
-  const [certFile, keyFile] = [`${directory}/cert.pem`, `${directory}/key.pem`];
-  const { success, stderr } = await new Deno.Command("openssl", {
-    args: [
-      ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
-      ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-      ...["-subj", "/CN=localhost", "-keyout", keyFile, "-out", certFile],
-      ...["-addext", "subjectAltName=IP:127.0.0.1"],
-      ...["-addext", "basicConstraints=critical,CA:FALSE"],
-    ],
-  }).output().catch((error) => {
-    throw new Error("openssl is missing: apt-get install openssl", {
-      cause: error,
-    });
-  });
-  assert(success, textOf(stderr));
-  const cert = Deno.readTextFileSync(certFile);
-  const key = Deno.readTextFileSync(keyFile);
-  Deno.removeSync(directory, { recursive: true });
+  const { cert, key } = await makeCertificate();
 
   await withServer((_req, res, info) => {
     res.send(`secure: ${info.secure}`);

@@ -34,26 +34,12 @@ import {
   assertPoolsAtRest,
   RawClient,
   type Running,
+  test,
   withServer,
 } from "./serving.ts";
 import { bytesOf, textOf } from "./support.ts";
 
 const encoder = new TextEncoder();
-
-/** A test that fails, instead of hanging, when what it waits for does not come. */
-function test(name: string, run: () => Promise<void>): void {
-  Deno.test(name, async () => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error("nothing came of it")), 10_000);
-    });
-    try {
-      await Promise.race([run(), late]);
-    } finally {
-      clearTimeout(timer);
-    }
-  });
-}
 
 /** A response as a client takes it apart; bytes are characters. */
 interface Answer {

@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { makeCertificate } from "./serving.ts";
 
 const root = new URL("../", import.meta.url).pathname;
 
@@ -99,16 +100,10 @@ Deno.test("example: Unix socket", async () => {
 Deno.test("example: TLS", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
-    // deno-fmt-ignore
-    await run(
-      "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-      "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-      "-keyout", key, "-out", cert,
-    );
-    await using example = new Example("tls.ts", cert, key, "0");
+    const { certFile, keyFile } = await makeCertificate(folder);
+    await using example = new Example("tls.ts", certFile, keyFile, "0");
     const url = `https://localhost:${await example.port()}/`;
-    assertEquals(await curl("--cacert", cert, url), '{"secure":true}');
+    assertEquals(await curl("--cacert", certFile, url), '{"secure":true}');
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

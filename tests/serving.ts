@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   type Handler,
   type HttpServer,
@@ -138,4 +138,89 @@ export async function answerTo(port: number, text: string): Promise<string> {
   using client = await RawClient.connect(port);
   await client.send(text);
   return await client.rest();
+}
+
+/** Turns a hang into a failure that says what did not come. */
+export async function within<T>(
+  promise: Promise<T>,
+  what: string,
+  milliseconds = 10_000,
+): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`waited too long for ${what}`)),
+      milliseconds,
+    );
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A test that fails, instead of hanging, when what it waits for does not come. */
+export function test(name: string, run: () => Promise<void>): void {
+  Deno.test(name, () => within(run(), "the test"));
+}
+
+/** Waits for something that tells nobody when it happens. */
+export async function until(
+  condition: () => boolean,
+  what: string,
+): Promise<void> {
+  const turned = (async () => {
+    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+  })();
+  await within(turned, what);
+}
+
+/** A turn of the event loop, in which what is ready is done. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** Bytes that show when one of them is lost, moved or doubled. */
+export function patterned(length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  for (let i = 0, state = length | 1; i < length; i++) {
+    state = Math.imul(state, 1103515245) + 12345;
+    bytes[i] = state >> 16;
+  }
+  return bytes;
+}
+
+/** A certificate of a server on this machine, and its key. */
+export interface Certificate {
+  /** In PEM format. */
+  cert: string;
+  key: string;
+  /** Where they lie, as long as the folder does that was given for them. */
+  certFile: string;
+  keyFile: string;
+}
+
+/** Makes a certificate, in `folder` or in one of its own that it removes. */
+export async function makeCertificate(folder?: string): Promise<Certificate> {
+  const directory = folder ?? await Deno.makeTempDir();
+  const [certFile, keyFile] = [`${directory}/cert.pem`, `${directory}/key.pem`];
+  const { success, stderr } = await new Deno.Command("openssl", {
+    args: [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
+      ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
+      ...["-subj", "/CN=localhost", "-keyout", keyFile, "-out", certFile],
+      ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+      ...["-addext", "basicConstraints=critical,CA:FALSE"],
+    ],
+  }).output().catch((error) => {
+    throw new Error("openssl is missing: apt-get install openssl", {
+      cause: error,
+    });
+  });
+  assert(success, textOf(stderr));
+  const cert = await Deno.readTextFile(certFile);
+  const key = await Deno.readTextFile(keyFile);
+  if (folder === undefined) await Deno.remove(directory, { recursive: true });
+  return { cert, key, certFile, keyFile };
 }

@@ -215,9 +215,10 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   }
 
   /**
-   * A response object serves requests of one turn only, and only while all of them
-   * are answered within it: so a handler that uses its response too late can never
-   * meet another request.
+   * A response object is shared by requests of one turn only, and only until the
+   * handler has first been seen to answer later: so a program that uses its response
+   * too late meets no other request. What is left is a plain function that returns a
+   * promise for the first time, in the same turn as an answer it gave at once.
    */
   #renewResponse(): void {
     if (!this.#used) return;

@@ -66,14 +66,14 @@ export interface ConnectionLimits {
 
 /**
  * Told of what goes wrong in the program: a handler that throws or does not answer,
- * a body stream that fails. Where nothing was sent yet, `res` can still answer;
- * where it does not, a 500 is sent. What clients do wrong is not reported here but
+ * a body stream that fails. Where nothing was sent yet, `res` can still answer, until
+ * this function returns; where it does not, a 500 is sent. What clients do wrong is not reported here but
  * counted by `stats()`.
  */
 export type ErrorHandler = (
   error: unknown,
   res: HttpResponse | null,
-) => void | Promise<void>;
+) => unknown;
 
 /** What `serveConnection` and `serve` can be given in common. */
 export interface ConnectionOptions extends ParserOptions, ConnectionLimits {

@@ -12,7 +12,6 @@
 import {
   CLASS,
   COLON,
-  COMMA,
   CR,
   LF,
   SP,
@@ -189,6 +188,11 @@ export function planFields(headers: HeadersInit | undefined): FieldPlan {
   return plan;
 }
 
+/** The fields that say what the content is, which a reader has to know before it. */
+const FORMAT_FIELDS: ReadonlySet<number> = new Set(
+  ["content-type", "content-encoding", "content-range"].map(fieldId),
+);
+
 /** The fields of a trailer section, checked (RFC 9110 §6.5.1). */
 export function planTrailers(trailers: HeadersInit): FieldPair[] {
   const pairs = pairsOf(trailers);
@@ -196,7 +200,7 @@ export function planTrailers(trailers: HeadersInit): FieldPair[] {
     checkName(name);
     checkValue(name, value);
     const id = fieldId(name);
-    if (id !== 0 && (id <= LAST_FRAMING_FIELD || id === CONTENT_TYPE)) {
+    if (id !== 0 && (id <= LAST_FRAMING_FIELD || FORMAT_FIELDS.has(id))) {
       throw new TypeError(`${name} may not stand in a trailer section`);
     }
   }
@@ -307,11 +311,4 @@ export function writeDecimal(
     rest = tenth;
   }
   return end;
-}
-
-/** Whether an option is named in a list such as that of TE or Upgrade. */
-export function listHas(list: string, option: string): boolean {
-  return list.split(String.fromCharCode(COMMA)).some((item) =>
-    item.split(";")[0]!.trim().toLowerCase() === option
-  );
 }
