@@ -1,11 +1,11 @@
 /**
- * What an idle connection costs: 10,000 of them, each of which has had an answer.
+ * What an idle connection costs: thousands of them, each of which has had an answer.
  *
  * A process serves, another holds the connections. The same is done with a bare loop
  * that reads into one byte, so that what the runtime itself takes for a connection
  * can be told from what is ours.
  *
- * `deno task bench:idle [--connections 10000]`
+ * Part of `deno task bench:serve`.
  *
  * @module
  */
@@ -64,7 +64,7 @@ class Server {
 
   constructor(kind: string) {
     this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", FLAGS, import.meta.url, "server", kind],
+      args: ["run", "-A", FLAGS, import.meta.url, kind],
       stdin: "piped",
       stdout: "piped",
     }).spawn();
@@ -118,16 +118,20 @@ async function perConnection(kind: string, count: number): Promise<number> {
   return (after.bytes - before.bytes) / count;
 }
 
-if (Deno.args[0] === "server") await server(Deno.args[1]!);
-else {
-  const at = Deno.args.indexOf("--connections");
-  const count = at < 0 ? 10_000 : Number(Deno.args[at + 1]);
-  const ours = await perConnection("ours", count);
-  const runtime = await perConnection("bare", count);
-  console.log(`${count} idle connections, heap and array buffers of each:`);
-  console.log(`  served     ${Math.round(ours)} bytes`);
-  console.log(`  bare loop  ${Math.round(runtime)} bytes`);
-  console.log(
-    `  ours       ${Math.round(ours - runtime)} bytes (target: under 4096)`,
-  );
+/** What `count` idle connections take, in bytes of each. */
+export interface IdleCost {
+  connections: number;
+  /** Of a connection that is served. */
+  served: number;
+  /** Of one that a bare loop reads from: the runtime's own. */
+  bare: number;
 }
+
+/** Measures both. */
+export async function measureIdle(connections: number): Promise<IdleCost> {
+  const served = await perConnection("ours", connections);
+  const bare = await perConnection("bare", connections);
+  return { connections, served: Math.round(served), bare: Math.round(bare) };
+}
+
+if (import.meta.main) await server(Deno.args[0]!);

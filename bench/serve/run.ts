@@ -1,16 +1,18 @@
 /**
- * Our server against its peers: requests a second, one at a time and 16 pipelined.
+ * Our server against its peers: requests a second, one at a time and 16 pipelined;
+ * and the memory of idle connections.
  *
  * Every server runs in a process of its own on one core, wrk on another. They take
  * turns, a short run each, for a number of rounds; what counts are the medians and
  * their ratios within the run, since the machine may be busy with something else.
  *
- * `deno task bench:serve [--rounds 5] [--seconds 2] [--json]`. Needs wrk: on Debian
+ * `deno task bench:serve [--rounds 5] [--seconds 2] [--idle 10000] [--json]`. Needs wrk: on Debian
  * and its kin `apt-get install wrk`, on macOS `brew install wrk`.
  *
  * @module
  */
 
+import { measureIdle } from "./idle.ts";
 import { SERVERS } from "./servers.ts";
 
 const CONNECTIONS = 64;
@@ -29,6 +31,7 @@ const TARGETS: [Mode, number, string][] = [
   ["16 pipelined", 0.7, "bare TCP loop"],
 ];
 const OURS = "ours, prepared";
+const MOST_IDLE_BYTES = 4096;
 
 function flag(name: string, standard: number): number {
   const at = Deno.args.indexOf(`--${name}`);
@@ -156,8 +159,14 @@ const targets = TARGETS.map(([mode, least, peer]) => ({
   ratio: of(OURS, mode) / of(peer, mode),
 }));
 
+const connections = flag("idle", 10_000);
+console.error(`${connections} idle connections`);
+const idle = await measureIdle(connections);
+
 if (Deno.args.includes("--json")) {
-  console.log(JSON.stringify({ rounds, seconds, pinned, results, targets }));
+  console.log(
+    JSON.stringify({ rounds, seconds, pinned, results, targets, idle }),
+  );
 } else {
   const k = (rate: number) => `${Math.round(rate / 1000)}k`.padStart(8);
   console.log(
@@ -178,4 +187,12 @@ if (Deno.args.includes("--json")) {
         `(target ${least}: ${ratio >= least ? "met" : "missed"})`,
     );
   }
+  const ours = idle.served - idle.bare;
+  console.log(
+    `${idle.connections} idle connections: ${ours} bytes of ours each, ` +
+      `beside ${idle.bare} of the runtime ` +
+      `(target ${MOST_IDLE_BYTES}: ${
+        ours < MOST_IDLE_BYTES ? "met" : "missed"
+      })`,
+  );
 }
