@@ -1,0 +1,286 @@
+/**
+ * The parsers that JavaScript has besides this one, behind one interface: llhttp and
+ * milo in WebAssembly, http-parser-js, and what one writes by hand.
+ *
+ * Each parses a whole wire of requests without bodies. The same code runs when it is
+ * timed, where requests and fields are only counted, and when it is checked, where
+ * they are taken down: who skips work is found out.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { HTTPParser } from "npm:http-parser-js@0.5.10";
+import llhttpModule from "npm:undici@8.12.4/lib/llhttp/llhttp_simd-wasm.js";
+import llhttpConstants from "npm:undici@8.12.4/lib/llhttp/constants.js";
+import miloModule from "npm:@perseveranza-pets/milo@0.2.1/index-with-wasm.js";
+import { RequestParser } from "../src/parser.ts";
+
+/** A request as all of them tell it. */
+export interface Told {
+  method: string;
+  target: string;
+  fields: [string, string][];
+}
+
+/** A parser under test. */
+export interface Peer {
+  name: string;
+  /** Parses the wire, and gives the number of requests and of fields, added up. */
+  count(wire: Uint8Array<ArrayBuffer>): number;
+  /** Parses it the same way, and takes down what there was. */
+  tell(wire: Uint8Array<ArrayBuffer>): Told[];
+}
+
+const latin1 = new TextDecoder("latin1");
+
+/** Counts what a parser with callbacks finds, and takes it down when asked. */
+class Taker {
+  counted = 0;
+  told: Told[] | null = null;
+  /** What the offsets of the callbacks count in. */
+  bytes: Uint8Array = new Uint8Array(0);
+  #name = "";
+
+  target(start: number, length: number): void {
+    this.told?.push({
+      method: "",
+      target: this.#text(start, length),
+      fields: [],
+    });
+  }
+
+  field(start: number, length: number): void {
+    if (this.told !== null) this.#name = this.#text(start, length);
+  }
+
+  value(start: number, length: number): void {
+    this.counted++;
+    const request = this.told?.at(-1);
+    request?.fields.push([this.#name, this.#text(start, length)]);
+  }
+
+  end(method: () => string): void {
+    this.counted++;
+    const request = this.told?.at(-1);
+    if (request !== undefined) request.method = method();
+  }
+
+  #text(start: number, length: number): string {
+    return latin1.decode(this.bytes.subarray(start, start + length));
+  }
+}
+
+/** A peer of the kind that copies its input into WebAssembly and calls back. */
+function counting(
+  name: string,
+  taker: Taker,
+  parse: (wire: Uint8Array<ArrayBuffer>) => void,
+): Peer {
+  return {
+    name,
+    count(wire) {
+      taker.counted = 0;
+      parse(wire);
+      return taker.counted;
+    },
+    tell(wire) {
+      taker.told = [];
+      parse(wire);
+      const { told } = taker;
+      taker.told = null;
+      return told;
+    },
+  };
+}
+
+/** More than any wire of the benchmarks has. */
+const INPUT_SIZE = 65536;
+
+function llhttp(): Peer {
+  const taker = new Taker();
+  const methods = Object.entries(
+    (llhttpConstants as unknown as { METHODS: Record<string, number> }).METHODS,
+  );
+  const { exports } = new WebAssembly.Instance(
+    new WebAssembly.Module(llhttpModule as unknown as BufferSource),
+    {
+      env: {
+        wasm_on_message_begin: () => 0,
+        wasm_on_url: (_p: number, at: number, length: number) => {
+          taker.target(at - input, length);
+          return 0;
+        },
+        wasm_on_status: () => 0,
+        wasm_on_header_field: (_p: number, at: number, length: number) => {
+          taker.field(at - input, length);
+          return 0;
+        },
+        wasm_on_header_value: (_p: number, at: number, length: number) => {
+          taker.value(at - input, length);
+          return 0;
+        },
+        wasm_on_headers_complete: () => 0,
+        wasm_on_body: () => 0,
+        wasm_on_message_complete: (p: number) => {
+          taker.end(() =>
+            methods.find(([, id]) => id === api.llhttp_get_method!(p))![0]
+          );
+          return 0;
+        },
+      },
+    },
+  );
+  const api = exports as unknown as
+    & Record<string, (...args: number[]) => number>
+    & { memory: WebAssembly.Memory };
+  const REQUEST = 1;
+  const parser = api.llhttp_alloc!(REQUEST);
+  const input = api.malloc!(INPUT_SIZE);
+  const memory = new Uint8Array(api.memory.buffer, input, INPUT_SIZE);
+  taker.bytes = memory;
+  return counting("llhttp, WebAssembly", taker, (wire) => {
+    memory.set(wire);
+    const error = api.llhttp_execute!(parser, input, wire.length);
+    if (error !== 0) throw new Error(`llhttp: error ${error}`);
+  });
+}
+
+function milo(): Peer {
+  // deno-lint-ignore no-explicit-any -- it has no types for this entry
+  const { milo } = miloModule as any;
+  const taker = new Taker();
+  const input: number = milo.alloc(INPUT_SIZE);
+  const memory = new Uint8Array(
+    milo.memory.buffer.buffer ?? milo.memory.buffer,
+    input,
+    INPUT_SIZE,
+  );
+  taker.bytes = memory;
+  const parser: number = milo.create();
+  let method = "";
+  milo.setOnMethod(parser, (_: number, at: number, length: number) => {
+    if (taker.told !== null) {
+      method = latin1.decode(memory.subarray(at, at + length));
+    }
+  });
+  milo.setOnUrl(
+    parser,
+    (_: number, at: number, length: number) => taker.target(at, length),
+  );
+  milo.setOnHeaderName(
+    parser,
+    (_: number, at: number, length: number) => taker.field(at, length),
+  );
+  milo.setOnHeaderValue(
+    parser,
+    (_: number, at: number, length: number) => taker.value(at, length),
+  );
+  milo.setOnMessageComplete(parser, () => taker.end(() => method));
+  return counting("milo, WebAssembly", taker, (wire) => {
+    memory.set(wire);
+    const consumed = milo.parse(parser, input, wire.length);
+    if (consumed !== wire.length) {
+      throw new Error(`milo: stopped at ${consumed}`);
+    }
+  });
+}
+
+function httpParserJs(): Peer {
+  HTTPParser.encoding = "latin1";
+  const parser = new HTTPParser(HTTPParser.REQUEST);
+  let counted = 0;
+  let told: Told[] | null = null;
+  parser[HTTPParser.kOnHeadersComplete] = (info) => {
+    counted += 1 + info.headers.length / 2;
+    told?.push({
+      method: HTTPParser.methods[info.method]!,
+      target: info.url,
+      fields: Array.from(
+        { length: info.headers.length / 2 },
+        (_, i) => [info.headers[2 * i]!, info.headers[2 * i + 1]!],
+      ),
+    });
+  };
+  parser[HTTPParser.kOnMessageComplete] = () => {};
+  const parse = (wire: Uint8Array<ArrayBuffer>) => {
+    const consumed = parser.execute(
+      Buffer.from(wire.buffer, wire.byteOffset, wire.length),
+    );
+    if (consumed !== wire.length) {
+      throw new Error(`http-parser-js: ${consumed}`);
+    }
+  };
+  return {
+    name: "http-parser-js",
+    count(wire) {
+      counted = 0;
+      parse(wire);
+      return counted;
+    },
+    tell(wire) {
+      told = [];
+      parse(wire);
+      const all = told;
+      told = null;
+      return all;
+    },
+  };
+}
+
+/** What one writes by hand: decode, split, split again. Checks nothing. */
+function byHand(): Peer {
+  const decoder = new TextDecoder();
+  const tell = (wire: Uint8Array) => {
+    const told: Told[] = [];
+    for (const head of decoder.decode(wire).split("\r\n\r\n")) {
+      if (head === "") continue;
+      const [line, ...fields] = head.split("\r\n");
+      const [method, target] = line!.split(" ");
+      told.push({
+        method: method!,
+        target: target!,
+        fields: fields.map((field) => {
+          const colon = field.indexOf(":");
+          return [field.slice(0, colon), field.slice(colon + 1).trim()];
+        }),
+      });
+    }
+    return told;
+  };
+  return {
+    name: "by hand, split",
+    count: (wire) =>
+      tell(wire).reduce((sum, { fields }) => sum + 1 + fields.length, 0),
+    tell,
+  };
+}
+
+function ours(): Peer {
+  const parser = new RequestParser();
+  return {
+    name: "@pooled/http1",
+    count(wire) {
+      let counted = 0;
+      parser.push(wire);
+      for (let request; (request = parser.next()) !== null; request.release()) {
+        counted += 1 + request.headers.size;
+      }
+      return counted;
+    },
+    tell(wire) {
+      const told: Told[] = [];
+      parser.push(wire);
+      for (let request; (request = parser.next()) !== null; request.release()) {
+        const { method, target, headers } = request;
+        told.push({ method, target, fields: [...headers] });
+      }
+      return told;
+    },
+  };
+}
+
+/** All of them, ours first. */
+export function peers(): Peer[] {
+  return [ours(), llhttp(), milo(), httpParserJs(), byHand()];
+}
