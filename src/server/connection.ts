@@ -177,11 +177,6 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     return this.#phase === CLOSED;
   }
 
-  /** Whether HTTP goes on here. */
-  get serving(): boolean {
-    return this.#phase < RAW;
-  }
-
   // ------------------------------------------------------------------- requests
 
   /** Answers what is there, and sees to it that more comes. */
