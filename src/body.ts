@@ -66,9 +66,10 @@ export class Body {
     return this.#mode !== IDLE;
   }
 
-  /** Whether there is a body, and nobody has asked for any of it. */
+  /** Whether there is a body, and nobody reads it: not yet, or not any more. */
   get unread(): boolean {
-    return this.#mode === UNREAD && this.#controller === null;
+    return this.#mode === DISCARDING ||
+      (this.#mode === UNREAD && this.#controller === null);
   }
 
   /** Whether somebody reads the body, and waits for bytes. */

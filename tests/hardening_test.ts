@@ -13,6 +13,7 @@ import {
 import {
   type Conn,
   type Duplex,
+  fetchHandler,
   type Handler,
   type HttpRequest,
   Pools,
@@ -364,4 +365,42 @@ Deno.test("an onError that rejects is printed, and does no harm", async () => {
     console.error = print;
   }
   assertEquals((printed[0] as Error).message, "onError");
+});
+
+Deno.test("a body that is too large is counted, and the answer to it says what follows", async () => {
+  await withServer(async (req, res) => {
+    await req.bytes().catch(() => {});
+    res.send("no", { status: 413 });
+  }, async ({ port, server }) => {
+    using client = await RawClient.connect(port);
+    await client.send(
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\nsome",
+    );
+    assertStringIncludes(
+      await client.until("\r\n\r\nno"),
+      "Connection: close\r\n",
+    );
+    assertEquals(server.stats().refusals, { "body-too-large": 1 });
+    using small = await RawClient.connect(port);
+    // What is little is read on, and the connection kept.
+    await small.send(
+      `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n${
+        "x".repeat(20)
+      }`,
+    );
+    assert(!(await small.until("\r\n\r\nno")).includes("Connection: close"));
+    assertEquals(server.stats().refusals, { "body-too-large": 2 });
+  }, { maxBodySize: 10 });
+});
+
+Deno.test("fetchHandler takes an object with fetch as well", async () => {
+  const app = {
+    text: "mine",
+    fetch(request: Request): Response {
+      return new Response(this.text + new URL(request.url).pathname);
+    },
+  };
+  await withServer(fetchHandler(app), async ({ url }) => {
+    assertEquals(await (await fetch(`${url}/a`)).text(), "mine/a");
+  });
 });

@@ -124,6 +124,8 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   #gone: unknown = undefined;
   /** The refusal that was counted last. */
   #counted: unknown = null;
+  /** The number of the request in which that was. */
+  #countedIn = 0;
   #raw: RawDuplex | null = null;
 
   #flushing = false;
@@ -316,6 +318,10 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   #finish(): void {
     const request = this.#request!;
     const { expectContinue } = request.framing;
+    // A handler may have kept to itself that the body was too large.
+    if (this.machine.body.refused && this.#countedIn !== this.requests) {
+      this.#service.refused("body-too-large");
+    }
     this.#request = null;
     this.machine.release(request);
     if (this.#service.takesTurns) this.#renewResponse();
@@ -364,6 +370,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   #count(error: HttpError): void {
     if (error === this.#counted) return;
     this.#counted = error;
+    this.#countedIn = this.requests;
     this.#service.refused(error.code);
   }
 

@@ -40,7 +40,8 @@ type Read = ReadableStreamReadResult<Uint8Array>;
  * and TRACE, which Fetch does not know, are answered with 501, and
  * `Deno.upgradeWebSocket` does not work on it: see {@linkcode HttpResponse.upgrade}.
  *
- * @param app Answers each request.
+ * @param app Answers each request: a function, or an object that has one as `fetch`,
+ * such as a Hono application.
  *
  * @example
  * ```ts
@@ -52,14 +53,20 @@ type Read = ReadableStreamReadResult<Uint8Array>;
  * );
  * ```
  */
-export function fetchHandler(app: FetchApp): Handler {
+export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
+  const answer: FetchApp = typeof app === "function"
+    ? app
+    : (request, info) => app.fetch(request, info);
   return async (req, res, info) => {
     const request = (req as PooledRequest).toFetch();
     if (typeof request === "number") {
       const text = request === 400 ? "Bad Request" : "Not Implemented";
       return res.send(text, { status: request });
     }
-    const response = await app(request, new Info(info, res as ServerResponse));
+    const response = await answer(
+      request,
+      new Info(info, res as ServerResponse),
+    );
     if (!(response instanceof Response)) {
       throw new TypeError("the application gave no Response");
     }

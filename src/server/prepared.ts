@@ -37,11 +37,14 @@ export interface PreparedResponseInit {
 export interface PreparedResponse {
   /** The status it answers with. */
   readonly status: number;
+  /** What a Fetch `Response`, which cannot be sent as it is, does not have. */
+  readonly prepared: true;
 }
 
 /** The one implementation of {@linkcode PreparedResponse}. */
 export class EncodedResponse implements PreparedResponse {
   readonly status: number;
+  readonly prepared = true;
   /** Head and body. */
   readonly bytes: Uint8Array;
   /** Where the head ends, behind its empty line. */

@@ -96,7 +96,9 @@ export interface HttpResponse {
    *
    * Bytes must stay as they are until the response is done: many are sent from
    * where they lie. A stream is read no faster than the client takes it, and
-   * cancelled when the client leaves; it goes out in chunks, or ends with the
+   * cancelled when a write finds that the client has left. One that has nothing to
+   * say should end on `req.signal`: a client may end its side and still read, so
+   * silence is cut only after `bodyTimeout`. A stream goes out in chunks, or ends with the
    * connection for an HTTP/1.0 client, unless `headers` has its Content-Length.
    * A HEAD request gets the head alone.
    *
