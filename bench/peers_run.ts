@@ -7,6 +7,7 @@
  * @module
  */
 
+import { flag, median } from "./command.ts";
 import {
   BROWSER_GET,
   PIPELINED_16,
@@ -37,14 +38,8 @@ const TARGETS: Record<string, number> = {
   "browser GET, 703 bytes": 2,
 };
 
-const at = Deno.args.indexOf("--rounds");
-const rounds = at < 0 ? 21 : Number(Deno.args[at + 1]);
+const rounds = flag("rounds", 21);
 const all = peers();
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
-}
 
 /** How many calls take about as long as a run; the code is compiled meanwhile. */
 function callsInRun(peer: Peer, wire: Uint8Array<ArrayBuffer>): number {

@@ -40,8 +40,8 @@ export class Body {
   #mode = IDLE;
   /** The request that the body belongs to, until its release. */
   #request: PooledRequest | null = null;
-  /** Whether the body was refused as too large for a buffered read. */
-  refused = false;
+  /** The refusal of the body as too large for a buffered read. */
+  refused: HttpError | null = null;
   /** Whether the consumer ran dry and waits for `progress()`. */
   #waiting = false;
   /** Why a body that nobody had used can no longer be read. */
@@ -235,7 +235,7 @@ export class Body {
   /** The body is too large to be gathered, and nobody gets the rest of it. */
   #refuse(): HttpError {
     const error = this.#machine.bodyTooLarge();
-    this.refused = true;
+    this.refused = error;
     this.payload.forgetRequest(); // It was not read to its end: no trailers.
     this.#stop(() => error);
     return error;
@@ -327,7 +327,7 @@ export class Body {
   /** The message is over: the connection is free for the next. */
   #finish(): void {
     this.#mode = IDLE;
-    this.refused = false;
+    this.refused = null;
     this.#request = null;
     this.#gatherer = null;
     this.#controller = null;

@@ -121,7 +121,7 @@ export class Machine {
 
   /** Whether a message was refused, or the body of the current one. */
   get refused(): boolean {
-    return this.error !== null || this.body.refused;
+    return this.error !== null || this.body.refused !== null;
   }
 
   /** Whether memory is with a reader, so that nothing can be parsed. */
@@ -398,13 +398,7 @@ export class Machine {
 
   /** Ends everything with a refusal found at position `at` of the slab. */
   fail(refusal: number, at: number): HttpError {
-    const error = new HttpError(
-      refusalCode(refusal),
-      this.#origin + at,
-      this.#quote(at),
-    );
-    this.error = error;
-    this.errorInBody = this.body.active;
+    const error = this.#refuse(refusal, this.#origin + at, this.#quote(at));
     this.#dropRequest();
     this.#dropWindow();
     return error;
@@ -415,15 +409,14 @@ export class Machine {
    * stays there until `close`.
    */
   timeOut(refusal: number): HttpError {
-    const error = new HttpError(
-      refusalCode(refusal),
-      this.received,
-      "no more bytes",
-    );
-    this.error = error;
-    this.errorInBody = this.body.active;
+    const error = this.#refuse(refusal, this.received, "no more bytes");
     this.body.close(error);
     return error;
+  }
+
+  #refuse(refusal: number, offset: number, found: string): HttpError {
+    this.errorInBody = this.body.active;
+    return this.error = new HttpError(refusalCode(refusal), offset, found);
   }
 
   /**
@@ -461,7 +454,7 @@ export class Machine {
 
   /** Puts what it can of a chunk where a buffered read gathers it; gives the rest. */
   #pushDirect(chunk: Uint8Array): Uint8Array {
-    const direct = this.start === this.end ? this.body.direct() : null;
+    const direct = this.#direct();
     if (direct === null) return chunk;
     const count = Math.min(direct.length, chunk.length);
     direct.set(chunk.subarray(0, count));
@@ -481,7 +474,7 @@ export class Machine {
    * that a buffered read gathers. Until `adopt` or `lose`, nothing can be parsed.
    */
   lend(): Uint8Array<ArrayBuffer> {
-    const direct = this.start === this.end ? this.body.direct() : null;
+    const direct = this.#direct();
     return direct !== null
       ? this.#lendBody(direct)
       : this.#lendSlab(this.#makeRoomToLend());
@@ -492,10 +485,15 @@ export class Machine {
    * `lose`. Nothing is detached, so requests may point into the slab.
    */
   offer(): Uint8Array<ArrayBuffer> {
-    const direct = this.start === this.end ? this.body.direct() : null;
+    const direct = this.#direct();
     return direct !== null
       ? this.#lendBody(direct)
       : this.#lendSlab(this.#makeRoomToFill());
+  }
+
+  /** Where bytes can go past the window, which has to be empty for that. */
+  #direct(): Uint8Array<ArrayBuffer> | null {
+    return this.start === this.end ? this.body.direct() : null;
   }
 
   #lendBody(view: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

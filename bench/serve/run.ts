@@ -12,6 +12,7 @@
  * @module
  */
 
+import { flag, median } from "../command.ts";
 import { measureIdle } from "./idle.ts";
 import { SERVERS } from "./servers.ts";
 
@@ -32,11 +33,6 @@ const TARGETS: [Mode, number, string][] = [
 ];
 const OURS = "ours, prepared";
 const MOST_IDLE_BYTES = 4096;
-
-function flag(name: string, standard: number): number {
-  const at = Deno.args.indexOf(`--${name}`);
-  return at < 0 ? standard : Number(Deno.args[at + 1]);
-}
 
 function exists(program: string): boolean {
   return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
@@ -104,14 +100,6 @@ async function measure(
   const trouble = text.match(/Non-2xx.*|Socket errors.*/);
   if (trouble !== null) throw new Error(`${url}: ${trouble[0]}`);
   return rate;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? sorted[middle]!
-    : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 if (!exists("wrk")) {

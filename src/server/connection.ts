@@ -21,13 +21,11 @@ import type { HttpRequest, PooledRequest } from "../request.ts";
 import type { Consumer } from "../source.ts";
 import { CONNECT } from "../wire/names.ts";
 import { BODY_TIMEOUT, HEAD_TIMEOUT } from "../wire/refusals.ts";
-import { statusLine } from "../wire/response_head.ts";
-import { DATE_LINE, refreshDate } from "./date.ts";
-import { Output, type OutputOwner } from "./output.ts";
-import { TEXT_TYPE } from "./prepared.ts";
+import { refreshDate } from "./date.ts";
+import { appendText, Output, type OutputOwner } from "./output.ts";
+import { EncodedResponse } from "./prepared.ts";
 import { RawDuplex } from "./raw.ts";
 import { type HttpResponse, ServerResponse } from "./response.ts";
-import { appendText } from "./response_body.ts";
 import type { Service } from "./service.ts";
 import type { Sweepable } from "./sweeper.ts";
 import {
@@ -87,8 +85,6 @@ const LINGER = 2000;
 /** Turns of the microtask queue that a write waits for the next response. */
 const PATIENCE = 6;
 
-const encoder = new TextEncoder();
-
 /** A connection that is served. */
 export class Connection implements Consumer, OutputOwner, Sweepable {
   readonly machine: Machine;
@@ -124,8 +120,6 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   #gone: unknown = undefined;
   /** The refusal that was counted last. */
   #counted: unknown = null;
-  /** The number of the request in which that was. */
-  #countedIn = 0;
   #raw: RawDuplex | null = null;
 
   #flushing = false;
@@ -289,8 +283,7 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     const response = this.#response;
     this.#service.takesTurns = true;
     if (error instanceof HttpError) this.#answer(error);
-    else if (this.#gone === undefined || error !== this.#gone) {
-      // To stop when the client is gone is what a handler should do.
+    else if (!this.#comesOfLeaving(error)) {
       this.#service.report(error, response.sent ? null : response);
     }
     if (!response.sent) {
@@ -318,26 +311,28 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   #finish(): void {
     const request = this.#request!;
     const { expectContinue } = request.framing;
+    const { body } = this.machine;
     // A handler may have kept to itself that the body was too large.
-    if (this.machine.body.refused && this.#countedIn !== this.requests) {
-      this.#service.refused("body-too-large");
-    }
+    if (body.refused !== null) this.#count(body.refused);
     this.#request = null;
     this.machine.release(request);
     if (this.#service.takesTurns) this.#renewResponse();
-    const { body } = this.machine;
     if (body.active) {
       this.#drainedFrom = this.machine.received;
-      // A client that waits for its 100 may send the body or not: nobody can tell.
-      if (
-        (expectContinue && !this.#continued) ||
-        body.payload.knownRemaining > this.#service.limits.maxDrain
-      ) this.#persists = false;
+      if (!this.#canDrain(expectContinue)) this.#persists = false;
     }
     if (this.#phase === OPEN) {
       if (!this.#persists) this.#leave();
       else if (!this.#running) this.#run();
     } else this.#settleDone();
+  }
+
+  /** Whether the rest of the body can be read on, for the next request's sake. */
+  #canDrain(expectContinue: boolean): boolean {
+    // A client that waits for its 100 may send the body or not: nobody can tell.
+    return (!expectContinue || this.#continued) &&
+      this.machine.body.payload.knownRemaining <=
+        this.#service.limits.maxDrain;
   }
 
   #hasDrainedEnough(): boolean {
@@ -354,15 +349,9 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     this.#count(error);
     // A body at fault belongs to a request that was answered.
     if (!this.machine.errorInBody && error.code !== "unexpected-eof") {
-      const body = encoder.encode(`${error.message}\n`);
-      appendText(this.output, `${statusLine(error.status)}\r\n`);
-      this.output.append(DATE_LINE);
-      appendText(
-        this.output,
-        `Content-Type: ${TEXT_TYPE}\r\nContent-Length: ${body.length}\r\n` +
-          "Connection: close\r\n\r\n",
-      );
-      this.output.append(body);
+      const { status, message } = error;
+      new EncodedResponse({ status, body: `${message}\n` })
+        .appendTo(this.output, "close", false);
     }
     this.#leave();
   }
@@ -370,7 +359,6 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
   #count(error: HttpError): void {
     if (error === this.#counted) return;
     this.#counted = error;
-    this.#countedIn = this.requests;
     this.#service.refused(error.code);
   }
 
@@ -382,9 +370,8 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
    */
   persists(close: boolean): boolean {
     const { machine } = this;
-    const { body } = machine;
     const { framing, line } = this.#request!;
-    const { maxRequests, maxDrain } = this.#service.limits;
+    const { maxRequests } = this.#service.limits;
     // A response outside the turn of its window has a Date of its own.
     if (!this.#running) refreshDate();
     if (
@@ -393,16 +380,9 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
       // What a refused client sends next may be meant for the tunnel.
       line.method === CONNECT ||
       (this.#service.draining && machine.start === machine.end) ||
-      (body.unread &&
-        ((framing.expectContinue && !this.#continued) ||
-          body.payload.knownRemaining > maxDrain))
+      (machine.body.unread && !this.#canDrain(framing.expectContinue))
     ) this.#persists = false;
     return this.#persists;
-  }
-
-  /** The connection ends with the response that is being sent. */
-  closeAfter(): void {
-    this.#persists = false;
   }
 
   /** The response was sent to its end. */
@@ -417,12 +397,14 @@ export class Connection implements Consumer, OutputOwner, Sweepable {
     this.#persists = false;
     // A stream that was made of the request's body fails as that does.
     if (error instanceof HttpError) this.#count(error);
-    else if (
-      this.#phase !== CLOSED &&
-      (this.#gone === undefined || error !== this.#gone)
-    ) {
+    else if (this.#phase !== CLOSED && !this.#comesOfLeaving(error)) {
       this.#service.report(error, null);
     }
+  }
+
+  /** Whether an error is that of the signal: to stop when the client is gone is right. */
+  #comesOfLeaving(error: unknown): boolean {
+    return this.#gone !== undefined && error === this.#gone;
   }
 
   /** Tells a client that waits for it to send its body (RFC 9110 §10.1.1). */

@@ -70,13 +70,7 @@ export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
     if (!(response instanceof Response)) {
       throw new TypeError("the application gave no Response");
     }
-    try {
-      await respond(res, response);
-    } catch (error) {
-      // What cannot be sent is not to be made either.
-      if (!response.bodyUsed) response.body?.cancel(error).catch(() => {});
-      throw error;
-    }
+    await respond(res, response);
   };
 }
 
@@ -101,26 +95,25 @@ async function respond(res: HttpResponse, response: Response): Promise<void> {
     throw new TypeError("the body of the Response was already used");
   }
   const init = { status, statusText, headers };
-  if (body === null || headers.has("content-length")) {
-    return res.send(body, init);
-  }
-  const reader = body.getReader();
-  const send = (content: Uint8Array | ReadableStream<Uint8Array>) => {
-    try {
-      res.send(content, init);
-    } catch (error) {
-      reader.cancel(error).catch(() => {});
-      throw error;
+  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  try {
+    if (body === null || headers.has("content-length")) {
+      return res.send(body, init);
     }
-  };
-  const first = reader.read();
-  const start = await soon(first);
-  if (start?.done) return send(new Uint8Array(0));
-  const second = start === undefined ? undefined : reader.read();
-  const end = second && await soon(second);
-  if (end?.done) return send(start!.value!);
-  const read = second === undefined ? [first] : [first, second];
-  send(resume(read, reader));
+    reader = body.getReader();
+    const first = reader.read();
+    const start = await soon(first);
+    if (start?.done) return res.send(new Uint8Array(0), init);
+    const second = start === undefined ? undefined : reader.read();
+    const end = second && await soon(second);
+    if (end?.done) return res.send(start!.value!, init);
+    const read = second === undefined ? [first] : [first, second];
+    res.send(resume(read, reader), init);
+  } catch (error) {
+    // What cannot be sent is not to be made either.
+    (reader ?? body)?.cancel(error).catch(() => {});
+    throw error;
+  }
 }
 
 /** What a read gives, if it does so within a few turns. A failure counts as later. */

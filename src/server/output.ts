@@ -9,8 +9,18 @@
  * @module
  */
 
-import { LAST_TIER, type Slab, SLAB_SIZES } from "../memory/slab.ts";
-import type { SlabPool } from "../memory/slab.ts";
+import {
+  LAST_TIER,
+  type Slab,
+  SLAB_SIZES,
+  type SlabPool,
+} from "../memory/slab.ts";
+import {
+  type FieldPair,
+  sizeOfFields,
+  writeFields,
+  writeText,
+} from "../wire/response_head.ts";
 
 /**
  * With more than this waiting to be written, nothing new is begun. Below the largest
@@ -127,7 +137,7 @@ export class Output {
     const { end } = this;
     this.slab = null;
     this.end = 0;
-    this.#tier = slab.tier < LAST_TIER ? slab.tier : LAST_TIER;
+    this.#tier = Math.min(slab.tier, LAST_TIER);
     if (end === 0) return this.#slabs.release(slab);
     this.#queue.push({ bytes: slab.bytes.subarray(0, end), length: end, slab });
     this.#queued += end;
@@ -252,4 +262,20 @@ export class Output {
     for (const { done } of this.#waiting) done.reject(reason);
     this.#waiting = [];
   }
+}
+
+/** Appends text of one byte a character. */
+export function appendText(output: Output, text: string): void {
+  const slab = output.reserve(text.length);
+  output.end = writeText(slab.bytes, output.end, text);
+}
+
+/** Appends field lines, and the empty line that ends them. */
+export function appendFields(
+  output: Output,
+  fields: readonly FieldPair[],
+): void {
+  const slab = output.reserve(sizeOfFields(fields) + 2);
+  const at = writeFields(slab.bytes, output.end, fields);
+  output.end = writeText(slab.bytes, at, "\r\n");
 }

@@ -7,12 +7,15 @@
  */
 
 import {
+  allowsBody,
   planFields,
+  sizeOfFields,
   statusLine,
   writeFields,
   writeText,
 } from "../wire/response_head.ts";
 import { DATE_LINE, dateSecond, refreshDate } from "./date.ts";
+import { appendText, type Output } from "./output.ts";
 
 /** What `prepareResponse` is given. */
 export interface PreparedResponseInit {
@@ -63,7 +66,7 @@ export class EncodedResponse implements PreparedResponse {
     const plan = planFields(init.headers);
     const content = typeof body === "string" ? encoder.encode(body) : body;
     const length = content?.length ?? 0;
-    if (status === 204 || status === 205 || status === 304) {
+    if (!allowsBody(status)) {
       if (content !== null) throw bodylessError(status);
     } else if (plan.contentLength >= 0 && plan.contentLength !== length) {
       throw lengthError(plan.contentLength, length);
@@ -78,10 +81,7 @@ export class EncodedResponse implements PreparedResponse {
       }
     } else if (status !== 204) lines.push(["Content-Length", String(length)]);
     if (plan.options !== "") lines.push(["Connection", plan.options.slice(2)]);
-    const size = lines.reduce(
-      (sum, [n, v]) => sum + n.length + v.length + 4,
-      0,
-    );
+    const size = sizeOfFields(lines);
     const bytes = new Uint8Array(
       line.length + 2 + (plan.hasDate ? 0 : DATE_LINE.length) + size + 2 +
         length,
@@ -97,11 +97,30 @@ export class EncodedResponse implements PreparedResponse {
     this.close = plan.close;
     this.status = status;
     refreshDate();
-    this.stamp();
+    this.#stamp();
+  }
+
+  /**
+   * Puts the response into the output, with a Connection of its own where it needs
+   * one; to a HEAD request without the body.
+   */
+  appendTo(
+    output: Output,
+    connection: "close" | "keep-alive" | null,
+    isHead: boolean,
+  ): void {
+    this.#stamp();
+    const { bytes, headEnd } = this;
+    if (connection === null) {
+      return output.append(isHead ? bytes.subarray(0, headEnd) : bytes);
+    }
+    output.append(bytes.subarray(0, headEnd - 2));
+    appendText(output, `Connection: ${connection}\r\n\r\n`);
+    if (!isHead) output.append(bytes.subarray(headEnd));
   }
 
   /** Brings the Date up to the second of the last refresh. */
-  stamp(): void {
+  #stamp(): void {
     if (this.#second === dateSecond) return;
     this.#second = dateSecond;
     if (this.#dateAt >= 0) this.bytes.set(DATE_LINE, this.#dateAt);

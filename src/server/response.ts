@@ -13,9 +13,9 @@
 import type { PooledRequest } from "../request.ts";
 import { CONNECT, HEAD } from "../wire/names.ts";
 import {
+  allowsBody,
   type FieldPlan,
   planFields,
-  sizeOfFields,
   statusLine,
   writeDecimal,
   writeFields,
@@ -30,7 +30,8 @@ import {
   type PreparedResponse,
   TEXT_TYPE,
 } from "./prepared.ts";
-import { appendText, BodySender, type TrailerSource } from "./response_body.ts";
+import { appendFields, appendText } from "./output.ts";
+import { BodySender, type TrailerSource } from "./response_body.ts";
 import type { Duplex } from "./transport.ts";
 
 /** What a response can be given besides its body. */
@@ -278,9 +279,7 @@ export class ServerResponse implements HttpResponse {
       // What switches protocols is an interim response, and has none.
       refreshDate();
       if (connect && !plan.hasDate) output.append(DATE_LINE);
-      const slab = output.reserve(sizeOfFields(lines) + 2);
-      const at = writeFields(slab.bytes, output.end, lines);
-      output.end = writeText(slab.bytes, at, "\r\n");
+      appendFields(output, lines);
     }
     return this.#connection.handOver();
   }
@@ -293,20 +292,12 @@ export class ServerResponse implements HttpResponse {
     this.#state = DONE;
     if (output.closed) return this.#complete();
     const persists = connection.persists(prepared.close);
-    prepared.stamp();
-    const { bytes, headEnd } = prepared;
-    if (persists && line.minorVersion === 1 && line.method !== HEAD) {
-      output.append(bytes);
-    } else {
-      output.append(bytes.subarray(0, headEnd - 2));
-      appendText(
-        output,
-        persists && line.minorVersion === 1
-          ? "\r\n"
-          : `Connection: ${persists ? "keep-alive" : "close"}\r\n\r\n`,
-      );
-      if (line.method !== HEAD) output.append(bytes.subarray(headEnd));
-    }
+    const keepAlive = line.minorVersion === 0 ? "keep-alive" : null;
+    prepared.appendTo(
+      output,
+      persists ? keepAlive : "close",
+      line.method === HEAD,
+    );
     this.#complete();
   }
 
@@ -390,9 +381,8 @@ export class ServerResponse implements HttpResponse {
       this.#state = STREAMING;
     }
     if (!output.closed) {
-      const persists = connection.persists(plan.close) &&
-        (length >= 0 || chunked || isHead);
-      if (!persists) connection.closeAfter();
+      const endsWithBody = length < 0 && !chunked && !isHead;
+      const persists = connection.persists(plan.close || endsWithBody);
       this.#writeHead(
         line,
         plan,
@@ -453,10 +443,8 @@ export class ServerResponse implements HttpResponse {
     }
     if (status === 100) return connection.sendContinue();
     const { output } = connection;
-    const slab = output.reserve(line.length + plan.size + 2);
-    slab.bytes.set(line, output.end);
-    const at = writeFields(slab.bytes, output.end + line.length, plan.lines);
-    output.end = writeText(slab.bytes, at, "\r\n");
+    output.append(line);
+    appendFields(output, plan.lines);
     connection.flushSoon();
   }
 
@@ -468,18 +456,14 @@ export class ServerResponse implements HttpResponse {
   }
 
   #check(status: number, content: unknown): void {
-    if (
-      content !== null && (status === 204 || status === 205 || status === 304)
-    ) {
-      throw bodylessError(status);
-    }
+    if (content !== null && !allowsBody(status)) throw bodylessError(status);
     if (this.#request.line.method === CONNECT) refuseTunnel(status);
   }
 
   #takesTrailers(status: number): boolean {
     const { line } = this.#request;
     return line.minorVersion === 1 && line.method !== HEAD &&
-      status !== 204 && status !== 205 && status !== 304;
+      allowsBody(status);
   }
 
   #writeHead(

@@ -5,13 +5,8 @@
  * @module
  */
 
-import {
-  planTrailers,
-  sizeOfFields,
-  writeFields,
-  writeText,
-} from "../wire/response_head.ts";
-import type { Output } from "./output.ts";
+import { planTrailers } from "../wire/response_head.ts";
+import { appendFields, appendText, type Output } from "./output.ts";
 
 /** How a streamed body is framed. */
 export interface StreamFraming {
@@ -25,9 +20,6 @@ export interface StreamFraming {
 
 /** Gives the trailer fields of a response once its body is at its end. */
 export type TrailerSource = () => HeadersInit | Promise<HeadersInit>;
-
-/** The longest line that announces a chunk, with its CRLF. */
-const CHUNK_LINE = 16;
 
 /** Sends a stream as the body of a message. */
 export class BodySender {
@@ -105,14 +97,6 @@ export class BodySender {
 export function writeLastChunk(output: Output, trailers: HeadersInit): void {
   const fields = planTrailers(trailers);
   if (output.closed) return;
-  const slab = output.reserve(sizeOfFields(fields) + CHUNK_LINE);
-  let at = writeText(slab.bytes, output.end, "0\r\n");
-  at = writeFields(slab.bytes, at, fields);
-  output.end = writeText(slab.bytes, at, "\r\n");
-}
-
-/** Appends text of one byte a character. */
-export function appendText(output: Output, text: string): void {
-  const slab = output.reserve(text.length);
-  output.end = writeText(slab.bytes, output.end, text);
+  appendText(output, "0\r\n");
+  appendFields(output, fields);
 }

@@ -119,6 +119,19 @@ export interface HttpServer extends AsyncDisposable {
 
 const MAX_CONNECTIONS = 16_384;
 
+/** Ends something when the signal aborts, as long as it is not over. */
+function follow(
+  signal: AbortSignal | undefined,
+  end: (reason: unknown) => void,
+  over: Promise<void>,
+): void {
+  if (signal === undefined) return;
+  const abort = () => end(signal.reason);
+  if (signal.aborted) return abort();
+  signal.addEventListener("abort", abort, { once: true });
+  over.finally(() => signal.removeEventListener("abort", abort));
+}
+
 /** The one implementation of {@linkcode HttpServer}. */
 class Server implements HttpServer {
   readonly addr: Deno.Addr | null;
@@ -145,12 +158,7 @@ class Server implements HttpServer {
     service.onClosed = () => this.#wake?.();
     if (this.addr !== null) options.onListen?.(this.addr);
     this.finished = this.#run();
-    const abort = () => this.#abort(signal!.reason);
-    if (signal?.aborted) abort();
-    else if (signal !== undefined) {
-      signal.addEventListener("abort", abort, { once: true });
-      this.finished.finally(() => signal.removeEventListener("abort", abort));
-    }
+    follow(signal, (reason) => this.#abort(reason), this.finished);
   }
 
   async #run(): Promise<void> {
@@ -420,12 +428,7 @@ export function serveConnection(
     connection,
     remoteAddr,
   );
-  if (signal !== undefined) {
-    const abort = () => served.destroy(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    served.done.finally(() => signal.removeEventListener("abort", abort));
-  }
+  follow(signal, (reason) => served.destroy(reason), served.done);
   served.start(received);
   return served.done;
 }

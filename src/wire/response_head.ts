@@ -114,6 +114,11 @@ export function statusLine(status: number, statusText?: string): string {
   return `HTTP/1.1 ${status} ${reason}`;
 }
 
+/** Whether a response of this status may have a body (RFC 9110 §6.4.1, §15.3.6). */
+export function allowsBody(status: number): boolean {
+  return status >= 200 && status !== 204 && status !== 205 && status !== 304;
+}
+
 /** What the fields of a program say of the message, and those that go out as given. */
 export interface FieldPlan {
   /** The fields to write: all but those that the server writes itself. */
