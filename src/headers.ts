@@ -79,11 +79,10 @@ export class Fields implements HttpHeaders {
     this.table = table;
   }
 
-  /** Forgets the section. The table's rows stay as they are. */
-  clear(): void {
-    this.slab = null;
+  /** Forgets the strings of the rows from `row` on. */
+  clearTexts(row: number): void {
     const texts = this.#texts;
-    for (let row = 0; row < texts.length; row++) texts[row] = undefined;
+    for (; row < texts.length; row++) texts[row] = undefined;
   }
 
   get size(): number {

@@ -31,7 +31,7 @@ import {
 import type { PooledRequest } from "./request.ts";
 import { CR, LF } from "./wire/ascii.ts";
 import { type FieldTable, readFieldLines } from "./wire/field_lines.ts";
-import { readFraming } from "./wire/framing.ts";
+import { framingSource, readFraming } from "./wire/framing.ts";
 import {
   faultOffset,
   faultRefusal,
@@ -223,7 +223,13 @@ export class Machine {
     const request = this.#request = this.pools.requests.acquire(this.#shelf);
     this.#fieldsStart = 0;
     this.#emptyLines = 0;
-    return this.#readLine(slab, request);
+    const { start } = this;
+    const { known } = request;
+    const length = known.headLength;
+    return length !== 0 && length <= this.end - start &&
+        known.isHead(slab.view, start)
+      ? this.#open(slab, request, start + known.lineLength, start + length)
+      : this.#readLine(slab, request);
   }
 
   /** Goes on with a head that was cut, at the line where it was. */
@@ -236,6 +242,14 @@ export class Machine {
   #readLine(slab: Slab, request: PooledRequest): PooledRequest | null {
     const { bytes, view } = slab;
     const { start, end } = this;
+    const { known } = request;
+    if (known.lineLength !== 0) {
+      if (known.hasLine(view, start, end)) {
+        this.#fieldsStart = known.lineLength;
+        return this.#readFields(slab, request, start + known.lineLength);
+      }
+      request.forgetLine();
+    }
     const outcome = readRequestLine(bytes, view, start, end, request.line);
     // A line of the full length has two more bytes, its CRLF.
     const lineEnd = start + this.limits.maxRequestLine + 2;
@@ -243,6 +257,7 @@ export class Machine {
       return this.#stopInRequestLine(outcome, lineEnd);
     }
     this.#fieldsStart = outcome - start;
+    known.keepLine(view, start, outcome);
     return this.#readFields(slab, request, outcome);
   }
 
@@ -254,40 +269,80 @@ export class Machine {
   ): PooledRequest | null {
     const { bytes, view } = slab;
     const { start, end } = this;
-    const { line, framing } = request;
+    const { known } = request;
+    const section = start + this.#fieldsStart;
+    if (known.sectionLength !== 0) {
+      const shared = known.sharedWith(view, section, end);
+      if (known.whole && shared === known.sectionLength) {
+        known.hit();
+        return this.#readFraming(slab, request, section, section + shared);
+      }
+      at += request.forgetFields(shared);
+    }
     const table = request.fields.table;
     const outcome = readFieldLines(
       bytes,
       view,
       at,
       end,
-      start,
+      section,
       table,
       Math.min(table.capacity, this.limits.maxHeaders),
     );
-    const sectionEnd = start + this.#fieldsStart + this.limits.maxHeaderBytes;
+    const sectionEnd = section + this.limits.maxHeaderBytes;
     if (outcome < 0 || outcome > sectionEnd) {
-      return this.#stopInFields(slab, request, outcome, sectionEnd);
+      return this.#stopInFields(slab, request, outcome, section, sectionEnd);
     }
-    const refused = readFraming(
-      bytes,
-      view,
-      start,
-      line,
-      table,
-      outcome - start,
-      framing,
-    );
-    if (refused !== 0) {
-      throw this.fail(faultRefusal(refused), start + faultOffset(refused));
+    if (table === request.ownTable) known.keepSection(view, section, outcome);
+    return this.#readFraming(slab, request, section, outcome);
+  }
+
+  /** What the fields say of the message, and the request with it. */
+  #readFraming(
+    slab: Slab,
+    request: PooledRequest,
+    section: number,
+    sectionEnd: number,
+  ): PooledRequest {
+    const { line, framing, known } = request;
+    const { table } = request.fields;
+    const framedFrom = framingSource(line, table);
+    if (known.framedFrom !== framedFrom) {
+      const refused = readFraming(
+        slab.bytes,
+        slab.view,
+        section,
+        line,
+        table,
+        sectionEnd - section,
+        framing,
+      );
+      if (refused !== 0) {
+        throw this.fail(faultRefusal(refused), section + faultOffset(refused));
+      }
+      known.framedFrom = framedFrom;
     }
+    if (known.lineLength !== 0 && known.whole && known.sectionLength !== 0) {
+      known.headLength = known.lineLength + known.sectionLength;
+    }
+    return this.#open(slab, request, section, sectionEnd);
+  }
+
+  /** Hands a request out whose head is read. */
+  #open(
+    slab: Slab,
+    request: PooledRequest,
+    section: number,
+    sectionEnd: number,
+  ): PooledRequest {
+    const { framing } = request;
     const hasBody = framing.chunked || framing.contentLength > 0;
     slab.refs++;
-    request.open(this, slab, start, hasBody);
+    request.open(this, slab, this.start, section, hasBody);
     this.#request = null;
-    this.start = outcome;
+    this.start = sectionEnd;
     if (hasBody) {
-      this.#bodyOffset = this.#origin + outcome;
+      this.#bodyOffset = this.#origin + sectionEnd;
       this.body.begin(request, framing.chunked ? -1 : framing.contentLength);
     }
     return request;
@@ -323,6 +378,7 @@ export class Machine {
     slab: Slab,
     request: PooledRequest,
     outcome: number,
+    section: number,
     sectionEnd: number,
   ): PooledRequest | null {
     const { start, end, limits } = this;
@@ -343,7 +399,13 @@ export class Machine {
       return this.#readFields(slab, request, table.unread);
     }
     if (isFault(outcome)) {
-      throw this.refuseFields(outcome, table, sectionEnd, HEADERS_TOO_LARGE);
+      throw this.refuseFields(
+        outcome,
+        table,
+        section,
+        sectionEnd,
+        HEADERS_TOO_LARGE,
+      );
     }
     if (this.ended) throw this.fail(UNEXPECTED_EOF, end);
     this.#line.wait(table.unread - start, end - start, sectionEnd - start);
@@ -357,10 +419,10 @@ export class Machine {
   refuseFields(
     outcome: number,
     table: FieldTable,
+    section: number,
     sectionEnd: number,
     tooLarge: number,
   ): HttpError {
-    const { start } = this;
     if (
       table.unread >= sectionEnd ||
       this.#isIncompleteWithin(sectionEnd, (slab) =>
@@ -369,14 +431,14 @@ export class Machine {
           slab.view,
           table.unread,
           sectionEnd,
-          start,
+          section,
           table,
           table.capacity,
         ))
     ) {
       return this.fail(tooLarge, sectionEnd);
     }
-    return this.fail(faultRefusal(outcome), start + faultOffset(outcome));
+    return this.fail(faultRefusal(outcome), section + faultOffset(outcome));
   }
 
   /**
@@ -574,6 +636,7 @@ export class Machine {
     this.body.close(reason);
     this.#dropRequest();
     this.#dropWindow();
+    for (let i = 0; i < this.#shelf.count; i++) this.#shelf.items[i]!.forget();
     this.pools.requests.closeShelf(this.#shelf);
   }
 

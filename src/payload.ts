@@ -274,6 +274,7 @@ export class Payload {
       throw machine.refuseFields(
         outcome,
         table,
+        start,
         sectionEnd,
         TRAILERS_TOO_LARGE,
       );

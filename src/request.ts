@@ -15,11 +15,12 @@ import {
   OWN_ROWS,
   releasedError,
 } from "./headers.ts";
+import { KnownHead } from "./known_head.ts";
 import type { Machine } from "./machine.ts";
 import type { Slab } from "./memory/slab.ts";
 import { QUESTION_MARK, SLASH } from "./wire/ascii.ts";
 import { FieldTable } from "./wire/field_lines.ts";
-import { Framing } from "./wire/framing.ts";
+import { Framing, hasFraming } from "./wire/framing.ts";
 import { CONNECT, METHODS, OTHER_METHOD } from "./wire/names.ts";
 import { RequestLine } from "./wire/request_line.ts";
 import { latin1 } from "./wire/text.ts";
@@ -137,9 +138,13 @@ export class PooledRequest implements HttpRequest {
   readonly line: RequestLine = new RequestLine();
   readonly framing: Framing = new Framing();
   readonly fields: Fields;
+  /** The head that line, framing, fields and strings were last made of. */
+  readonly known: KnownHead = new KnownHead();
   readonly #ownTable = new FieldTable(OWN_ROWS);
   /** The machine that made this request, while it is in use. */
   #machine: Machine | null = null;
+  /** Where the request line lies in the slab. */
+  #base = 0;
   /**
    * Whether a server answers this request: a release by its handler ends the use of
    * it, but the memory stays until the server is done with it as well.
@@ -162,11 +167,21 @@ export class PooledRequest implements HttpRequest {
     this.fields = new Fields(this.#ownTable);
   }
 
-  /** Makes the parsed head visible. The slab must hold a reference for it. */
-  open(machine: Machine, slab: Slab, base: number, hasBody: boolean): void {
+  /**
+   * Makes the parsed head visible, whose line begins at `base` and whose field
+   * section at `section`. The slab must hold a reference for it.
+   */
+  open(
+    machine: Machine,
+    slab: Slab,
+    base: number,
+    section: number,
+    hasBody: boolean,
+  ): void {
     this.#machine = machine;
+    this.#base = base;
     this.fields.slab = slab;
-    this.fields.base = base;
+    this.fields.base = section;
     this.#hasBody = hasBody;
   }
 
@@ -188,27 +203,58 @@ export class PooledRequest implements HttpRequest {
     return this.#ownTable;
   }
 
-  /** Forgets everything, so that nothing of this request shows in the next. */
+  /** Ends the use of this object. Only what is known of its head stays. */
   reset(): void {
+    const { known } = this;
     this.#machine = null;
     this.held = false;
-    this.#method = null;
-    this.#target = null;
-    this.#path = null;
-    this.#query = null;
     this.#hasBody = false;
     this.#bodyUsed = false;
     this.#body = null;
     this.#aborter = null;
     this.#gone = undefined;
-    this.fields.clear();
+    this.fields.slab = null;
     this.fields.table = this.#ownTable;
-    this.#ownTable.clear();
+    if (known.lineLength === 0) this.forgetLine();
+    if (known.sectionLength === 0) this.forgetFields(0);
     if (this.#hasTrailers) {
-      this.#trailers!.clear();
+      this.#trailers!.slab = null;
+      this.#trailers!.clearTexts(0);
       this.#trailers!.table = this.#ownTable;
       this.#hasTrailers = false;
     }
+    known.again = true;
+  }
+
+  /** Forgets the head too, so that nothing of it shows on another connection. */
+  forget(): void {
+    this.known.forget();
+    this.forgetLine();
+    this.forgetFields(0);
+  }
+
+  /** Forgets the request line. */
+  forgetLine(): void {
+    this.known.headLength = this.known.lineLength = 0;
+    this.#method = null;
+    this.#target = null;
+    this.#path = null;
+    this.#query = null;
+  }
+
+  /**
+   * Forgets the field section but for the lines in its first `shared` bytes, and
+   * gives the offset of the first that is forgotten.
+   */
+  forgetFields(shared: number): number {
+    const { known, fields } = this;
+    const { table } = fields;
+    known.headLength = known.sectionLength = 0;
+    known.shared = table.keep(shared);
+    fields.clearTexts(table.count);
+    // Fields of the framing among those forgotten: it has to be read again.
+    if (!hasFraming(table, known.framedFrom)) known.framedFrom = 0;
+    return known.shared;
   }
 
   get method(): string {
@@ -434,7 +480,7 @@ export class PooledRequest implements HttpRequest {
   #split(): void {
     const { line } = this;
     const bytes = this.fields.slab!.bytes;
-    const base = this.fields.base;
+    const base = this.#base;
     let start = base + line.targetStart;
     const end = base + line.targetEnd;
     let mark = start;
@@ -454,8 +500,8 @@ export class PooledRequest implements HttpRequest {
   }
 
   #slice(start: number, end: number): string {
-    const { slab, base } = this.fields;
-    return latin1(slab!.bytes, base + start, base + end);
+    const bytes = this.fields.slab!.bytes;
+    return latin1(bytes, this.#base + start, this.#base + end);
   }
 
   #live(): Machine {

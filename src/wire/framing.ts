@@ -49,6 +49,7 @@ const TRANSFER_ENCODING = 3;
 const CONNECTION = 4;
 const UPGRADE = 5;
 const EXPECT = 6;
+const LAST_FRAMING_FIELD = 8;
 
 // As they lie in memory, read little-endian. A byte that a field value may hold
 // becomes a lower-case letter or "-" under LOWER only if it is that, in any case.
@@ -78,6 +79,27 @@ const EXPECT_BIT = 1 << EXPECT;
 /** The fields besides Host that need a look; Upgrade counts only with Connection. */
 const OTHER_BITS = CONTENT_LENGTH_BIT | TRANSFER_ENCODING_BIT |
   CONNECTION_BIT | EXPECT_BIT;
+
+/**
+ * What a framing is read from besides the values of its fields, as one number above 0:
+ * the version, whether the method is CONNECT, and which of the fields there are.
+ */
+export function framingSource(line: RequestLine, table: FieldTable): number {
+  return 1 | line.minorVersion << 1 | (line.method === CONNECT ? 4 : 0) |
+    framingFields(table) << FIELDS_SHIFT;
+}
+
+/** Whether `table` has as many of the fields as a framing from `source` was read from. */
+export function hasFraming(table: FieldTable, source: number): boolean {
+  return framingFields(table) === source >>> FIELDS_SHIFT;
+}
+
+const FIELDS_SHIFT = 3;
+
+/** The fields that are there, and those that are there twice, as bits. */
+function framingFields(table: FieldTable): number {
+  return table.seen | table.repeated << (LAST_FRAMING_FIELD + 1);
+}
 
 /**
  * Fills `framing` from the fields of a request whose section ends at offset
