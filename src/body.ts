@@ -166,7 +166,10 @@ export class Body {
 
   /** Bytes came, or the input ended: who waited for that goes on. */
   progress(): void {
-    if (!this.#waiting) return;
+    if (this.#waiting) this.#goOn();
+  }
+
+  #goOn(): void {
     this.#waiting = false;
     if (this.#mode === GATHERING) this.#runGatherer();
     else if (this.#controller !== null) this.#runStream(this.#controller);

@@ -44,10 +44,6 @@ export class KnownHead {
   whole = false;
   /** Bytes at the front of the kept section that the one being read has as well. */
   shared = 0;
-  /** What the framing was read from, as a number: see `machine.ts`. */
-  framedFrom = 0;
-  /** Whether the connection that has the object used it before. */
-  again = false;
   #misses = 0;
   /** The line, which ends where the section begins: at `LONGEST_LINE`. */
   #memory = NONE;
@@ -56,15 +52,24 @@ export class KnownHead {
   forget(): void {
     this.headLength = this.lineLength = this.sectionLength = 0;
     this.shared = 0;
-    this.again = false;
     this.#misses = 0;
   }
 
-  /** Whether the known head stands at `start`. There must be one. */
-  isHead(view: DataView, start: number): boolean {
+  /** Whether a head is known, and stands at `start`. */
+  // The loop of `sameBytes`, written down again: see `Machine.next`.
+  isHead(view: DataView, start: number, end: number): boolean {
+    const memory = this.#memory;
     const length = this.headLength;
+    if (length === 0 || length > end - start) return false;
     const from = LONGEST_LINE - this.lineLength;
-    return sameBytes(view, start, this.#memory, from, length) === length;
+    const last = length - WORD;
+    for (let at = 0; at < last; at += WORD) {
+      if (
+        view.getFloat64(start + at, true) !== memory.getFloat64(from + at, true)
+      ) return false;
+    }
+    return view.getFloat64(start + last, true) ===
+      memory.getFloat64(from + last, true);
   }
 
   /** Whether the known line stands at `start`. There must be one. */
@@ -84,7 +89,7 @@ export class KnownHead {
   /** Keeps the line `[start, end)`. */
   keepLine(view: DataView, start: number, end: number): void {
     const length = end - start;
-    if (!this.again || length > LONGEST_LINE) return;
+    if (length > LONGEST_LINE) return;
     this.#makeRoom(0);
     copyBytes(view, start, this.#memory, LONGEST_LINE - length, length);
     this.lineLength = length;
@@ -95,7 +100,7 @@ export class KnownHead {
     const length = end - start;
     const { shared } = this;
     this.shared = 0;
-    if (!this.again || length < WORD || length > LONGEST_SECTION) return;
+    if (length < WORD || length > LONGEST_SECTION) return;
     const misses = ++this.#misses;
     this.whole = misses <= MISSES || misses % RETRY === 0;
     if (!this.whole) {
@@ -106,6 +111,13 @@ export class KnownHead {
     const at = LONGEST_LINE + shared;
     copyBytes(view, start + shared, this.#memory, at, length - shared);
     this.sectionLength = length;
+  }
+
+  /** Where both line and section are kept, they make a known head. */
+  join(): void {
+    if (this.lineLength !== 0 && this.sectionLength !== 0 && this.whole) {
+      this.headLength = this.lineLength + this.sectionLength;
+    }
   }
 
   /** The kept section came again as a whole. */

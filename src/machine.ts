@@ -15,7 +15,6 @@
 
 import { Body } from "./body.ts";
 import { HttpError, refusalCode } from "./errors.ts";
-import type { Fields } from "./headers.ts";
 import { type ParserLimits, resolveLimits } from "./limits.ts";
 import { Shelf } from "./memory/pool.ts";
 import { LAST_TIER, type Slab, SLAB_SIZES } from "./memory/slab.ts";
@@ -70,6 +69,8 @@ const QUOTED = 24;
 
 /** What is said of a chunk that is of another type. */
 export const NO_BYTES = "a chunk of the input is no Uint8Array";
+
+const NOTHING = new Uint8Array(0);
 
 /** The machine behind parsers and streams. */
 export class Machine {
@@ -161,32 +162,71 @@ export class Machine {
    * @throws {HttpError} The next message is refused. It is thrown again by each
    * later call.
    */
+  // The next head, when it lies in the window and is one that came before, is found
+  // here; all that is rare stands in functions of its own. Only so short does the
+  // compiler build the whole of it into one piece.
   next(): PooledRequest | null {
+    const slab = this.slab;
+    if (
+      slab === null || this.error !== null || this.#lent !== null ||
+      this.#request !== null || this.body.active
+    ) return this.#nextUnderWay();
+    const { start, end } = this;
+    if (start === end && !this.ended) return null;
+    if (start === end || slab.bytes[start] === CR) {
+      return this.#nextAfterEmptyLines(slab);
+    }
+    const request = this.pools.requests.acquire(this.#shelf);
+    const { known } = request;
+    if (known === null || !known.isHead(slab.view, start, end)) {
+      return this.#readFresh(slab, request);
+    }
+    this.#emptyLines = 0;
+    const section = start + known.lineLength;
+    this.#open(slab, request, section, start + known.headLength);
+    return request;
+  }
+
+  /** The next request, where a head or a body was under way, or none can be had. */
+  #nextUnderWay(): PooledRequest | null {
     if (this.error !== null) throw this.error;
     if (this.#lent !== null) return null;
     if (this.body.active && !this.body.discard()) return null;
-    const slab = this.slab;
+    const { slab } = this;
     if (slab === null) return null;
-    if (this.#request === null) {
-      const blank = this.start === this.end || slab.bytes[this.start] === CR;
-      if (blank && !this.#skipEmptyLines(slab)) return null;
-    }
-    return this.#readHead(slab);
+    const resumed = this.#request;
+    if (resumed === null) return this.#nextAfterEmptyLines(slab);
+    return this.ended ||
+        this.#line.isWorthReading(slab.bytes, this.start, this.end)
+      ? this.#resumeHead(slab, resumed)
+      : null;
+  }
+
+  #nextAfterEmptyLines(slab: Slab): PooledRequest | null {
+    return this.#skipEmptyLines(slab)
+      ? this.#readFresh(slab, this.pools.requests.acquire(this.#shelf))
+      : null;
   }
 
   /** Takes a request back, with all that it holds. */
   release(request: PooledRequest): void {
-    this.body.leave(request);
-    const { fields, openedTrailers } = request;
-    this.#releaseFields(fields, request.ownTable);
-    if (openedTrailers !== null) this.#releaseFields(openedTrailers, null);
-    request.reset();
+    if (this.body.active) this.body.leave(request);
+    const { slab } = request.fields;
+    if (slab !== null) this.pools.slabs.release(slab);
+    if (request.plain) request.close();
+    else this.#reset(request);
     this.pools.requests.release(request, this.#shelf);
   }
 
-  #releaseFields(fields: Fields, own: FieldTable | null): void {
-    if (fields.table !== own) releaseTable(this.pools, fields.table);
-    if (fields.slab !== null) this.pools.slabs.release(fields.slab);
+  /** What a request has that a plain one whose head is known has not. */
+  #reset(request: PooledRequest): void {
+    const { fields, openedTrailers, ownTable } = request;
+    if (fields.table !== ownTable) releaseTable(this.pools, fields.table);
+    if (openedTrailers !== null) {
+      releaseTable(this.pools, openedTrailers.table);
+      this.pools.slabs.release(openedTrailers.slab!);
+    }
+    request.reset();
   }
 
   /** Whether a request line may begin at the start of the window. */
@@ -206,30 +246,15 @@ export class Machine {
     }
     if (this.start < this.end) return true;
     if (this.ended) this.#dropWindow();
-    else if (slab.refs === 1) this.#rewind();
     return false;
   }
 
-  // Short, with what is rare in functions of its own: only then does the compiler
-  // build the common case into its callers.
-  #readHead(slab: Slab): PooledRequest | null {
-    const resumed = this.#request;
-    if (resumed !== null) {
-      return this.ended ||
-          this.#line.isWorthReading(slab.bytes, this.start, this.end)
-        ? this.#resumeHead(slab, resumed)
-        : null;
-    }
-    const request = this.#request = this.pools.requests.acquire(this.#shelf);
+  /** Reads a head, from its first byte. */
+  #readFresh(slab: Slab, request: PooledRequest): PooledRequest | null {
+    this.#request = request;
     this.#fieldsStart = 0;
     this.#emptyLines = 0;
-    const { start } = this;
-    const { known } = request;
-    const length = known.headLength;
-    return length !== 0 && length <= this.end - start &&
-        known.isHead(slab.view, start)
-      ? this.#open(slab, request, start + known.lineLength, start + length)
-      : this.#readLine(slab, request);
+    return this.#readLine(slab, request);
   }
 
   /** Goes on with a head that was cut, at the line where it was. */
@@ -243,7 +268,7 @@ export class Machine {
     const { bytes, view } = slab;
     const { start, end } = this;
     const { known } = request;
-    if (known.lineLength !== 0) {
+    if (known !== null && known.lineLength !== 0) {
       if (known.hasLine(view, start, end)) {
         this.#fieldsStart = known.lineLength;
         return this.#readFields(slab, request, start + known.lineLength);
@@ -257,7 +282,7 @@ export class Machine {
       return this.#stopInRequestLine(outcome, lineEnd);
     }
     this.#fieldsStart = outcome - start;
-    known.keepLine(view, start, outcome);
+    known?.keepLine(view, start, outcome);
     return this.#readFields(slab, request, outcome);
   }
 
@@ -271,7 +296,7 @@ export class Machine {
     const { start, end } = this;
     const { known } = request;
     const section = start + this.#fieldsStart;
-    if (known.sectionLength !== 0) {
+    if (known !== null && known.sectionLength !== 0) {
       const shared = known.sharedWith(view, section, end);
       if (known.whole && shared === known.sectionLength) {
         known.hit();
@@ -293,7 +318,7 @@ export class Machine {
     if (outcome < 0 || outcome > sectionEnd) {
       return this.#stopInFields(slab, request, outcome, section, sectionEnd);
     }
-    if (table === request.ownTable) known.keepSection(view, section, outcome);
+    if (table === request.ownTable) known?.keepSection(view, section, outcome);
     return this.#readFraming(slab, request, section, outcome);
   }
 
@@ -306,8 +331,7 @@ export class Machine {
   ): PooledRequest {
     const { line, framing, known } = request;
     const { table } = request.fields;
-    const framedFrom = framingSource(line, table);
-    if (known.framedFrom !== framedFrom) {
+    if (framing.source !== framingSource(line, table)) {
       const refused = readFraming(
         slab.bytes,
         slab.view,
@@ -320,12 +344,10 @@ export class Machine {
       if (refused !== 0) {
         throw this.fail(faultRefusal(refused), section + faultOffset(refused));
       }
-      known.framedFrom = framedFrom;
     }
-    if (known.lineLength !== 0 && known.whole && known.sectionLength !== 0) {
-      known.headLength = known.lineLength + known.sectionLength;
-    }
-    return this.#open(slab, request, section, sectionEnd);
+    known?.join();
+    this.#open(slab, request, section, sectionEnd);
+    return request;
   }
 
   /** Hands a request out whose head is read. */
@@ -334,18 +356,18 @@ export class Machine {
     request: PooledRequest,
     section: number,
     sectionEnd: number,
-  ): PooledRequest {
-    const { framing } = request;
-    const hasBody = framing.chunked || framing.contentLength > 0;
+  ): void {
     slab.refs++;
-    request.open(this, slab, this.start, section, hasBody);
+    request.open(this, slab, this.start, section);
     this.#request = null;
     this.start = sectionEnd;
-    if (hasBody) {
-      this.#bodyOffset = this.#origin + sectionEnd;
-      this.body.begin(request, framing.chunked ? -1 : framing.contentLength);
-    }
-    return request;
+    if (request.framing.hasBody) this.#beginBody(request);
+  }
+
+  #beginBody(request: PooledRequest): void {
+    const { chunked, contentLength } = request.framing;
+    this.#bodyOffset = this.#origin + this.start;
+    this.body.begin(request, chunked ? -1 : contentLength);
   }
 
   /** The request line is not whole, too long, or at fault. */
@@ -504,14 +526,20 @@ export class Machine {
 
   /** Copies a chunk into the window. */
   push(chunk: Uint8Array): void {
-    if (this.ended) throw new TypeError("bytes were pushed after the end");
-    if (this.error !== null) return;
-    const rest = this.body.active ? this.#pushDirect(chunk) : chunk;
+    const rest = this.ended || this.error !== null || this.body.active
+      ? this.#pushUnderWay(chunk)
+      : chunk;
     const count = rest.length;
     if (count === 0) return;
     const { bytes } = this.#makeRoom(count);
     bytes.set(rest, this.end);
     bytes[this.end += count] = 0;
+  }
+
+  /** What of a chunk is left for the window. */
+  #pushUnderWay(chunk: Uint8Array): Uint8Array {
+    if (this.ended) throw new TypeError("bytes were pushed after the end");
+    return this.error !== null ? NOTHING : this.#pushDirect(chunk);
   }
 
   /** Puts what it can of a chunk where a buffered read gathers it; gives the rest. */
@@ -647,7 +675,12 @@ export class Machine {
     const slab = this.slab;
     if (slab === null) return this.#takeSlab(count);
     if (slab.refs === 1 && this.#low() === this.end) this.#rewind();
-    if (slab.capacity - this.end >= count) return slab;
+    return slab.capacity - this.end >= count
+      ? slab
+      : this.#moveForRoom(slab, count);
+  }
+
+  #moveForRoom(slab: Slab, count: number): Slab {
     const low = this.#low();
     const held = this.end - low;
     if (slab.refs === 1 && held + count <= slab.capacity) {

@@ -20,7 +20,7 @@ import type { Machine } from "./machine.ts";
 import type { Slab } from "./memory/slab.ts";
 import { QUESTION_MARK, SLASH } from "./wire/ascii.ts";
 import { FieldTable } from "./wire/field_lines.ts";
-import { Framing, hasFraming } from "./wire/framing.ts";
+import { forgetFraming, Framing } from "./wire/framing.ts";
 import { CONNECT, METHODS, OTHER_METHOD } from "./wire/names.ts";
 import { RequestLine } from "./wire/request_line.ts";
 import { latin1 } from "./wire/text.ts";
@@ -139,7 +139,7 @@ export class PooledRequest implements HttpRequest {
   readonly framing: Framing = new Framing();
   readonly fields: Fields;
   /** The head that line, framing, fields and strings were last made of. */
-  readonly known: KnownHead = new KnownHead();
+  known: KnownHead | null = null;
   readonly #ownTable = new FieldTable(OWN_ROWS);
   /** The machine that made this request, while it is in use. */
   #machine: Machine | null = null;
@@ -150,11 +150,12 @@ export class PooledRequest implements HttpRequest {
    * it, but the memory stays until the server is done with it as well.
    */
   held = false;
+  /** Whether nobody asked for its signal, or had it aborted. */
+  #plain = true;
   #method: string | null = null;
   #target: string | null = null;
   #path: string | null = null;
   #query: string | null = null;
-  #hasBody = false;
   #bodyUsed = false;
   #body: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #trailers: Fields | null = null;
@@ -171,18 +172,11 @@ export class PooledRequest implements HttpRequest {
    * Makes the parsed head visible, whose line begins at `base` and whose field
    * section at `section`. The slab must hold a reference for it.
    */
-  open(
-    machine: Machine,
-    slab: Slab,
-    base: number,
-    section: number,
-    hasBody: boolean,
-  ): void {
+  open(machine: Machine, slab: Slab, base: number, section: number): void {
     this.#machine = machine;
     this.#base = base;
     this.fields.slab = slab;
     this.fields.base = section;
-    this.#hasBody = hasBody;
   }
 
   /** Makes the trailers visible. The slab must hold a reference for them. */
@@ -203,17 +197,31 @@ export class PooledRequest implements HttpRequest {
     return this.#ownTable;
   }
 
-  /** Ends the use of this object. Only what is known of its head stays. */
-  reset(): void {
-    const { known } = this;
+  /**
+   * Whether there is nothing to forget but the head, which is known: no body, no
+   * trailers, no signal, no larger table.
+   */
+  get plain(): boolean {
+    return this.known !== null && this.known.headLength !== 0 && this.#plain &&
+      !this.framing.hasBody;
+  }
+
+  /** Ends the use of this object. What is known of the head stays. */
+  close(): void {
     this.#machine = null;
     this.held = false;
-    this.#hasBody = false;
+    this.fields.slab = null;
+  }
+
+  /** The same, and forgets whatever there was besides a known head. */
+  reset(): void {
+    const known = this.known ??= new KnownHead();
+    this.close();
+    this.#plain = true;
     this.#bodyUsed = false;
     this.#body = null;
     this.#aborter = null;
     this.#gone = undefined;
-    this.fields.slab = null;
     this.fields.table = this.#ownTable;
     if (known.lineLength === 0) this.forgetLine();
     if (known.sectionLength === 0) this.forgetFields(0);
@@ -223,19 +231,19 @@ export class PooledRequest implements HttpRequest {
       this.#trailers!.table = this.#ownTable;
       this.#hasTrailers = false;
     }
-    known.again = true;
   }
 
   /** Forgets the head too, so that nothing of it shows on another connection. */
   forget(): void {
-    this.known.forget();
+    this.known?.forget();
+    this.framing.source = 0;
     this.forgetLine();
     this.forgetFields(0);
   }
 
   /** Forgets the request line. */
   forgetLine(): void {
-    this.known.headLength = this.known.lineLength = 0;
+    if (this.known !== null) this.known.headLength = this.known.lineLength = 0;
     this.#method = null;
     this.#target = null;
     this.#path = null;
@@ -247,14 +255,16 @@ export class PooledRequest implements HttpRequest {
    * gives the offset of the first that is forgotten.
    */
   forgetFields(shared: number): number {
-    const { known, fields } = this;
+    const { known, fields, framing } = this;
     const { table } = fields;
-    known.headLength = known.sectionLength = 0;
-    known.shared = table.keep(shared);
+    const at = table.keep(shared);
     fields.clearTexts(table.count);
-    // Fields of the framing among those forgotten: it has to be read again.
-    if (!hasFraming(table, known.framedFrom)) known.framedFrom = 0;
-    return known.shared;
+    forgetFraming(table, framing);
+    if (known !== null) {
+      known.headLength = known.sectionLength = 0;
+      known.shared = at;
+    }
+    return at;
   }
 
   get method(): string {
@@ -321,7 +331,7 @@ export class PooledRequest implements HttpRequest {
 
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
     const machine = this.#live();
-    if (!this.#hasBody) return null;
+    if (!this.framing.hasBody) return null;
     return this.#body ??= machine.body.stream(this);
   }
 
@@ -352,6 +362,7 @@ export class PooledRequest implements HttpRequest {
   get signal(): AbortSignal {
     this.#live();
     if (this.#aborter === null) {
+      this.#plain = false;
       this.#aborter = new AbortController();
       if (this.#gone !== undefined) this.#aborter.abort(this.#gone);
     }
@@ -360,6 +371,7 @@ export class PooledRequest implements HttpRequest {
 
   /** The client is gone. */
   abort(reason: unknown): void {
+    this.#plain = false;
     this.#gone = reason;
     this.#aborter?.abort(reason);
   }
@@ -367,7 +379,7 @@ export class PooledRequest implements HttpRequest {
   // deno-lint-ignore require-await -- async, so that misuse rejects and does not throw
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
     const machine = this.#live();
-    if (!this.#hasBody) return new Uint8Array(0);
+    if (!this.framing.hasBody) return new Uint8Array(0);
     if (this.#bodyUsed || this.#body?.locked) {
       throw usedError();
     }
@@ -388,7 +400,7 @@ export class PooledRequest implements HttpRequest {
   }
 
   toRequest(): Request {
-    return this.#toRequest(this.#hasBody);
+    return this.#toRequest(this.framing.hasBody);
   }
 
   /**
@@ -400,7 +412,8 @@ export class PooledRequest implements HttpRequest {
     // Fetch takes some methods in any case.
     const method = this.method.toUpperCase();
     if (UNFETCHABLE.has(method)) return 501;
-    const hasBody = this.#hasBody && method !== "GET" && method !== "HEAD";
+    const hasBody = this.framing.hasBody && method !== "GET" &&
+      method !== "HEAD";
     try {
       return this.#toRequest(hasBody, this.signal);
     } catch (error) {

@@ -54,9 +54,12 @@ export class Pool<T> {
   acquire(shelf?: Shelf<T>): T {
     const inUse = ++this.#acquired - this.#released;
     if (inUse > this.#highWater) this.#highWater = inUse;
-    if (shelf !== undefined && shelf.count > 0) {
-      return shelf.items[--shelf.count]!;
-    }
+    return shelf !== undefined && shelf.count > 0
+      ? shelf.items[--shelf.count]!
+      : this.#take();
+  }
+
+  #take(): T {
     if (this.#idleCount > 0) {
       const item = this.#idle[--this.#idleCount]!;
       this.#idle[this.#idleCount] = undefined;

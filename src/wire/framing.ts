@@ -64,10 +64,14 @@ export class Framing {
   /** The value of Content-Length, or -1 without one. */
   contentLength = -1;
   chunked = false;
+  /** Whether there is a body of at least a byte, or of unknown length. */
+  hasBody = false;
   keepAlive = true;
   expectContinue = false;
   /** Whether there is an Upgrade field and Connection confirms it. */
   upgrade = false;
+  /** What this was read from (see `framingSource`), or 0 when it was not. */
+  source = 0;
 }
 
 const HOST_BIT = 1 << HOST;
@@ -89,9 +93,14 @@ export function framingSource(line: RequestLine, table: FieldTable): number {
     framingFields(table) << FIELDS_SHIFT;
 }
 
-/** Whether `table` has as many of the fields as a framing from `source` was read from. */
-export function hasFraming(table: FieldTable, source: number): boolean {
-  return framingFields(table) === source >>> FIELDS_SHIFT;
+/**
+ * Some rows of `table` were forgotten. If one of them had a say in `framing`, so is
+ * that: what it was read from is no more.
+ */
+export function forgetFraming(table: FieldTable, framing: Framing): void {
+  if (framingFields(table) !== framing.source >>> FIELDS_SHIFT) {
+    framing.source = 0;
+  }
 }
 
 const FIELDS_SHIFT = 3;
@@ -115,8 +124,10 @@ export function readFraming(
   framing: Framing,
 ): number {
   const seen = table.seen;
+  framing.source = 0;
   framing.contentLength = -1;
   framing.chunked = false;
+  framing.hasBody = false;
   framing.expectContinue = false;
   framing.upgrade = false;
   framing.keepAlive = line.minorVersion === 1;
@@ -128,9 +139,12 @@ export function readFraming(
     // The empty line is where Host would have had to stand at last.
     return fault(MISSING_HOST, sectionEnd - 2);
   }
-  return (seen & OTHER_BITS) === 0
-    ? 0
-    : readOthers(bytes, view, base, line, table, framing);
+  if ((seen & OTHER_BITS) !== 0) {
+    const refused = readOthers(bytes, view, base, line, table, framing);
+    if (refused !== 0) return refused;
+  }
+  framing.source = framingSource(line, table);
+  return 0;
 }
 
 /** What a simple request does not have. Gives 0, or the fault. */
@@ -146,6 +160,7 @@ function readOthers(
   if ((seen & (CONTENT_LENGTH_BIT | TRANSFER_ENCODING_BIT)) !== 0) {
     const refused = readLength(bytes, base, line, table, framing);
     if (refused !== 0) return refused;
+    framing.hasBody = framing.chunked || framing.contentLength > 0;
   }
   if ((seen & CONNECTION_BIT) !== 0) {
     readConnection(bytes, view, base, line, table, framing);
