@@ -151,9 +151,11 @@ export const DATE: number = FIELD_NAMES.indexOf("date");
 /** The last id of the fields that frame or route; a trailer may be none of them. */
 export const LAST_FRAMING_FIELD = TRAILER;
 
-// Each name in lower case and as it is usually written: the two spellings that
-// programs use are found without making a string.
-const ID_BY_NAME: ReadonlyMap<string, number> = new Map(
+// Each name in lower case and as it is usually written. What else programs ask for
+// joins them, up to a bound: to fold a name's case makes a string, which nobody should
+// pay for twice.
+const MOST_NAMES = 1024;
+const ID_BY_NAME: Map<string, number> = new Map(
   FIELD_NAMES.flatMap((name, id) => [
     [name, id],
     [name.replaceAll(/\b[a-z]/g, (letter) => letter.toUpperCase()), id],
@@ -162,8 +164,11 @@ const ID_BY_NAME: ReadonlyMap<string, number> = new Map(
 
 /** The id of a field name given in any case, or 0. */
 export function fieldId(name: string): number {
-  return ID_BY_NAME.get(name) ?? ID_BY_NAME.get(name.toLowerCase()) ??
-    OTHER_FIELD;
+  const known = ID_BY_NAME.get(name);
+  if (known !== undefined) return known;
+  const id = ID_BY_NAME.get(name.toLowerCase()) ?? OTHER_FIELD;
+  if (ID_BY_NAME.size < MOST_NAMES) ID_BY_NAME.set(name, id);
+  return id;
 }
 
 // The words of name `id` are WORDS[FIRST_WORD[id] ..< FIRST_WORD[id + 1]], one for
