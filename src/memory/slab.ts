@@ -77,7 +77,11 @@ export class SlabPool {
   }
 
   release(slab: Slab): void {
-    if (--slab.refs === 0) this.#tiers[slab.tier]!.release(slab);
+    if (--slab.refs === 0) this.#put(slab);
+  }
+
+  #put(slab: Slab): void {
+    this.#tiers[slab.tier]!.release(slab);
   }
 
   /** Writes off a slab whose memory was lent and will not come back. */
