@@ -1,0 +1,193 @@
+/**
+ * What became of the figures from one run of the suite to another, as Go's benchstat
+ * tells it: medians, their spread, and whether ranks could fall so by chance.
+ *
+ * `deno task bench:compare OLD NEW`, both written by `deno task bench --json FILE`. Of
+ * times and rates the ratios to the yardstick are compared, not the bare figures. A
+ * regression is more than 5 % of time, 10 % of throughput or of peak memory, or any
+ * new allocation; then the command exits with 1.
+ *
+ * @module
+ */
+
+import kruskalTest from "kruskal-test";
+import { median, quantile } from "simple-statistics";
+import { allocatesMore } from "./allocation_rule.ts";
+import { OURS, ratios, type Results, type Row, type Unit } from "./results.ts";
+
+/** How much worse a median may become, as a share of the old one. */
+const ALLOWED: Record<Unit, number> = {
+  "ns/op": 0.05,
+  "requests/s": 0.1,
+  "bytes": 0.1,
+};
+/** Chances below this are no chance. */
+const ALPHA = 0.05;
+/** Fewer samples prove nothing. */
+const FEWEST = 5;
+
+/** What is made of one row. */
+export type Verdict =
+  | "regression"
+  | "allocates more"
+  | "worse, within bounds"
+  | "better"
+  | "~"
+  | "too few samples";
+
+/** One row of ours, before and after. */
+export interface Comparison {
+  benchmark: string;
+  old: Summary;
+  new: Summary;
+  /** The change of the median, as a share of the old one. */
+  change: number;
+  /** The chance of ranks like these if nothing changed. */
+  p: number;
+  verdict: Verdict;
+}
+
+/** The samples of a row, in short. */
+export interface Summary {
+  median: number;
+  /** Half the interquartile range, as a share of the median. */
+  spread: number;
+  samples: number;
+  /** Whether these are ratios to the yardstick. */
+  relative: boolean;
+  row: Row;
+}
+
+function summarize(row: Row): Summary {
+  const values = ratios(row);
+  const middle = median(values);
+  const range = quantile(values, 0.75) - quantile(values, 0.25);
+  return {
+    median: middle,
+    spread: range / 2 / middle,
+    samples: values.length,
+    relative: row.yardstick !== undefined,
+    row,
+  };
+}
+
+/** Whether a regression of the project's thresholds. */
+export function isRegression({ verdict }: Comparison): boolean {
+  return verdict === "regression" || verdict === "allocates more";
+}
+
+function judge(before: Row, after: Row, change: number, p: number): Verdict {
+  if (allocatesMore(before, after)) return "allocates more";
+  if (Math.min(before.samples.length, after.samples.length) < FEWEST) {
+    return "too few samples";
+  }
+  if (!(p < ALPHA)) return "~";
+  const worse = after.unit === "requests/s" ? -change : change;
+  if (worse <= 0) return "better";
+  return worse > ALLOWED[after.unit] ? "regression" : "worse, within bounds";
+}
+
+/** Our rows that are in both, and the names of those in only one of them. */
+export function compare(
+  old: Results,
+  now: Results,
+): { rows: Comparison[]; alone: string[] } {
+  const key = ({ benchmark, subject, unit }: Row) =>
+    JSON.stringify([benchmark, subject, unit]);
+  const ours = ({ rows }: Results) =>
+    new Map(
+      rows.filter(({ subject }) => subject === OURS).map((row) =>
+        [key(row), row] as const
+      ),
+    );
+  const before = ours(old);
+  const after = ours(now);
+  const rows: Comparison[] = [];
+  for (const [name, row] of after) {
+    const first = before.get(name);
+    if (first === undefined) continue;
+    const [a, b] = [summarize(first), summarize(row)];
+    const change = b.median / a.median - 1;
+    const p = kruskalTest(ratios(first), ratios(row)).pValue;
+    const verdict = judge(first, row, change, p);
+    rows.push({
+      benchmark: row.benchmark,
+      old: a,
+      new: b,
+      change,
+      p,
+      verdict,
+    });
+  }
+  const alone = [...before.keys(), ...after.keys()]
+    .filter((name) => before.has(name) !== after.has(name))
+    .map((name) => JSON.parse(name)[0] as string);
+  return { rows, alone };
+}
+
+function figure({ median, spread, relative, row }: Summary): string {
+  const value = relative
+    ? `${median.toFixed(3)} ×`
+    : `${Math.round(median).toLocaleString("en")} ${row.unit}`;
+  return `${value} ± ${Math.round(spread * 100)} %`;
+}
+
+function perOp({ row }: Summary): string {
+  return row.bytesPerOp === undefined
+    ? "-"
+    : `${row.bytesPerOp} B ${row.allocsPerOp ?? "?"}`;
+}
+
+function table(rows: Comparison[]): string {
+  const lines = [
+    ["benchmark", "old", "new", "change", "p", "n", "old, new B/op and allocs"],
+    ...rows.map((row) => [
+      row.benchmark,
+      figure(row.old),
+      figure(row.new),
+      `${row.change < 0 ? "" : "+"}${(row.change * 100).toFixed(1)} %`,
+      Number.isNaN(row.p) ? "-" : row.p.toFixed(3),
+      `${row.old.samples}+${row.new.samples}`,
+      `${perOp(row.old)}, ${perOp(row.new)}`,
+    ]),
+  ];
+  const widths = lines[0]!.map((_, column) =>
+    Math.max(...lines.map((line) => line[column]!.length))
+  );
+  return lines.map((line, i) => {
+    const cells = line.map((cell, column) => cell.padEnd(widths[column]!));
+    return [...cells, i === 0 ? "verdict" : rows[i - 1]!.verdict].join("  ");
+  }).join("\n");
+}
+
+function read(path: string): Results {
+  const results = JSON.parse(Deno.readTextFileSync(path));
+  if (!Array.isArray(results?.rows)) throw new Error("it has no rows");
+  return results;
+}
+
+/** The command: the code to exit with. */
+function main([before, after, ...rest]: string[]): number {
+  if (before === undefined || after === undefined || rest.length > 0) {
+    console.error("usage: deno task bench:compare OLD NEW");
+    return 2;
+  }
+  const both: Results[] = [];
+  for (const path of [before, after]) {
+    try {
+      both.push(read(path));
+    } catch (error) {
+      console.error(`${path} is no result of the benchmarks: ${error}`);
+      return 2;
+    }
+  }
+  const { rows, alone } = compare(both[0]!, both[1]!);
+  console.log(table(rows));
+  console.log("× is the ratio to the yardstick of the same round");
+  if (alone.length > 0) console.log(`only in one file: ${alone.join(", ")}`);
+  const regressions = rows.filter(isRegression);
+  console.log(`${rows.length} compared, ${regressions.length} regressions`);
+  return regressions.length > 0 ? 1 : 0;
+}
+
+if (import.meta.main) Deno.exit(main(Deno.args));
