@@ -13,21 +13,23 @@ export interface Allocation {
 
 /** A share of an object that is still a blur of the count, and not an object. */
 const OBJECTS = 0.05;
-/** The same of bytes: no object is as small; or this share of many. */
+/** The same of bytes: no object is as small. */
 const BYTES = 4;
+/** The same of many, some of which are the runtime's and come as they like. */
 const SHARE = 0.05;
 
-/** Whether there are new allocations. */
-export function allocatesMore(before: Allocation, after: Allocation): boolean {
-  return exceeds(before.allocsPerOp, after.allocsPerOp, OBJECTS) ||
-    exceeds(before.bytesPerOp, after.bytesPerOp, BYTES);
+/** The most objects that are none more than `before`. */
+export function allowedObjects(before: number): number {
+  return before + Math.max(OBJECTS, before * SHARE);
 }
 
-function exceeds(
-  before: number | undefined,
-  after: number | undefined,
-  blur: number,
-): boolean {
-  return before !== undefined && after !== undefined &&
-    after > before + Math.max(blur, before * SHARE);
+/** The most bytes that are none more than `before`. */
+export function allowedBytes(before: number): number {
+  return before + Math.max(BYTES, before * SHARE);
+}
+
+/** Whether there are new allocations; what was not measured on both sides has none. */
+export function allocatesMore(before: Allocation, after: Allocation): boolean {
+  return after.allocsPerOp! > allowedObjects(before.allocsPerOp!) ||
+    after.bytesPerOp! > allowedBytes(before.bytesPerOp!);
 }

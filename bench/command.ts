@@ -1,21 +1,17 @@
 /**
- * What the commands of the benchmarks share: numbers from the command line, and the
- * middle of a sample.
+ * What the commands of the benchmarks share: their command lines.
  *
  * @module
  */
 
-/** The number behind `--name`, or the standard one. */
-export function flag(name: string, standard: number): number {
+/** What follows `--name`, if that is there. */
+export function option(name: string): string | undefined {
   const at = Deno.args.indexOf(`--${name}`);
-  return at < 0 ? standard : Number(Deno.args[at + 1]);
+  return at < 0 ? undefined : Deno.args[at + 1];
 }
 
-/** The middle value, or the mean of the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? sorted[middle]!
-    : (sorted[middle - 1]! + sorted[middle]!) / 2;
+/** The number behind `--name`, or the standard one. */
+export function flag(name: string, standard: number): number {
+  const given = option(name);
+  return given === undefined ? standard : Number(given);
 }

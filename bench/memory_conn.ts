@@ -1,6 +1,7 @@
 /**
- * A connection in memory that has a number of pipelined requests to send and takes
- * whatever is answered: what a server costs without the system's part.
+ * Connections in memory that have requests to send and take whatever is answered:
+ * what a server costs without the system's part. One sends all its requests as fast
+ * as they are read, the other waits for each answer.
  *
  * @module
  */
@@ -41,4 +42,57 @@ export class MemoryConn implements Conn {
   }
 
   close(): void {}
+}
+
+/** Sends one request in a read, and the next when the one before is answered. */
+export class PatientConn implements Conn {
+  /** How many answers were written to it; each has to come in one write. */
+  answers = 0;
+  readonly #request: Uint8Array;
+  readonly #times: number;
+  #sent = 0;
+  /** The read that waits, if one does. */
+  #buffer: Uint8Array | null = null;
+  #resolve: ((count: number | null) => void) | null = null;
+
+  /** @param times How often `request` is sent. */
+  constructor(request: Uint8Array, times: number) {
+    this.#request = request;
+    this.#times = times;
+  }
+
+  read(p: Uint8Array): Promise<number | null> {
+    if (this.#sent === this.answers) return Promise.resolve(this.#send(p));
+    return new Promise((resolve) => {
+      this.#buffer = p;
+      this.#resolve = resolve;
+    });
+  }
+
+  #send(p: Uint8Array): number | null {
+    if (this.#sent === this.#times) return null;
+    p.set(this.#request);
+    this.#sent++;
+    return this.#request.length;
+  }
+
+  write(p: Uint8Array): Promise<number> {
+    this.answers++;
+    const buffer = this.#buffer;
+    if (buffer !== null) this.#end(this.#send(buffer));
+    return Promise.resolve(p.length);
+  }
+
+  #end(count: number | null): void {
+    this.#resolve?.(count);
+    this.#buffer = this.#resolve = null;
+  }
+
+  closeWrite(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): void {
+    this.#end(null);
+  }
 }

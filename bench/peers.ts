@@ -15,6 +15,10 @@ import llhttpModule from "npm:undici@8.12.4/lib/llhttp/llhttp_simd-wasm.js";
 import llhttpConstants from "npm:undici@8.12.4/lib/llhttp/constants.js";
 import miloModule from "npm:@perseveranza-pets/milo@0.2.1/index-with-wasm.js";
 import { RequestParser } from "../src/parser.ts";
+import { OURS } from "./results.ts";
+
+/** The peer that is the yardstick of the others. */
+export const LLHTTP = "llhttp, WebAssembly";
 
 /** A request as all of them tell it. */
 export interface Told {
@@ -139,7 +143,7 @@ function llhttp(): Peer {
   const input = api.malloc!(INPUT_SIZE);
   const memory = new Uint8Array(api.memory.buffer, input, INPUT_SIZE);
   taker.bytes = memory;
-  return counting("llhttp, WebAssembly", taker, (wire) => {
+  return counting(LLHTTP, taker, (wire) => {
     memory.set(wire);
     const error = api.llhttp_execute!(parser, input, wire.length);
     if (error !== 0) throw new Error(`llhttp: error ${error}`);
@@ -259,7 +263,7 @@ function byHand(): Peer {
 function ours(): Peer {
   const parser = new RequestParser();
   return {
-    name: "@pooled/http1",
+    name: OURS,
     count(wire) {
       let counted = 0;
       parser.push(wire);

@@ -11,6 +11,7 @@
  */
 
 import { serve } from "../../mod.ts";
+import { Child } from "./child.ts";
 
 declare const gc: () => void;
 
@@ -56,42 +57,14 @@ async function server(kind: string): Promise<void> {
   }
 }
 
-/** A process of `server`, and how to ask it. */
-class Server {
-  readonly #process: Deno.ChildProcess;
-  readonly #lines: ReadableStreamDefaultReader<string>;
-  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
-
-  constructor(kind: string) {
-    this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", FLAGS, import.meta.url, kind],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    this.#lines = this.#process.stdout
-      .pipeThrough(new TextDecoderStream()).getReader();
-    this.#stdin = this.#process.stdin.getWriter();
-  }
-
-  async line(): Promise<string> {
-    let line = "";
-    while (!line.endsWith("\n")) line += (await this.#lines.read()).value;
-    return line;
-  }
-
-  async ask(): Promise<{ bytes: number; stats: unknown }> {
-    await this.#stdin.write(new Uint8Array([10]));
-    return JSON.parse(await this.line());
-  }
-
-  kill(): void {
-    this.#process.kill("SIGKILL");
-  }
-}
-
 /** Bytes for each of `count` idle connections. */
 async function perConnection(kind: string, count: number): Promise<number> {
-  const server = new Server(kind);
+  const server = new Child(
+    Deno.execPath(),
+    ["run", "-A", FLAGS, import.meta.url, kind],
+  );
+  const ask = async (): Promise<{ bytes: number; stats: unknown }> =>
+    JSON.parse(await server.ask());
   const port = Number(await server.line());
   const conns: Deno.Conn[] = [];
   const open = async () => {
@@ -108,11 +81,11 @@ async function perConnection(kind: string, count: number): Promise<number> {
   };
   // What is made once, and what a first burst leaves in the pools, is not counted.
   for (let i = 0; i < 100; i++) await open();
-  const before = await server.ask();
+  const before = await ask();
   for (let i = 0; i < count; i += 100) {
     await Promise.all(Array.from({ length: 100 }, open));
   }
-  const after = await server.ask();
+  const after = await ask();
   server.kill();
   for (const conn of conns) conn.close();
   return (after.bytes - before.bytes) / count;

@@ -1,6 +1,7 @@
 /**
  * The servers that are compared, each in a process of its own; all answer the same
- * text. `deno run -A bench/serve/servers.ts NAME` prints its port and serves.
+ * text, or take an upload. `deno run -A bench/serve/servers.ts NAME` prints its port
+ * and serves. A line on the input is answered by how much memory it took at most.
  *
  * @module
  */
@@ -9,6 +10,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Hono } from "hono";
 import { fetchHandler, prepareResponse, serve } from "../../mod.ts";
+import { OURS } from "../results.ts";
 
 const TEXT = "Hello, World!";
 const hostname = "127.0.0.1";
@@ -98,10 +100,41 @@ export const SERVERS: Readonly<Record<string, () => unknown>> = {
   "Hono on Deno.serve": () => Deno.serve(silent, hono().fetch),
 };
 
+/** Those that gather what is uploaded, and answer how many bytes it was. */
+export const UPLOADS: Readonly<Record<string, () => unknown>> = {
+  [OURS]: () =>
+    serve({ ...silent, maxBodySize: 10_000_000 }, async (req, res) => {
+      res.send(String((await req.bytes()).length));
+    }),
+  "Deno.serve": () =>
+    Deno.serve(
+      silent,
+      async (req) => new Response(String((await req.arrayBuffer()).byteLength)),
+    ),
+};
+
+const SAMPLE_MS = 50;
+
+/** Prints the highest sum of heap and buffers since the line before. */
+async function tellPeaks(): Promise<void> {
+  let peak = 0;
+  setInterval(() => {
+    const { heapUsed, external } = Deno.memoryUsage();
+    peak = Math.max(peak, heapUsed + external);
+  }, SAMPLE_MS);
+  for await (const _ of Deno.stdin.readable) {
+    console.log(`peak ${peak}`);
+    peak = 0;
+  }
+}
+
 if (import.meta.main) {
-  const start = SERVERS[Deno.args[0]!];
+  const [name, what] = Deno.args;
+  const servers = what === "upload" ? UPLOADS : SERVERS;
+  const start = servers[name!];
   if (start === undefined) {
-    throw new Error(`no such server; there are ${Object.keys(SERVERS)}`);
+    throw new Error(`no such server; there are ${Object.keys(servers)}`);
   }
   start();
+  tellPeaks();
 }

@@ -1,0 +1,150 @@
+/**
+ * What one operation of each benchmark allocates on the heap: bytes and objects.
+ *
+ * Bytes: collect, run many operations, and divide the growth of the heap; the young
+ * generation is so large that nothing is collected in between. Objects: V8's sampling
+ * heap profiler, with an interval so short that every allocation is a sample. What
+ * the profiler sees of itself is taken off, and both are the least of three tries.
+ * Two controls, one that allocates one object and one that allocates none, have to
+ * be told apart before anything counts.
+ *
+ * A call of the cases with streams and connections makes thousands of operations, so
+ * that what they allocate once does not show; that of KeepAlive10Requests makes ten,
+ * and what its connection allocates is part of it.
+ *
+ * Run by `measureAllocations`, in a process of its own; prints one JSON object.
+ *
+ * @module
+ */
+
+import { Session } from "node:inspector/promises";
+import { CASES } from "./cases.ts";
+import { call, warm, type Work } from "./work.ts";
+
+/** On the heap, by one operation. */
+export interface Allocated {
+  bytesPerOp: number;
+  allocsPerOp: number;
+}
+
+const FLAGS = "--v8-flags=--expose-gc,--min-semi-space-size=512," +
+  "--max-semi-space-size=512";
+
+/** All cases, by the names of their benchmarks. */
+export async function measureAllocations(): Promise<Record<string, Allocated>> {
+  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", FLAGS, import.meta.url],
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error("the allocations could not be measured");
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+declare const gc: () => void;
+
+const TRIES = 3;
+/** Most operations while bytes are counted: what they allocate fits the generation. */
+const MOST_OPS = 100_000;
+/** Operations while objects are counted, since each sample takes microseconds. */
+const COUNTED = 500;
+/** Buffers outside of the heap beyond this would bring on a collection. */
+const MOST_BYTES = 20_000_000;
+
+async function least(measure: () => Promise<number>): Promise<number> {
+  let least = Infinity;
+  for (let i = 0; i < TRIES; i++) least = Math.min(least, await measure());
+  return least;
+}
+
+/** Bytes that so many calls allocate. */
+function countBytes(work: Work, calls: number): Promise<number> {
+  return least(async () => {
+    gc();
+    const before = Deno.memoryUsage().heapUsed;
+    await call(work, calls);
+    return Deno.memoryUsage().heapUsed - before;
+  });
+}
+
+interface Profile {
+  profile: { samples: unknown[] };
+}
+
+const session = new Session();
+
+function post(method: string, parameters?: object): Promise<unknown> {
+  // deno-lint-ignore no-explicit-any -- its types know only some of the methods
+  return (session as any).post(method, parameters);
+}
+
+/** Objects that so many calls allocate, and the profiler beside them. */
+function countObjects(work: Work, calls: number): Promise<number> {
+  return least(async () => {
+    await post("HeapProfiler.startSampling", {
+      samplingInterval: 1,
+      includeObjectsCollectedByMajorGC: true,
+      includeObjectsCollectedByMinorGC: true,
+    });
+    await call(work, calls);
+    const { profile } = await post("HeapProfiler.stopSampling") as Profile;
+    return profile.samples.length;
+  });
+}
+
+let kept: object | null = null;
+const NONE: Work & { ops: number } = {
+  ops: 1,
+  promises: false,
+  run() {
+    kept = null;
+  },
+};
+const ONE: Work & { ops: number } = {
+  ops: 1,
+  promises: false,
+  run() {
+    kept = { an: "object" };
+  },
+};
+
+async function main(): Promise<void> {
+  session.connect();
+  await countObjects(NONE, COUNTED);
+  const floor = await countObjects(NONE, 0);
+
+  const measure = async (
+    work: Work & { ops: number; bytes?: number },
+  ): Promise<Allocated> => {
+    await warm(work);
+    const calls = Math.min(
+      Math.ceil(MOST_OPS / work.ops),
+      Math.ceil(MOST_BYTES / (work.bytes ?? 1)),
+    );
+    const bytes = await countBytes(work, calls);
+    const counted = Math.ceil(
+      COUNTED / work.ops / (work.bytes === undefined ? 1 : 10),
+    );
+    const objects = await countObjects(work, counted) - floor;
+    // A little of the process itself, or less of it than at first, is nothing.
+    const perOp = (sum: number, ops: number) =>
+      Math.max(0, Math.round(sum / ops * 1000) / 1000);
+    return {
+      bytesPerOp: perOp(bytes, calls * work.ops),
+      allocsPerOp: perOp(objects, counted * work.ops),
+    };
+  };
+
+  const none = await measure(NONE);
+  const one = await measure(ONE);
+  const told = none.allocsPerOp < 0.02 && none.bytesPerOp < 1 &&
+    Math.abs(one.allocsPerOp - 1) < 0.02 && one.bytesPerOp >= 12;
+  if (!told || kept === null) {
+    throw new Error(`the controls counted ${JSON.stringify({ none, one })}`);
+  }
+
+  const all: Record<string, Allocated> = {};
+  for (const one of CASES) all[one.benchmark] = await measure(one);
+  console.log(JSON.stringify(all));
+}
+
+if (import.meta.main) await main();

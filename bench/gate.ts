@@ -1,0 +1,126 @@
+/**
+ * Keeps allocations out: counts what each benchmark allocates, and compares it with
+ * the baseline in the repository; the memory of a request and of a connection is among
+ * it. Takes no times, so it holds on any machine.
+ *
+ * What is found twice is found: a lone measurement may have met the compiler at work.
+ *
+ * `deno task bench:gate` exits with 1 on any new allocation.
+ * `deno run -A bench/gate.ts --update RESULTS.json` makes the baseline of a result of
+ * `deno task bench --json RESULTS.json`.
+ *
+ * @module
+ */
+
+import { median } from "simple-statistics";
+import { allowedBytes, allowedObjects } from "./allocation_rule.ts";
+import { type Allocated, measureAllocations } from "./allocations.ts";
+import { option } from "./command.ts";
+import { OURS, ratios, type Results } from "./results.ts";
+
+/** What the baseline knows of a benchmark. */
+export interface Known extends Partial<Allocated> {
+  /** The median of the ratios to the yardstick; times are of one machine only. */
+  ratio?: number;
+}
+
+/** By the names of benchmarks. */
+export type Baseline = Record<string, Known>;
+
+/** A line for each new allocation, and for each benchmark that is in only one table. */
+export function newAllocations(
+  found: Record<string, Allocated>,
+  baseline: Baseline,
+): string[] {
+  const lines: string[] = [];
+  for (
+    const [benchmark, { bytesPerOp, allocsPerOp }] of Object.entries(found)
+  ) {
+    const known = baseline[benchmark];
+    if (known?.bytesPerOp === undefined || known.allocsPerOp === undefined) {
+      lines.push(`${benchmark} is not in the baseline: see bench/gate.ts`);
+      continue;
+    }
+    const objects = allowedObjects(known.allocsPerOp);
+    const bytes = allowedBytes(known.bytesPerOp);
+    if (allocsPerOp > objects) {
+      lines.push(
+        `${benchmark}: ${allocsPerOp} objects an operation, ` +
+          `${objects.toFixed(3)} allowed`,
+      );
+    }
+    if (bytesPerOp > bytes) {
+      lines.push(
+        `${benchmark}: ${bytesPerOp} bytes an operation, ` +
+          `${bytes.toFixed(1)} allowed`,
+      );
+    }
+  }
+  for (const [benchmark, { allocsPerOp }] of Object.entries(baseline)) {
+    if (allocsPerOp !== undefined && found[benchmark] === undefined) {
+      lines.push(`${benchmark} is in the baseline, but was not measured`);
+    }
+  }
+  return lines;
+}
+
+/** The lower of two measurements of the same benchmarks. */
+function lower(
+  a: Record<string, Allocated>,
+  b: Record<string, Allocated>,
+): Record<string, Allocated> {
+  return Object.fromEntries(
+    Object.entries(a).map(([benchmark, one]) => {
+      const other = b[benchmark]!;
+      return [benchmark, {
+        bytesPerOp: Math.min(one.bytesPerOp, other.bytesPerOp),
+        allocsPerOp: Math.min(one.allocsPerOp, other.allocsPerOp),
+      }];
+    }),
+  );
+}
+
+/** The baseline that a run of the suite makes. */
+export function baselineOf({ rows }: Results): Baseline {
+  const baseline: Baseline = {};
+  for (const row of rows) {
+    const { benchmark, subject, yardstick, bytesPerOp, allocsPerOp } = row;
+    if (subject !== OURS) continue;
+    const known: Known = {
+      ...yardstick && { ratio: Number(median(ratios(row)).toPrecision(4)) },
+      ...bytesPerOp !== undefined && { bytesPerOp },
+      ...allocsPerOp !== undefined && { allocsPerOp },
+    };
+    if (Object.keys(known).length > 0) baseline[benchmark] = known;
+  }
+  return baseline;
+}
+
+const BASELINE = new URL("baseline.json", import.meta.url);
+
+async function update(path: string): Promise<void> {
+  const baseline = baselineOf(JSON.parse(await Deno.readTextFile(path)));
+  await Deno.writeTextFile(BASELINE, JSON.stringify(baseline, null, 2) + "\n");
+}
+
+/** The code to exit with. */
+async function check(): Promise<number> {
+  const baseline: Baseline = JSON.parse(await Deno.readTextFile(BASELINE));
+  let found = await measureAllocations();
+  let lines = newAllocations(found, baseline);
+  if (lines.length > 0) {
+    found = lower(found, await measureAllocations());
+    lines = newAllocations(found, baseline);
+  }
+  for (const line of lines) console.error(line);
+  console.log(
+    `${Object.keys(found).length} benchmarks, ${lines.length} findings`,
+  );
+  return lines.length > 0 ? 1 : 0;
+}
+
+if (import.meta.main) {
+  const path = option("update");
+  if (path === undefined) Deno.exit(await check());
+  await update(path);
+}

@@ -1,0 +1,44 @@
+/**
+ * A program that runs beside this one and answers in lines when it is sent one.
+ *
+ * @module
+ */
+
+/** A child process that is asked over its input and output. */
+export class Child {
+  readonly #process: Deno.ChildProcess;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
+
+  constructor(program: string, args: string[]) {
+    this.#process = new Deno.Command(program, {
+      args,
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    this.#lines = this.#process.stdout
+      .pipeThrough(new TextDecoderStream()).getReader();
+    this.#stdin = this.#process.stdin.getWriter();
+  }
+
+  /** The next line of its output. */
+  async line(): Promise<string> {
+    let line = "";
+    while (!line.endsWith("\n")) {
+      const { value, done } = await this.#lines.read();
+      if (done) throw new Error(`a process ended early: ${line}`);
+      line += value;
+    }
+    return line;
+  }
+
+  /** What it answers to an empty line. */
+  async ask(): Promise<string> {
+    await this.#stdin.write(new Uint8Array([10]));
+    return await this.line();
+  }
+
+  kill(): void {
+    this.#process.kill("SIGKILL");
+  }
+}
