@@ -98,7 +98,7 @@ export function draw(results: Results, chart: Chart): string | null {
       },
     ],
     grid: panels.map((rows, i) => ({
-      left: 170,
+      left: 190,
       right: 130,
       top: tops[i],
       height: rows.length * BAR,
@@ -164,8 +164,8 @@ function tableOf(results: Results): string {
       row.subject,
       figure(middle(row), row.unit),
       ratio,
-      row.bytesPerOp ?? "",
-      row.allocsPerOp ?? "",
+      row.bytesPerOp?.toFixed(1) ?? "",
+      row.allocsPerOp?.toFixed(2) ?? "",
     ]));
   }
   return lines.join("\n");

@@ -31,7 +31,7 @@ export function inTurn(
 }
 
 /** For the code to be compiled at its best. */
-const WARM_MS = 200;
+const WARM_MS = 150;
 
 /** Warms it up, and gives how many calls a millisecond holds after that. */
 export async function warm(work: Work): Promise<number> {
