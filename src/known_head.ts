@@ -24,8 +24,8 @@ const WORD = 8;
 /** The memory grows by this much. */
 const STEP = 256;
 /**
- * After so many sections that differ, only what was the same is kept, and the whole
- * but once in so many: the bytes that follow seem to be new each time.
+ * After so many in a row that differ, a line is not kept, and of a section only what
+ * was the same, but for once in so many: the bytes seem to be new each time.
  */
 const MISSES = 4;
 const RETRY = 32;
@@ -45,6 +45,7 @@ export class KnownHead {
   /** Bytes at the front of the kept section that the one being read has as well. */
   shared = 0;
   #misses = 0;
+  #lineMisses = 0;
   /** The line, which ends where the section begins: at `LONGEST_LINE`. */
   #memory = NONE;
 
@@ -52,7 +53,7 @@ export class KnownHead {
   forget(): void {
     this.headLength = this.lineLength = this.sectionLength = 0;
     this.shared = 0;
-    this.#misses = 0;
+    this.#misses = this.#lineMisses = 0;
   }
 
   /** Whether a head is known, and stands at `start`. */
@@ -68,16 +69,22 @@ export class KnownHead {
         view.getFloat64(start + at, true) !== memory.getFloat64(from + at, true)
       ) return false;
     }
-    return view.getFloat64(start + last, true) ===
-      memory.getFloat64(from + last, true);
+    if (
+      view.getFloat64(start + last, true) !==
+        memory.getFloat64(from + last, true)
+    ) return false;
+    this.#misses = this.#lineMisses = 0;
+    return true;
   }
 
   /** Whether the known line stands at `start`. There must be one. */
   hasLine(view: DataView, start: number, end: number): boolean {
     const length = this.lineLength;
     const from = LONGEST_LINE - length;
-    return length <= end - start &&
+    const same = length <= end - start &&
       sameBytes(view, start, this.#memory, from, length) === length;
+    if (same) this.#lineMisses = 0;
+    return same;
   }
 
   /** How many bytes from `start` are those of the known section, in whole words. */
@@ -89,7 +96,7 @@ export class KnownHead {
   /** Keeps the line `[start, end)`. */
   keepLine(view: DataView, start: number, end: number): void {
     const length = end - start;
-    if (length > LONGEST_LINE) return;
+    if (length > LONGEST_LINE || isSkipped(++this.#lineMisses)) return;
     this.#makeRoom(0);
     copyBytes(view, start, this.#memory, LONGEST_LINE - length, length);
     this.lineLength = length;
@@ -101,8 +108,7 @@ export class KnownHead {
     const { shared } = this;
     this.shared = 0;
     if (length < WORD || length > LONGEST_SECTION) return;
-    const misses = ++this.#misses;
-    this.whole = misses <= MISSES || misses % RETRY === 0;
+    this.whole = !isSkipped(++this.#misses);
     if (!this.whole) {
       this.sectionLength = shared;
       return;
@@ -133,6 +139,10 @@ export class KnownHead {
     this.#memory = new DataView(new ArrayBuffer(room));
     copyBytes(old, 0, this.#memory, 0, old.byteLength);
   }
+}
+
+function isSkipped(misses: number): boolean {
+  return misses > MISSES && misses % RETRY !== 0;
 }
 
 /**
