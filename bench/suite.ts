@@ -4,8 +4,9 @@
  *
  * In each round every subject of a benchmark runs once, for about 20 ms, and so does
  * the yardstick, llhttp on a simple GET: whatever else the machine does meets all of
- * them. Parsers are timed only after they told the same requests. The servers come
- * last; their yardstick is a bare loop that knows no HTTP.
+ * them. The rounds are shared out among a few processes, since V8 compiles the same
+ * code differently in each. Parsers are timed only after they told the same requests.
+ * The servers come last; their yardstick is a bare loop that knows no HTTP.
  *
  * `deno task bench [--rounds 15] [--json FILE]`. Needs wrk for the servers; without
  * it they are left out.
@@ -24,6 +25,10 @@ import { openUploads } from "./serve/upload.ts";
 import { table, targetLines } from "./summary.ts";
 import { call, inTurn, warm, type Work } from "./work.ts";
 
+/** Processes that share the rounds. */
+const PROCESSES = 3;
+/** The word that makes this program one of them. */
+const PART = "part";
 /** Milliseconds of one run: many calls, and short beside a disturbance. */
 const RUN = 20;
 /** Of the load on the servers, which takes far longer. */
@@ -193,31 +198,59 @@ async function versions(): Promise<Record<string, string>> {
   return found;
 }
 
+/** The rows of all cases, timed in this process. */
+async function timeCases(rounds: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [i, one] of CASES.entries()) {
+    const { benchmark, group } = one;
+    progress(`${i + 1} of ${CASES.length}: ${benchmark}`);
+    rows.push(
+      ...await compete(benchmark, group, subjectsOf(one), rounds),
+    );
+  }
+  return rows;
+}
+
+/** The same from several processes, the samples of each row joined. */
+async function timeInProcesses(rounds: number): Promise<Row[]> {
+  const joined: Row[] = [];
+  for (let i = 0; i < PROCESSES; i++) {
+    progress(`process ${i + 1} of ${PROCESSES}`);
+    const each = String(Math.ceil(rounds / PROCESSES));
+    const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", import.meta.url, PART, "--rounds", each],
+      stderr: "inherit",
+    }).output();
+    if (!success) throw new Error("a process of the benchmarks failed");
+    const rows: Row[] = JSON.parse(new TextDecoder().decode(stdout));
+    for (const [at, row] of rows.entries()) {
+      const known = joined[at] ??= { ...row, samples: [], yardstick: [] };
+      known.samples.push(...row.samples);
+      known.yardstick!.push(...row.yardstick!);
+    }
+  }
+  return joined;
+}
+
 async function run(rounds: number): Promise<Results> {
-  const steps = CASES.length + 3;
+  const steps = 4;
   let step = 0;
-  const next = (what: string) => progress(`${++step} of ${steps}: ${what}`);
+  const next = (what: string) =>
+    progress(`step ${++step} of ${steps}: ${what}`);
 
   next("allocations");
   const allocations: Record<string, Allocated> = await measureAllocations();
-  const rows: Row[] = [];
-  for (const one of CASES) {
-    const { benchmark, group } = one;
-    next(benchmark);
-    const [ours, ...others] = await compete(
-      benchmark,
-      group,
-      subjectsOf(one),
-      rounds,
-    );
-    rows.push({ ...ours!, ...allocations[benchmark] }, ...others);
-  }
+  next("times");
+  const rows = (await timeInProcesses(rounds)).map((row) =>
+    row.subject === OURS ? { ...row, ...allocations[row.benchmark] } : row
+  );
   next("Upload10MB");
   rows.push(...await upload(rounds));
   next("servers");
   if (exists("wrk")) {
     const fewer = Math.min(rounds, LOAD_ROUNDS);
-    const onRun = (what: string) => progress(`${step} of ${steps}: ${what}`);
+    const onRun = (what: string) =>
+      progress(`step ${step} of ${steps}: ${what}`);
     rows.push(...await load(fewer, onRun));
   } else {
     console.error(
@@ -233,11 +266,20 @@ async function run(rounds: number): Promise<Results> {
   };
 }
 
-const results = await run(flag("rounds", 15));
-if (Deno.stderr.isTerminal()) progress("");
-console.log(table(results));
-console.log(`\n${targetLines(results)}`);
-const file = option("json");
-if (file !== undefined) {
-  await Deno.writeTextFile(file, JSON.stringify(results, null, 1) + "\n");
+async function main(): Promise<void> {
+  const rounds = flag("rounds", 15);
+  if (Deno.args[0] === PART) {
+    console.log(JSON.stringify(await timeCases(rounds)));
+    return;
+  }
+  const results = await run(rounds);
+  if (Deno.stderr.isTerminal()) progress("");
+  console.log(table(results));
+  console.log(`\n${targetLines(results)}`);
+  const file = option("json");
+  if (file !== undefined) {
+    await Deno.writeTextFile(file, JSON.stringify(results, null, 1) + "\n");
+  }
 }
+
+await main();
