@@ -26,6 +26,16 @@ const DISCARDING = 4;
 
 /** The first array of a buffered read of unknown length. */
 const FIRST_GATHERED = 4096;
+/**
+ * The first array of a buffered read of known length is no longer than this: a length
+ * is only a promise of bytes, and memory is taken for those that came.
+ */
+const MOST_AHEAD = 1024 * 1024;
+/** How much longer an array grows: a known length is worth longer steps. */
+const GROWTH = 2;
+const GROWTH_TO_LENGTH = 4;
+/** Longer arrays than this are made by no engine. */
+const LONGEST_ARRAY = 2 ** 35;
 /** The most bytes in one chunk of the stream. */
 const LARGEST_STREAMED = 65536;
 /** A read straight into place pays from this many bytes on. */
@@ -50,6 +60,8 @@ export class Body {
   // A buffered read.
   #gathered: Bytes = EMPTY;
   #filled = 0;
+  /** The declared length in bytes, or Infinity. */
+  #length = Infinity;
   #gatherer: PromiseWithResolvers<Bytes> | null = null;
 
   // A stream.
@@ -91,13 +103,14 @@ export class Body {
       return Promise.reject(this.#lost());
     }
     const length = this.payload.knownRemaining;
-    if (length > this.#machine.limits.maxBodySize) {
-      return Promise.reject(this.#refuse());
-    }
+    this.#length = length > 0 ? length : Infinity;
+    this.#filled = 0;
+    if (
+      length > Math.min(this.#machine.limits.maxBodySize, LONGEST_ARRAY) ||
+      (length > 0 && !this.#grow(Math.min(length, MOST_AHEAD)))
+    ) return Promise.reject(this.#refuse());
     const gatherer = this.#gatherer = Promise.withResolvers<Bytes>();
     this.#controller = null;
-    this.#filled = 0;
-    this.#gathered = length > 0 ? new Uint8Array(length) : EMPTY;
     this.#mode = GATHERING;
     this.#runGatherer();
     return gatherer.promise;
@@ -189,10 +202,13 @@ export class Body {
    * part of a large array that is being gathered. `null` when there is none.
    */
   direct(): Bytes | null {
-    return this.#mode === GATHERING && this.#gathered.length > 0 &&
-        this.payload.knownRemaining >= SMALLEST_DIRECT
-      ? this.#gathered.subarray(this.#filled)
-      : null;
+    if (
+      this.#mode !== GATHERING || this.#length === Infinity ||
+      this.payload.knownRemaining < SMALLEST_DIRECT ||
+      // Without memory, the bytes meet the window, and the body its refusal.
+      (this.#filled === this.#gathered.length && !this.#grow(this.#filled + 1))
+    ) return null;
+    return this.#gathered.subarray(this.#filled);
   }
 
   /** `count` bytes were put there; `buffer` is the array's, which may have moved. */
@@ -250,19 +266,35 @@ export class Body {
     const bytes = this.#machine.slab!.bytes;
     const count = payload.end - payload.start;
     const filled = this.#filled;
-    if (filled + count > this.#gathered.length) {
-      const limit = this.#machine.limits.maxBodySize;
-      if (filled + count > limit) return false;
-      const grown = new Uint8Array(
-        Math.min(limit, Math.max(FIRST_GATHERED, 2 * filled, filled + count)),
-      );
-      grown.set(this.#gathered.subarray(0, filled));
-      this.#gathered = grown;
-    }
+    if (
+      filled + count > this.#gathered.length && !this.#grow(filled + count)
+    ) return false;
     this.#gathered.set(bytes.subarray(payload.start, payload.end), filled);
     this.#filled = filled + count;
     payload.take(count);
     return true;
+  }
+
+  /**
+   * Makes the array longer, so that it takes `least` bytes. Gives false where it may
+   * not be so long, or memory does not have them.
+   */
+  #grow(least: number): boolean {
+    const most = Math.min(this.#machine.limits.maxBodySize, this.#length);
+    if (least > most) return false;
+    const filled = this.#filled;
+    const longer = this.#length === Infinity
+      ? Math.max(FIRST_GATHERED, GROWTH * filled)
+      : GROWTH_TO_LENGTH * filled;
+    try {
+      const grown = new Uint8Array(Math.min(most, Math.max(least, longer)));
+      grown.set(this.#gathered.subarray(0, filled));
+      this.#gathered = grown;
+      return true;
+    } catch (error) {
+      if (error instanceof RangeError) return false;
+      throw error;
+    }
   }
 
   #runStream(controller: ReadableByteStreamController): void {

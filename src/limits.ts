@@ -28,7 +28,8 @@ export interface ParserLimits {
   maxHeaders?: number;
   /**
    * Bytes of a body that `bytes()`, `text()`, `json()` and `arrayBuffer()` gather;
-   * more is refused with 413. A body that is read as a stream has no bound.
+   * more is refused with 413, as is a body that memory does not hold. `Infinity`
+   * switches the limit off. A body that is read as a stream has no bound.
    *
    * @default {1048576}
    */
@@ -44,7 +45,8 @@ export function resolveLimits(limits: ParserLimits): Required<ParserLimits> {
     maxBodySize: limits.maxBodySize ?? 1024 * 1024,
   };
   for (const [name, value] of Object.entries(resolved)) {
-    if (!Number.isSafeInteger(value) || value < 0) {
+    const unbounded = name === "maxBodySize" && value === Infinity;
+    if (!unbounded && (!Number.isSafeInteger(value) || value < 0)) {
       throw new RangeError(`${name} is ${value}; expected a whole number`);
     }
   }

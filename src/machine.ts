@@ -49,6 +49,7 @@ import {
 } from "./wire/refusals.ts";
 import { readRequestLine } from "./wire/request_line.ts";
 import { latin1 } from "./wire/text.ts";
+import { holdsWholeRequest } from "./wire/whole_request.ts";
 
 /** What a parser can be given: limits, and the pools to draw from. */
 export interface ParserOptions extends ParserLimits {
@@ -140,6 +141,27 @@ export class Machine {
   get drained(): boolean {
     const { payload } = this.body;
     return this.start === this.end && payload.start === payload.end;
+  }
+
+  /** Bytes that lie in the slab and are still to be read, of a body too. */
+  get unread(): number {
+    const { payload } = this.body;
+    return this.end - this.start + payload.end - payload.start;
+  }
+
+  /** Whether a whole request that is next lies in the first `received` bytes of the input. */
+  holdsRequest(received: number): boolean {
+    const { slab } = this;
+    // What is lent has been parsed as far as it could be.
+    if (slab === null || this.#lent !== null || this.body.active) return false;
+    const end = Math.min(this.end, received - this.#origin);
+    return holdsWholeRequest(
+      slab.bytes,
+      slab.view,
+      this.start,
+      end,
+      this.limits,
+    );
   }
 
   /** Bytes of the input so far. */

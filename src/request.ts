@@ -376,8 +376,30 @@ export class PooledRequest implements HttpRequest {
     this.#aborter?.abort(reason);
   }
 
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return heard(this.#gather());
+  }
+
+  text(): Promise<string> {
+    return heard(
+      this.#gather().then((bytes) => new TextDecoder().decode(bytes)),
+    );
+  }
+
+  json(): Promise<unknown> {
+    return heard(
+      this.#gather().then((bytes) =>
+        JSON.parse(new TextDecoder().decode(bytes))
+      ),
+    );
+  }
+
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return heard(this.#gather().then((bytes) => bytes.buffer));
+  }
+
   // deno-lint-ignore require-await -- async, so that misuse rejects and does not throw
-  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+  async #gather(): Promise<Uint8Array<ArrayBuffer>> {
     const machine = this.#live();
     if (!this.framing.hasBody) return new Uint8Array(0);
     if (this.#bodyUsed || this.#body?.locked) {
@@ -385,18 +407,6 @@ export class PooledRequest implements HttpRequest {
     }
     this.#bodyUsed = true;
     return machine.body.gather(this);
-  }
-
-  async text(): Promise<string> {
-    return new TextDecoder().decode(await this.bytes());
-  }
-
-  async json(): Promise<unknown> {
-    return JSON.parse(await this.text());
-  }
-
-  async arrayBuffer(): Promise<ArrayBuffer> {
-    return (await this.bytes()).buffer;
   }
 
   toRequest(): Request {
@@ -521,4 +531,13 @@ export class PooledRequest implements HttpRequest {
     if (this.#machine === null) throw releasedError();
     return this.#machine;
   }
+}
+
+/**
+ * A read that the program does not wait for may fail: the peer decides about that, and
+ * may not end the process by an unhandled rejection.
+ */
+function heard<T>(read: Promise<T>): Promise<T> {
+  read.catch(() => {});
+  return read;
 }

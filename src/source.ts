@@ -32,6 +32,9 @@ export interface Consumer {
 /** A piece of a chunk: with the longest head before it, it still fits the largest slab. */
 const PIECE = 32768;
 
+/** Bytes of a read ahead. */
+const ASIDE = 2048;
+
 /** The pieces of a chunk that were not yet fed to a machine. */
 export class Feed {
   readonly #machine: Machine;
@@ -96,6 +99,26 @@ export class SourceInlet implements Inlet {
       if (this.#byob !== null) this.#readInto(this.#byob);
       else this.#readFrom(this.#reader!);
     }
+    return false;
+  }
+
+  /**
+   * Demands bytes while the window holds some that the consumer may ask for meanwhile:
+   * the window is not lent to the reader, and what comes is appended to it.
+   */
+  readAhead(): boolean {
+    // A default reader brings memory of its own.
+    if (this.#byob === null) return this.demand();
+    if (this.#reading || this.#machine.ended) return false;
+    this.#reading = true;
+    this.#byob.read(new Uint8Array(ASIDE)).then(
+      ({ done, value }) => {
+        if (this.consumer.closed) return;
+        if (value !== undefined && value.length > 0) this.#machine.push(value);
+        this.#arrived(done);
+      },
+      (error) => this.#failed(error),
+    );
     return false;
   }
 

@@ -144,7 +144,7 @@ export async function answerTo(port: number, text: string): Promise<string> {
 export async function within<T>(
   promise: Promise<T>,
   what: string,
-  milliseconds = 10_000,
+  milliseconds = 15_000,
 ): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -165,15 +165,30 @@ export function test(name: string, run: () => Promise<void>): void {
   Deno.test(name, () => within(run(), "the test"));
 }
 
+/**
+ * The same, with the runtime's sanitizers: every operation that the test began has
+ * ended, and every resource it opened is closed.
+ */
+export function sanitized(name: string, run: () => Promise<void>): void {
+  Deno.test({
+    name,
+    fn: () => within(run(), "the test"),
+    sanitizeOps: true,
+    sanitizeResources: true,
+  });
+}
+
 /** Waits for something that tells nobody when it happens. */
 export async function until(
   condition: () => boolean,
   what: string,
 ): Promise<void> {
-  const turned = (async () => {
-    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-  })();
-  await within(turned, what);
+  // Bounded by itself: a loop that nobody waits for any more would go on for ever.
+  const end = Date.now() + 10_000;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`waited too long for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** A turn of the event loop, in which what is ready is done. */

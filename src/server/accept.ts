@@ -2,126 +2,271 @@
  * Where the connections of a server come from: a listener, or anything that can be
  * iterated for them.
  *
- * Whoever gives the connections may take its time, also to notice that it was closed:
- * so the wait for the next one ends when the server does, and one that comes after
- * that is closed.
+ * A source may take its time, also to notice that it was closed: so the wait for the
+ * next connection ends when the server does, and a connection that comes after that
+ * is closed.
  *
  * @module
  */
 
 import { closeUnserved, type Conn, type Duplex } from "./transport.ts";
 
-/** What `serve` takes connections from. A `Deno.Listener` is one. */
-export type AcceptSource = AsyncIterable<Conn | Duplex>;
+/**
+ * What `serve` takes connections from: a `Deno.Listener`, a `ReadableStream` of
+ * connections, an async generator, or an object of your own.
+ *
+ * The server ends a source when it ends itself. A stream is cancelled. Of any other
+ * source `close()` is called, and `return()` of its iterator; neither is waited for.
+ * An async generator that waits for a connection notices a `return()` only when it
+ * has one, so give it a `close()` that ends its wait:
+ * `Object.assign(generator, { close })`.
+ *
+ * @example
+ * ```ts
+ * import { type AcceptSource, type Duplex, serve } from "@pooled/http1";
+ *
+ * const connections = new TransformStream<Duplex, Duplex>();
+ * const source: AcceptSource = connections.readable;
+ * await using server = serve(source, (req, res) => res.send(req.path));
+ * ```
+ */
+export interface AcceptSource extends AsyncIterable<Conn | Duplex> {
+  /**
+   * The next connection. A source that has this and {@linkcode AcceptSource.close} is
+   * a listener: it is not iterated, and goes on after an `accept` that rejects. It has
+   * ended when that is with `Deno.errors.BadResource` or `Interrupted`.
+   */
+  accept?(): Promise<Conn | Duplex>;
+  /** Ends the source, and with it a wait for the next connection. */
+  close?(): void;
+  /** Where it listens: what `addr` of the server and `onListen` tell. */
+  readonly addr?: Deno.Addr;
+  /** Lets a wait for the next connection keep the program running. */
+  ref?(): void;
+  /** Lets the program end in spite of such a wait. */
+  unref?(): void;
+}
 
-/** The longest pause after an error of `accept`, such as too many open files. */
+/** What a server does about what happens to its source. */
+export interface AcceptEvents {
+  /** A client was gone before it could be accepted. */
+  aborted(): void;
+  /** The system or the source failed. */
+  failed(error: unknown): void;
+}
+
+/** Pauses after an `accept` that failed for want of something, such as file handles. */
+const SHORTEST_PAUSE = 5;
 const LONGEST_PAUSE = 1000;
 
-/** The part of a listener that is used. */
-type Listener = Pick<Deno.Listener, "accept" | "close" | "addr">;
+/** After so many clients in a row that were gone, everybody else has a turn. */
+const MANY_GONE = 16;
 
-type Next = IteratorResult<Conn | Duplex, unknown>;
+/** How long the end waits for a listener that does not notice its close. */
+const RELEASE = 250;
 
-const DONE: Next = { done: true, value: undefined };
+type Next = Conn | Duplex | null;
 
-function isListener(source: AcceptSource): source is AcceptSource & Listener {
-  const { accept, close } = source as Partial<Listener>;
-  return typeof accept === "function" && typeof close === "function";
-}
+/** Takes connections from a source, one at a time, until it is stopped. */
+export class Acceptor {
+  readonly #source: AcceptSource;
+  readonly #events: AcceptEvents;
+  readonly #steps: Steps;
+  #stopped = false;
+  /** The step that was asked of the source and has not settled. */
+  #step: Promise<unknown> = Promise.resolve();
+  /** Ends the wait for that step. */
+  #wake: (next: Next) => void = () => {};
 
-/** Where a source listens, if it does. */
-export function addressOf(source: AcceptSource): Deno.Addr | null {
-  return isListener(source) ? source.addr ?? null : null;
-}
+  constructor(source: AcceptSource, events: AcceptEvents) {
+    this.#source = source;
+    this.#events = events;
+    this.#steps = isListener(source)
+      ? new ListenerSteps(source, events)
+      : source instanceof ReadableStream
+      ? new StreamSteps(source as ReadableStream<Conn | Duplex>)
+      : new IteratorSteps(source);
+  }
 
-/**
- * The connections of a source until `signal` aborts, which also closes a listener.
- * A listener whose `accept` fails is tried again, and the error told to `report`; an
- * iterable that fails has ended, and throws.
- */
-export async function* acceptFrom(
-  source: AcceptSource,
-  signal: AbortSignal,
-  report: (error: unknown) => void,
-): AsyncGenerator<Conn | Duplex> {
-  const { next, stop } = isListener(source)
-    ? fromListener(source, signal, report)
-    : fromIterable(source);
-  let wake: (result: Next) => void = () => {};
-  const abort = () => {
-    stop();
-    wake(DONE);
-  };
-  if (signal.aborted) return stop();
-  signal.addEventListener("abort", abort, { once: true });
-  while (!signal.aborted) {
-    const coming = next();
-    const result = await new Promise<Next>((resolve, reject) => {
-      wake = resolve;
+  /** Where the source listens, if it does. */
+  get addr(): Deno.Addr | null {
+    return this.#source.addr ?? null;
+  }
+
+  /** Whether the source lives until somebody closes it; else it may just be at its end. */
+  get listens(): boolean {
+    return this.#steps instanceof ListenerSteps;
+  }
+
+  /** The next connection, or `null` when the source has ended or was stopped. */
+  async next(): Promise<Next> {
+    if (this.#stopped) return null;
+    const coming = this.#steps.next();
+    this.#step = coming.then((connection) => {
+      if (this.#stopped && connection !== null) closeUnserved(connection);
+    }, () => {});
+    const next = await new Promise<Next>((resolve, reject) => {
+      this.#wake = resolve;
       coming.then(resolve, reject);
     });
-    if (signal.aborted) {
-      coming.then(({ done, value }) => {
-        if (!done) closeUnserved(value);
-      }).catch(() => {});
-      return;
-    }
-    if (result.done) return;
-    yield result.value;
+    // A stop in the same turn finds the connection between the two.
+    if (this.#stopped && next !== null) closeUnserved(next);
+    return this.#stopped ? null : next;
+  }
+
+  /** Ends the source, and a wait for it. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#steps.stop();
+    this.#wake(null);
+  }
+
+  /**
+   * Resolves when a listener that was stopped has let go of its port: its pending
+   * `accept` holds it.
+   */
+  async released(): Promise<void> {
+    if (!this.listens) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, RELEASE);
+    });
+    await Promise.race([this.#step, late]);
+    clearTimeout(timer);
+  }
+
+  /** Whether a wait for the next connection keeps the program running. */
+  keepAlive(keeps: boolean): void {
+    if (keeps) this.#source.ref?.();
+    else this.#source.unref?.();
   }
 }
 
-/** How to get the next connection, and how to end. */
+/** How to get the next connection of a source, and how to end it. */
 interface Steps {
   next(): Promise<Next>;
   stop(): void;
 }
 
-function fromListener(
-  listener: Listener,
-  signal: AbortSignal,
-  report: (error: unknown) => void,
-): Steps {
-  let pause = 5;
-  return {
-    async next() {
-      for (;;) {
-        try {
-          const value = await listener.accept();
-          pause = 5;
-          return { done: false, value };
-        } catch (error) {
-          // Closed, by the server or by its owner.
-          if (
-            signal.aborted || error instanceof Deno.errors.BadResource ||
-            error instanceof Deno.errors.Interrupted
-          ) return DONE;
-          report(error);
-          await new Promise((resolve) => setTimeout(resolve, pause));
-          pause = Math.min(2 * pause, LONGEST_PAUSE);
-          if (signal.aborted) return DONE;
-        }
-      }
-    },
-    stop() {
-      try {
-        listener.close();
-      } catch {
-        // Its owner has closed it already.
-      }
-    },
-  };
+type ListenerSource =
+  & AcceptSource
+  & Required<
+    Pick<AcceptSource, "accept" | "close">
+  >;
+
+function isListener(source: AcceptSource): source is ListenerSource {
+  return typeof source.accept === "function" &&
+    typeof source.close === "function";
 }
 
-function fromIterable(source: AcceptSource): Steps {
-  const iterator = source[Symbol.asyncIterator]();
-  return {
-    async next() {
-      return await iterator.next();
-    },
-    stop() {
-      // Not awaited: an iterator that waits for a connection answers when it has one.
-      (async () => await iterator.return?.())().catch(() => {});
-    },
-  };
+class ListenerSteps implements Steps {
+  readonly #listener: ListenerSource;
+  readonly #events: AcceptEvents;
+  #stopped = false;
+  #pause = SHORTEST_PAUSE;
+  #gone = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #resume: () => void = () => {};
+
+  constructor(listener: ListenerSource, events: AcceptEvents) {
+    this.#listener = listener;
+    this.#events = events;
+  }
+
+  async next(): Promise<Next> {
+    while (!this.#stopped) {
+      try {
+        const connection = await this.#listener.accept();
+        this.#pause = SHORTEST_PAUSE;
+        this.#gone = 0;
+        return connection;
+      } catch (error) {
+        if (this.#stopped || isClosed(error)) return null;
+        if (isClientGone(error)) {
+          this.#events.aborted();
+          if (++this.#gone % MANY_GONE === 0) await this.#sleep(0);
+        } else {
+          this.#events.failed(error);
+          await this.#sleep(this.#pause);
+          this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE);
+        }
+      }
+    }
+    return null;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    close(this.#listener);
+    clearTimeout(this.#timer);
+    this.#resume();
+  }
+
+  #sleep(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resume = resolve;
+      this.#timer = setTimeout(resolve, milliseconds);
+    });
+  }
+}
+
+/** Whether the listener is closed: by the server, or by its owner. */
+function isClosed(error: unknown): boolean {
+  return error instanceof Deno.errors.BadResource ||
+    error instanceof Deno.errors.Interrupted;
+}
+
+/** Whether `accept` failed for a client that reset its connection before. */
+function isClientGone(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.ConnectionAborted ||
+    error instanceof Deno.errors.NotConnected;
+}
+
+class StreamSteps implements Steps {
+  readonly #reader: ReadableStreamDefaultReader<Conn | Duplex>;
+
+  constructor(stream: ReadableStream<Conn | Duplex>) {
+    this.#reader = stream.getReader();
+  }
+
+  async next(): Promise<Next> {
+    const { done, value } = await this.#reader.read();
+    return done ? null : value;
+  }
+
+  stop(): void {
+    this.#reader.cancel().catch(() => {});
+    this.#reader.releaseLock();
+  }
+}
+
+class IteratorSteps implements Steps {
+  readonly #source: AcceptSource;
+  readonly #iterator: AsyncIterator<Conn | Duplex>;
+
+  constructor(source: AcceptSource) {
+    this.#source = source;
+    this.#iterator = source[Symbol.asyncIterator]();
+  }
+
+  async next(): Promise<Next> {
+    const { done, value } = await this.#iterator.next();
+    return done ? null : value;
+  }
+
+  stop(): void {
+    close(this.#source);
+    // Not awaited: a generator that waits for a connection answers when it has one.
+    (async () => await this.#iterator.return?.())().catch(() => {});
+  }
+}
+
+function close(source: AcceptSource): void {
+  try {
+    source.close?.();
+  } catch {
+    // Its owner has closed it already.
+  }
 }

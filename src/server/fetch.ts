@@ -9,7 +9,7 @@
  */
 
 import type { PooledRequest } from "../request.ts";
-import type { ConnectionInfo, Handler } from "./connection.ts";
+import type { ConnectionInfo, Handler } from "./exchange.ts";
 import type { HttpResponse, ServerResponse } from "./response.ts";
 
 /** What a Fetch application is told of the connection, as by `Deno.serve`. */

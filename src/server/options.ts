@@ -9,15 +9,15 @@ import type { HttpResponse } from "./response.ts";
 
 /**
  * Limits and timeouts of a connection, besides those on a message. Times are in
- * milliseconds, are exact to a quarter of the shortest of them or a second, and
- * are measured in what the program was able to attend to: a busy program times
+ * milliseconds; one is late by up to a quarter of the shortest of them, or half a
+ * second, and never early. They are measured in what the program was able to attend to: a busy program times
  * nobody out. `Infinity` switches one off.
  *
  * | option | default | what happens then |
  * |---|---|---|
  * | `headTimeout` | 30 s from the first byte of a head, or from the start of the connection, to the end of the head | 408, close |
  * | `bodyTimeout` | 30 s without a byte of a body that is waited for | the reader of the body meets an `HttpError`; 408, close |
- * | `idleTimeout` | 60 s between two requests | close |
+ * | `idleTimeout` | 60 s between two requests, or without an answer for a client that may be gone | close |
  * | `writeTimeout` | 30 s in which the client takes nothing of what is sent | the connection is dropped |
  * | `maxRequests` | no bound on the requests of a connection | the last response says `Connection: close` |
  * | `maxDrain` | 256 KiB of a body that the handler did not read | close after the response |
@@ -38,7 +38,10 @@ export interface ConnectionLimits {
    */
   bodyTimeout?: number;
   /**
-   * Between a response and the next request.
+   * Between a response and the next request. Also what a handler has to answer once
+   * its client may be gone: the input has ended, which a client that waits for the
+   * answer can do too, or more than 64 KiB of it lie unread, so that its end can't be
+   * seen. The connection is dropped then, and `req.signal` aborted.
    *
    * @default {60000}
    */
@@ -65,15 +68,16 @@ export interface ConnectionLimits {
 }
 
 /**
- * Told of what goes wrong in the program: a handler that throws or does not answer,
- * a body stream that fails. Where nothing was sent yet, `res` can still answer, until
- * this function returns; where it does not, a 500 is sent. What clients do wrong is not reported here but
- * counted by `stats()`.
+ * Told of what goes wrong in the program or the system: a handler that throws or does
+ * not answer, a body stream that fails, a listener without file handles. Where nothing
+ * was sent yet, `res` can still answer, until this function returns; where it does not,
+ * a 500 is sent. A `Response` cannot be returned: answer by `res`. What clients do
+ * wrong is not reported here but counted by `stats()`.
  */
 export type ErrorHandler = (
   error: unknown,
   res: HttpResponse | null,
-) => unknown;
+) => void | Promise<void>;
 
 /** What `serveConnection` and `serve` can be given in common. */
 export interface ConnectionOptions extends ParserOptions, ConnectionLimits {

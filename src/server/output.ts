@@ -21,6 +21,7 @@ import {
   writeFields,
   writeText,
 } from "../wire/response_head.ts";
+import { ContractError, isCount } from "./transport.ts";
 
 /**
  * With more than this waiting to be written, nothing new is begun. Below the largest
@@ -189,9 +190,12 @@ export class Output {
   }
 
   readonly #onWritten = (count: number): void => {
+    const writing = this.#writing!;
+    if (count !== writing.length && !isCount(count, writing.length)) {
+      return this.#onFailed(new ContractError("write", count, writing.length));
+    }
     this.sent += count;
     this.#queued -= count;
-    const writing = this.#writing!;
     if (count < writing.length && !this.closed) {
       this.#writing = writing.subarray(count);
       return this.#writeRest();

@@ -8,6 +8,7 @@
 
 import {
   allowsBody,
+  checkStatus,
   planFields,
   sizeOfFields,
   statusLine,
@@ -58,7 +59,13 @@ export class EncodedResponse implements PreparedResponse {
   #second = -1;
 
   constructor(init: PreparedResponseInit) {
-    const { status = 200, body = null } = init;
+    const { body = null } = init;
+    const status = checkStatus(init.status === undefined ? 200 : init.status);
+    if (
+      body !== null && typeof body !== "string" && !(body instanceof Uint8Array)
+    ) {
+      throw new TypeError("a prepared body is text, a Uint8Array or null");
+    }
     if (status < 200) {
       throw new RangeError(`a response of status ${status} can't be prepared`);
     }

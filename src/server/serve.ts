@@ -19,16 +19,16 @@
  * @module
  */
 
-import type { AcceptSource } from "./accept.ts";
-import { acceptFrom, addressOf } from "./accept.ts";
-import { Connection, type Handler } from "./connection.ts";
+import { Acceptor, type AcceptSource } from "./accept.ts";
+import { Connection } from "./connection.ts";
+import type { Handler } from "./exchange.ts";
 import type { ConnectionOptions } from "./options.ts";
 import { type ServerStats, Service } from "./service.ts";
 import type { Conn, Duplex } from "./transport.ts";
 
 export * from "../common.ts";
 export type { AcceptSource } from "./accept.ts";
-export type { ConnectionInfo, Handler } from "./connection.ts";
+export type { ConnectionInfo, Handler } from "./exchange.ts";
 export { type FetchApp, fetchHandler, type FetchInfo } from "./fetch.ts";
 export type {
   ConnectionLimits,
@@ -58,7 +58,10 @@ export interface ServerOptions extends ConnectionOptions {
    * @default {16384}
    */
   maxConnections?: number;
-  /** Ends the server at once, and with it every connection, as `Deno.serve` does. */
+  /**
+   * Ends the server at once, and with it every connection; those that `upgrade()`
+   * handed over too. Handlers at work learn of it by `req.signal`.
+   */
   signal?: AbortSignal;
   /**
    * Told of the address once the server listens.
@@ -99,12 +102,17 @@ export interface ServeOptions extends ServerOptions {
 export interface HttpServer extends AsyncDisposable {
   /** Where it listens; `null` when it was given no listener with an address. */
   readonly addr: Deno.Addr | null;
-  /** Resolves when the server has ended and all its connections are over. */
+  /**
+   * Resolves when the server has ended: its connections are closed, its port is free,
+   * and no timer of it is left. A handler that is still at work when its connection is
+   * closed is not waited for.
+   */
   readonly finished: Promise<void>;
   /**
    * Ends the server with grace: nothing more is accepted, idle connections are
-   * closed, requests that have arrived are answered with `Connection: close`.
-   * Connections that were handed over by `upgrade()` stay, and are not waited for.
+   * closed, requests that have arrived whole are answered, and the last answer of each
+   * connection says `Connection: close`. Connections that were handed over by
+   * `upgrade()` stay, and are not waited for.
    *
    * @returns The same as {@linkcode HttpServer.finished}.
    */
@@ -137,12 +145,16 @@ class Server implements HttpServer {
   readonly addr: Deno.Addr | null;
   readonly finished: Promise<void>;
   readonly #service: Service;
-  readonly #source: AcceptSource;
-  readonly #stop = new AbortController();
+  readonly #acceptor: Acceptor;
   readonly #maxConnections: number;
   #keepsAlive = true;
-  /** Whoever waits for a connection to close. */
-  #wake: (() => void) | null = null;
+  #over = false;
+  /** Resolves the accept loop's wait for a free slot. */
+  #wake: () => void = () => {};
+  /** Keeps the program running until the last connection has ended. */
+  #awake: ReturnType<typeof setInterval> | undefined;
+  /** Resolves when the connections know of the shutdown. */
+  #drained: Promise<void> = Promise.resolve();
 
   constructor(source: AcceptSource, service: Service, options: ServerOptions) {
     const { maxConnections = MAX_CONNECTIONS, signal } = options;
@@ -152,36 +164,47 @@ class Server implements HttpServer {
       );
     }
     this.#maxConnections = maxConnections;
-    this.#source = source;
     this.#service = service;
-    this.addr = addressOf(source);
-    service.onClosed = () => this.#wake?.();
+    this.#acceptor = new Acceptor(source, {
+      aborted: () => service.aborted++,
+      failed: (error) => service.report(error, null),
+    });
+    this.addr = this.#acceptor.addr;
+    service.onClosed = () => this.#wake();
     if (this.addr !== null) options.onListen?.(this.addr);
     this.finished = this.#run();
     follow(signal, (reason) => this.#abort(reason), this.finished);
   }
 
   async #run(): Promise<void> {
-    const service = this.#service;
-    const { signal } = this.#stop;
-    const report = (error: unknown) => service.report(error, null);
+    await this.#accept();
+    await Promise.all(
+      [...this.#service.connections].map((connection) => connection.done),
+    );
+    await this.#drained;
+    await this.#acceptor.released();
+    this.#over = true;
+    clearInterval(this.#awake);
+  }
+
+  /** Serves connections until the source has ended or was stopped. */
+  async #accept(): Promise<void> {
+    const { connections } = this.#service;
     try {
-      for await (const conn of acceptFrom(this.#source, signal, report)) {
-        this.#serve(conn);
-        while (service.connections.size >= this.#maxConnections) {
-          if (signal.aborted) break;
-          await this.#change();
-        }
+      for (;;) {
+        const connection = await this.#acceptor.next();
+        if (connection === null) break;
+        this.#serve(connection);
+        while (
+          connections.size >= this.#maxConnections && !this.#service.draining
+        ) await this.#change();
       }
       // A listener ends when its owner closes it; an iterable may just be at its end.
-      if (this.addr !== null) this.shutdown();
+      if (this.#acceptor.listens) this.shutdown();
     } catch (error) {
-      report(error);
+      this.#service.report(error, null);
       this.shutdown();
     }
-    await Promise.all(
-      [...service.connections].map((connection) => connection.done),
-    );
   }
 
   #serve(conn: Conn | Duplex): void {
@@ -197,33 +220,30 @@ class Server implements HttpServer {
 
   /** Resolves when a connection has closed, or the server is to end. */
   #change(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = () => {
-        this.#wake = null;
-        resolve();
-      };
-    });
+    return new Promise((resolve) => this.#wake = resolve);
   }
 
   shutdown(): Promise<void> {
     const service = this.#service;
-    if (!service.draining) {
-      service.draining = true;
-      this.#stop.abort();
-      this.#wake?.();
-      // What has arrived by then is still read, and answered.
-      setTimeout(() => {
-        for (const connection of service.connections) connection.drain();
-      }, 0);
-      if (this.#keepsAlive) this.#stayAwake();
-    }
+    if (service.draining || this.#over) return this.finished;
+    service.draining = true;
+    this.#acceptor.stop();
+    this.#wake();
+    if (service.connections.size > 0) this.#drained = this.#drain();
+    if (this.#keepsAlive) this.#stayAwake();
     return this.finished;
   }
 
-  /** Until the end: a timeout may be all that is left to end the last connection. */
+  /** Tells the connections. What has arrived within a turn is still read, and answered. */
+  async #drain(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    for (const connection of this.#service.connections) connection.drain();
+  }
+
+  /** A timeout may be all that is left to end the last connection. */
   #stayAwake(): void {
-    const timer = setInterval(() => {}, 1000);
-    this.finished.finally(() => clearInterval(timer));
+    clearInterval(this.#awake);
+    this.#awake = setInterval(() => {}, 1000);
   }
 
   #abort(reason: unknown): void {
@@ -243,9 +263,7 @@ class Server implements HttpServer {
 
   #keepAlive(keeps: boolean): void {
     this.#keepsAlive = keeps;
-    const listener = this.#source as Partial<Deno.Listener>;
-    if (keeps) listener.ref?.();
-    else listener.unref?.();
+    this.#acceptor.keepAlive(keeps);
     for (const connection of this.#service.connections) {
       connection.keepAlive(keeps);
     }

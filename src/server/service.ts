@@ -10,7 +10,8 @@
 import type { HttpErrorCode } from "../errors.ts";
 import { resolveLimits } from "../limits.ts";
 import { type PoolsStats, sharedPools } from "../pools.ts";
-import type { Connection, Handler } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { Handler } from "./exchange.ts";
 import {
   type ConnectionLimits,
   type ConnectionOptions,
@@ -25,6 +26,8 @@ export interface ServerStats {
   connections: number;
   /** Connections so far. */
   accepted: number;
+  /** Connections that their clients reset before they could be accepted. */
+  aborted: number;
   /** Requests that were given to the handler. */
   requests: number;
   /** Bytes that came in. */
@@ -48,14 +51,10 @@ export class Service {
   readonly refusals: Partial<Record<HttpErrorCode, number>> = {};
   /** Whether connections are to end as soon as they are idle. */
   draining = false;
-  /**
-   * Whether the handler answers later than in its own turn: it is declared to, or has
-   * been seen to.
-   */
-  takesTurns: boolean;
   /** Told when a connection has closed. */
   onClosed: () => void = () => {};
   accepted = 0;
+  aborted = 0;
   #requests = 0;
   #received = 0;
   #sent = 0;
@@ -63,8 +62,6 @@ export class Service {
   /** @throws {RangeError} A limit or a timeout is out of its range. */
   constructor(handler: Handler, options: ConnectionOptions) {
     this.handler = handler;
-    this.takesTurns = Object.prototype.toString.call(handler) ===
-      "[object AsyncFunction]";
     this.options = options;
     this.limits = resolveConnectionLimits(options);
     resolveLimits(options);
@@ -107,6 +104,7 @@ export class Service {
     const stats = {
       connections: 0,
       accepted: this.accepted,
+      aborted: this.aborted,
       requests: this.#requests,
       bytesReceived: this.#received,
       bytesSent: this.#sent,

@@ -15,7 +15,7 @@ export interface Sweepable {
 }
 
 const SHORTEST_PERIOD = 20;
-const LONGEST_PERIOD = 1000;
+const LONGEST_PERIOD = 500;
 
 /** Sweepers that have something to look at, by their period. */
 const sweepers = new Map<number, Sweeper>();
@@ -43,9 +43,13 @@ export class Sweeper {
     return sweeper;
   }
 
-  /** Sweeps that make up `milliseconds`, at the least. */
+  /**
+   * Periods that make up `milliseconds`, at the least. The sweep that first sees a
+   * wait begins the first of them, so the wait is over with the sweep after the last:
+   * late by one period at the most.
+   */
   sweepsIn(milliseconds: number): number {
-    return Math.ceil(milliseconds / this.period) + 1;
+    return Math.ceil(milliseconds / this.period);
   }
 
   add(item: Sweepable): void {

@@ -23,6 +23,11 @@ export interface Transport {
   readonly ended: boolean;
   /** Puts bytes into the machine at once and gives true, or sees to it that some come. */
   demand(): boolean;
+  /**
+   * The same while the window holds bytes that a handler may ask for meanwhile: reads
+   * aside, so that the window is not lent, and appends what came.
+   */
+  readAhead(): boolean;
   /** Reads on and throws away what comes. */
   drain(): void;
   /** Writes some of the bytes, and gives how many. */
@@ -35,11 +40,17 @@ export interface Transport {
   keepAlive(keeps: boolean): void;
 }
 
-/** A connection that is read and written directly. Every `Deno.Conn` is one. */
+/**
+ * A connection that is read and written directly. Every `Deno.Conn` is one. A count
+ * that no read or write can have is reported to `onError`, and ends the connection.
+ */
 export interface Conn {
-  /** Reads into `p`, and gives how many bytes; `null` at the end of the input. */
+  /**
+   * Reads into `p`, and gives how many bytes, one at the least; `null` at the end of
+   * the input.
+   */
   read(p: Uint8Array): Promise<number | null>;
-  /** Writes bytes of `p`, and gives how many. */
+  /** Writes bytes of `p`, and gives how many, one at the least. */
   write(p: Uint8Array): Promise<number>;
   /** Ends the output; the input stays open. */
   closeWrite(): Promise<void>;
@@ -62,6 +73,30 @@ export function isConn(connection: Conn | Duplex): connection is Conn {
 /** What is read while a connection lingers goes here, and nobody looks at it. */
 const WASTE = new Uint8Array(16384);
 
+/** Bytes of a read ahead. */
+const ASIDE = 2048;
+
+/** A connection of the program's own make does not do what `Conn` asks of it. */
+export class ContractError extends TypeError {
+  /** @param method The method that gave `count`, where 1 to `most` bytes could be. */
+  constructor(method: "read" | "write", count: unknown, most: number) {
+    super(
+      `${method}() of the connection gave ${count}; expected a whole number ` +
+        `from 1 to ${most}${method === "read" ? ", or null" : ""}`,
+    );
+    this.name = "ContractError";
+  }
+}
+
+/** Whether `count` bytes of `most` can have been read or written. */
+export function isCount(count: unknown, most: number): boolean {
+  return Number.isInteger(count) && count as number >= 1 &&
+    count as number <= most;
+}
+
+/** Where the bytes of a read go. */
+type Target = "window" | "aside" | "waste";
+
 /** A connection with `read` and `write`. */
 export class ConnTransport implements Transport {
   ended = false;
@@ -69,7 +104,8 @@ export class ConnTransport implements Transport {
   readonly #machine: Machine;
   readonly #consumer: Consumer;
   #reading = false;
-  #draining = false;
+  #target: Target = "window";
+  #into: Uint8Array = WASTE;
 
   constructor(conn: Conn, machine: Machine, consumer: Consumer) {
     this.#conn = conn;
@@ -85,19 +121,26 @@ export class ConnTransport implements Transport {
 
   demand(): boolean {
     if (!this.#reading && !this.ended) {
-      this.#read(this.#machine.offer());
+      this.#read("window", this.#machine.offer());
+    }
+    return false;
+  }
+
+  readAhead(): boolean {
+    if (!this.#reading && !this.ended) {
+      this.#read("aside", new Uint8Array(ASIDE));
     }
     return false;
   }
 
   drain(): void {
-    if (this.#reading || this.ended) return;
-    this.#draining = true;
-    this.#read(WASTE);
+    if (!this.#reading && !this.ended) this.#read("waste", WASTE);
   }
 
-  #read(into: Uint8Array): void {
+  #read(target: Target, into: Uint8Array): void {
     this.#reading = true;
+    this.#target = target;
+    this.#into = into;
     try {
       this.#conn.read(into).then(this.#onRead, this.#onFailed);
     } catch (error) {
@@ -107,8 +150,16 @@ export class ConnTransport implements Transport {
   }
 
   readonly #onRead = (count: number | null): void => {
+    const into = this.#into;
+    if (count !== null && !isCount(count, into.length)) {
+      return this.#onFailed(new ContractError("read", count, into.length));
+    }
     this.#reading = false;
-    if (!this.#draining) this.#machine.commit(count ?? 0);
+    this.#into = WASTE;
+    if (this.#target === "window") this.#machine.commit(count ?? 0);
+    else if (
+      this.#target === "aside" && count !== null && !this.#consumer.closed
+    ) this.#machine.push(into.subarray(0, count));
     if (count === null) {
       this.ended = true;
       this.#machine.finish();
@@ -118,6 +169,7 @@ export class ConnTransport implements Transport {
 
   readonly #onFailed = (error: unknown): void => {
     this.#reading = false;
+    this.#into = WASTE;
     this.ended = true;
     this.#machine.lose();
     if (!this.#consumer.closed) this.#consumer.fail(error);
@@ -170,6 +222,10 @@ export class StreamTransport implements Transport {
     return this.#inlet.demand();
   }
 
+  readAhead(): boolean {
+    return this.#inlet.readAhead();
+  }
+
   drain(): void {
     this.#inlet.drain();
   }
@@ -196,7 +252,14 @@ export class StreamTransport implements Transport {
 
 /** Closes a connection that nobody is going to serve. */
 export function closeUnserved(connection: Conn | Duplex): void {
-  if (isConn(connection)) return connection.close();
+  if (isConn(connection)) {
+    try {
+      connection.close();
+    } catch {
+      // It is closed already.
+    }
+    return;
+  }
   connection.readable.cancel().catch(() => {});
   connection.writable.abort().catch(() => {});
 }

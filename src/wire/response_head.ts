@@ -98,20 +98,44 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 /**
+ * The status, which a program without types may give as anything.
+ *
+ * @throws {RangeError} It is no whole number from 100 to 599.
+ */
+export function checkStatus(status: unknown): number {
+  // No comparison before the type is known: "204" and [204] compare as numbers.
+  if (
+    typeof status !== "number" || !Number.isInteger(status) || status < 100 ||
+    status > 599
+  ) {
+    throw new RangeError(
+      `the status is ${
+        typeof status === "number" ? status : `of type ${typeof status}`
+      }; expected a whole number from 100 to 599`,
+    );
+  }
+  return status;
+}
+
+/**
  * The status line (RFC 9112 §4) as text, without its CRLF.
  *
  * @throws {RangeError} The status is no whole number from 100 to 599.
- * @throws {TypeError} The reason phrase has a control byte or no byte's character.
+ * @throws {TypeError} The reason phrase is no text, has a control byte, or a
+ * character that is no byte.
  */
-export function statusLine(status: number, statusText?: string): string {
-  if (!Number.isInteger(status) || status < 100 || status > 599) {
-    throw new RangeError(
-      `the status is ${status}; expected a whole number from 100 to 599`,
+export function statusLine(status: number, statusText?: unknown): string {
+  checkStatus(status);
+  if (statusText === undefined || statusText === "") {
+    return `HTTP/1.1 ${status} ${REASONS[status] ?? ""}`;
+  }
+  if (typeof statusText !== "string") {
+    throw new TypeError(
+      `the reason phrase is of type ${typeof statusText}; expected text`,
     );
   }
-  const reason = statusText || (REASONS[status] ?? "");
-  if (statusText) checkValue("the reason phrase", statusText);
-  return `HTTP/1.1 ${status} ${reason}`;
+  checkValue("the reason phrase", statusText);
+  return `HTTP/1.1 ${status} ${statusText}`;
 }
 
 /** Whether a response of this status may have a body (RFC 9110 §6.4.1, §15.3.6). */
@@ -136,7 +160,8 @@ export interface FieldPlan {
   upgrade: string | null;
 }
 
-const NO_FIELDS: FieldPlan = {
+/** The plan of a response without fields of its own. */
+export const NO_FIELDS: FieldPlan = {
   lines: [],
   size: 0,
   contentLength: -1,

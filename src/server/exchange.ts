@@ -1,0 +1,661 @@
+/**
+ * One exchange: a request, the handler that works on it, and the response to it.
+ *
+ * A connection has one of these and uses it for one request after the other. The
+ * response object that a handler holds names its exchange; a call on any but the
+ * current one throws, so a late answer never reaches another request.
+ *
+ * Everything a program gives is read once and checked before the first byte is put
+ * into the output, so that a mistake throws in the handler's face and can still be
+ * answered with a 500.
+ *
+ * @module
+ */
+
+import { HttpError } from "../errors.ts";
+import type { Machine } from "../machine.ts";
+import type { HttpRequest, PooledRequest } from "../request.ts";
+import { CONNECT, HEAD } from "../wire/names.ts";
+import {
+  allowsBody,
+  checkStatus,
+  type FieldPlan,
+  NO_FIELDS,
+  planFields,
+  statusLine,
+  writeDecimal,
+  writeFields,
+  writeText,
+} from "../wire/response_head.ts";
+import { DATE_LINE, refreshDate } from "./date.ts";
+import { appendFields, appendText, type Output } from "./output.ts";
+import {
+  bodylessError,
+  EncodedResponse,
+  lengthError,
+  TEXT_TYPE,
+} from "./prepared.ts";
+import {
+  type HttpResponse,
+  type HttpResponseBody,
+  type HttpResponseInit,
+  ServerResponse,
+} from "./response.ts";
+import { BodySender, type TrailerSource } from "./response_body.ts";
+import type { Duplex } from "./transport.ts";
+
+/** What is known of a connection. One object serves all its requests. */
+export interface ConnectionInfo {
+  /** The other end; `null` for a pair of streams, unless it was given. */
+  readonly remoteAddr: Deno.Addr | null;
+  /** This end; `null` for a pair of streams. */
+  readonly localAddr: Deno.Addr | null;
+  /** Whether the connection is secured by TLS. */
+  readonly secure: boolean;
+}
+
+/**
+ * Answers requests, one at a time on each connection.
+ *
+ * It calls `res.send`, `res.json` or `res.upgrade` before it returns, or before the
+ * promise it returns resolves. The request is released then and once the response
+ * is sent: what it keeps of the request it has to read before.
+ */
+export type Handler = (
+  req: HttpRequest,
+  res: HttpResponse,
+  info: ConnectionInfo,
+) => void | Promise<void>;
+
+/** What an exchange asks of its connection. */
+export interface ExchangeOwner {
+  readonly handler: Handler;
+  readonly info: ConnectionInfo;
+  readonly machine: Machine;
+  readonly output: Output;
+  /**
+   * Whether the connection goes on after the response whose head is about to be
+   * written; `whole` says that the response is written with its head.
+   */
+  persists(close: boolean, whole: boolean): boolean;
+  /** The connection is to end after this exchange. */
+  forbidNext(): void;
+  /** Writes what has gathered, soon. */
+  flushSoon(): void;
+  /** A refusal that the client is answerable for. */
+  count(error: HttpError): void;
+  /** Something went wrong in the program, unless it only says that the client is gone. */
+  report(error: unknown, res: HttpResponse | null): void;
+  /** The connection speaks another protocol from here on. */
+  handOver(): Duplex;
+  /** Ends the connection that was handed over: its handler failed. */
+  takeBack(error: unknown): void;
+  /** Handler and response are done. */
+  exchanged(request: PooledRequest, continued: boolean): void;
+}
+
+/**
+ * How far the response is: nothing was sent; the head was sent and a stream follows;
+ * all of it was put into the output; the connection was handed over.
+ */
+type ResponseState = "open" | "streaming" | "done" | "upgraded";
+
+/** How the head frames the body, besides by a length: not at all, … */
+const UNFRAMED = -1;
+/** … or in chunks. */
+const CHUNKED = -2;
+
+const encoder = new TextEncoder();
+
+const NO_LINE = new Uint8Array(0);
+const TEXT_LINE = encoder.encode(`Content-Type: ${TEXT_TYPE}\r\n`);
+const JSON_LINE = encoder.encode("Content-Type: application/json\r\n");
+const LENGTH = encoder.encode("Content-Length: ");
+
+/** Status lines with their default phrase, by status. Asked only after `checkStatus`. */
+const STATUS_LINES: (Uint8Array | undefined)[] = new Array(600);
+
+/** Interim responses that a handler may send (RFC 9110 §15.2, RFC 8297). */
+const INTERIM: ReadonlySet<number> = new Set([100, 102, 103, 104]);
+
+/** Room for the lines of the server's own, but for the type and a program's options. */
+const OWN_LINES = 128;
+/** ASCII text up to this length is written a character at a time. */
+const SHORT_TEXT = 256;
+
+/** What a 2xx to CONNECT becomes: it would open a tunnel that nobody serves. */
+const NO_TUNNEL = new EncodedResponse({
+  status: 501,
+  body: "Not Implemented\n",
+});
+
+/** An init as it was read, once: its getters may run a program's code. */
+interface ReadInit {
+  readonly status: number;
+  readonly line: Uint8Array;
+  readonly plan: FieldPlan;
+  readonly trailers: TrailerSource | undefined;
+}
+
+/** A request, its handler and its response. */
+export class Exchange {
+  /** The request, until handler and response are both done. */
+  request: PooledRequest | null = null;
+  readonly #owner: ExchangeOwner;
+  /** The one response object that may answer. */
+  #response: ServerResponse | null = null;
+  #state: ResponseState = "done";
+  /** Whether the handler is not done. */
+  #handling = false;
+  /** Whether a 100 (Continue) was sent. */
+  #continued = false;
+  #sender: BodySender | null = null;
+  #completed: PromiseWithResolvers<void> | null = null;
+
+  constructor(owner: ExchangeOwner) {
+    this.#owner = owner;
+  }
+
+  /** Whether the body of the response is on its way. */
+  get streaming(): boolean {
+    return this.#state === "streaming";
+  }
+
+  // -------------------------------------------------------------------- handler
+
+  /** Gives a request to the handler. */
+  begin(request: PooledRequest): void {
+    const owner = this.#owner;
+    const response = new ServerResponse(this);
+    this.#response = response;
+    this.request = request;
+    this.#state = "open";
+    this.#handling = true;
+    this.#continued = false;
+    this.#completed = null;
+    request.held = true;
+    try {
+      const result = owner.handler(request, response, owner.info);
+      if (result !== undefined && typeof result?.then === "function") {
+        result.then(this.#settled, this.#failed);
+        return;
+      }
+    } catch (error) {
+      return this.#failed(error);
+    }
+    this.#settled();
+  }
+
+  /** The handler is done. */
+  readonly #settled = (): void => {
+    if (this.#state === "open") {
+      return this.#failed(
+        new TypeError("the handler ended without a response"),
+      );
+    }
+    this.#handling = false;
+    this.finish();
+  };
+
+  /** The handler failed. */
+  readonly #failed = (error: unknown): void => {
+    const owner = this.#owner;
+    const response = this.#response!;
+    const open = this.#state === "open";
+    if (error instanceof HttpError) this.#refuse(error);
+    else owner.report(error, open ? response : null);
+    if (this.#state === "upgraded") owner.takeBack(error);
+    else if (this.#state === "open") {
+      this.send(response, "Internal Server Error", { status: 500 });
+    }
+    this.#handling = false;
+    this.finish();
+  };
+
+  /** Answers a refusal that the handler let pass: that of the body, as a rule. */
+  #refuse(error: HttpError): void {
+    this.#owner.count(error);
+    if (this.#state !== "open") return;
+    if (error.code === "unexpected-eof") {
+      this.#owner.forbidNext();
+      this.#state = "done";
+      return;
+    }
+    this.send(this.#response!, `${error.message}\n`, {
+      status: error.status,
+      headers: { connection: "close" },
+    });
+  }
+
+  /** Ends the exchange where handler and response are both done. */
+  finish(): void {
+    const { request } = this;
+    if (request === null || this.#handling || this.#state === "streaming") {
+      return;
+    }
+    this.request = null;
+    this.#response = null;
+    this.#owner.exchanged(request, this.#continued);
+  }
+
+  /**
+   * The connection is closed: nothing of the response goes out any more, and a body
+   * that is on its way is stopped.
+   */
+  abort(reason: unknown): void {
+    this.#completed?.reject(reason);
+    this.#sender?.cancel(reason);
+  }
+
+  /** Tells a client that waits for it to send its body (RFC 9110 §10.1.1). */
+  sendContinue(): void {
+    if (this.#continued || !this.request!.framing.expectContinue) return;
+    this.#continued = true;
+    appendText(this.#owner.output, "HTTP/1.1 100 Continue\r\n\r\n");
+    this.#owner.flushSoon();
+  }
+
+  /** Whether the body can still come: nobody asked for it, and nothing forbids it. */
+  get mayContinue(): boolean {
+    return this.request !== null && this.#state === "open";
+  }
+
+  /** Whether the client was told to send its body, or did not wait for that. */
+  get bodyComes(): boolean {
+    return this.#continued || !this.request!.framing.expectContinue;
+  }
+
+  // ------------------------------------------------------------------- response
+
+  /** Whether `response` is the current one, and nothing was sent yet. */
+  awaits(response: ServerResponse): boolean {
+    return this.#response === response && this.#state === "open";
+  }
+
+  #claim(response: ServerResponse): void {
+    if (!this.awaits(response)) {
+      throw new TypeError(
+        "the response was already sent, or its handler is done",
+      );
+    }
+  }
+
+  /** What `info.completed` of a Fetch application is. */
+  completed(response: ServerResponse): Promise<void> {
+    // Of an exchange that is over, all that is left to know is the output's fate.
+    if (this.#response !== response) return this.#owner.output.empty();
+    if (this.#completed === null) {
+      this.#completed = Promise.withResolvers<void>();
+      // Nobody has to wait for it.
+      this.#completed.promise.catch(() => {});
+      if (this.#state === "done") this.#awaitOutput();
+    }
+    return this.#completed.promise;
+  }
+
+  send(
+    response: ServerResponse,
+    body: HttpResponseBody = null,
+    init?: HttpResponseInit,
+  ): void {
+    this.#claim(response);
+    if (body instanceof EncodedResponse) {
+      if (init !== undefined) {
+        throw new TypeError("a prepared response takes no further init");
+      }
+      this.#sendPrepared(body);
+    } else if (typeof body === "string") {
+      this.#sendText(response, body, init, TEXT_LINE);
+    } else if (body === null || body instanceof Uint8Array) {
+      this.#sendWhole(this.#read(response, init), null, body, NO_LINE);
+    } else if (body instanceof ReadableStream) {
+      this.#sendStream(this.#read(response, init), body, NO_LINE);
+    } else {
+      throw new TypeError(
+        "a body is text, a Uint8Array, a ReadableStream, a prepared response or null",
+      );
+    }
+  }
+
+  json(
+    response: ServerResponse,
+    value: unknown,
+    init: HttpResponseInit | undefined,
+  ): void {
+    this.#claim(response);
+    const text = JSON.stringify(value);
+    if (text === undefined) {
+      throw new TypeError(`a value of type ${typeof value} has no JSON`);
+    }
+    this.#sendText(response, text, init, JSON_LINE);
+  }
+
+  upgrade(
+    response: ServerResponse,
+    init: Omit<HttpResponseInit, "trailers"> | undefined,
+  ): Duplex {
+    this.#claim(response);
+    const owner = this.#owner;
+    const request = this.request!;
+    const connect = request.line.method === CONNECT;
+    if (!connect && !request.framing.upgrade) {
+      throw new TypeError("the request asks for no other protocol");
+    }
+    if (owner.machine.body.active) {
+      throw new TypeError("the body of the request was not read to its end");
+    }
+    const status = checkStatus(init?.status ?? (connect ? 200 : 101));
+    if (connect ? status < 200 || status > 299 : status !== 101) {
+      throw new TypeError(
+        `the status of an upgrade is ${connect ? "2xx" : "101"}, not ${status}`,
+      );
+    }
+    const line = statusLine(
+      status,
+      init?.statusText ?? (connect ? "Connection Established" : undefined),
+    );
+    const plan = planFields(init?.headers);
+    this.#claim(response);
+    if (plan.contentLength >= 0) {
+      throw new TypeError("an upgrade has no body, and no Content-Length");
+    }
+    const lines = [...plan.lines];
+    if (!connect) {
+      lines.push(["Connection", `Upgrade${plan.options}`]);
+      if (plan.upgrade === null) {
+        const offered = request.fields.get("upgrade")!;
+        lines.push(["Upgrade", offered.split(",")[0]!.trim()]);
+      }
+    }
+    const { output } = owner;
+    this.#state = "upgraded";
+    if (!output.closed) {
+      appendText(output, `${line}\r\n`);
+      // A 101 is an interim response, and has no Date.
+      refreshDate();
+      if (connect && !plan.hasDate) output.append(DATE_LINE);
+      appendFields(output, lines);
+    }
+    return owner.handOver();
+  }
+
+  /** Reads and checks an init; its getters may have sent a response meanwhile. */
+  #read(
+    response: ServerResponse,
+    init: HttpResponseInit | undefined,
+  ): ReadInit {
+    if (init === undefined) return NO_INIT;
+    const status = checkStatus(init.status === undefined ? 200 : init.status);
+    const read = {
+      status,
+      line: lineOf(status, init.statusText),
+      plan: planFields(init.headers),
+      trailers: init.trailers,
+    };
+    this.#claim(response);
+    return read;
+  }
+
+  #sendText(
+    response: ServerResponse,
+    text: string,
+    init: HttpResponseInit | undefined,
+    type: Uint8Array,
+  ): void {
+    const read = this.#read(response, init);
+    if (init === undefined) this.#claim(response);
+    // Short text is written without a copy in between.
+    if (text.length <= SHORT_TEXT && isAscii(text)) {
+      this.#sendWhole(read, text, null, type);
+    } else this.#sendWhole(read, null, encoder.encode(text), type);
+  }
+
+  #sendPrepared(prepared: EncodedResponse): void {
+    const owner = this.#owner;
+    const { output } = owner;
+    const { line } = this.request!;
+    if (line.method === CONNECT && isSuccess(prepared.status)) {
+      prepared = NO_TUNNEL;
+    }
+    this.#state = "done";
+    if (output.closed) return this.#complete();
+    const persists = owner.persists(prepared.close, true);
+    const keepAlive = line.minorVersion === 0 ? "keep-alive" : null;
+    prepared.appendTo(
+      output,
+      persists ? keepAlive : "close",
+      line.method === HEAD,
+    );
+    this.#complete();
+  }
+
+  /** Sends ASCII text, or bytes, or no body at all. */
+  #sendWhole(
+    init: ReadInit,
+    text: string | null,
+    bytes: Uint8Array | null,
+    type: Uint8Array,
+  ): void {
+    const { status, plan } = init;
+    const content = text ?? bytes;
+    if (status < 200) return this.#sendInterim(init, content);
+    if (content !== null && !allowsBody(status)) throw bodylessError(status);
+    const { line } = this.request!;
+    const isHead = line.method === HEAD;
+    const length = content?.length ?? 0;
+    let framing = length;
+    if (status === 204) framing = UNFRAMED;
+    else if (status === 304 || (isHead && content === null)) {
+      framing = plan.contentLength;
+    } else if (plan.contentLength >= 0 && plan.contentLength !== length) {
+      throw lengthError(plan.contentLength, length);
+    }
+    if (line.method === CONNECT && isSuccess(status)) {
+      return this.#sendPrepared(NO_TUNNEL);
+    }
+    if (init.trailers !== undefined && this.#takesTrailers(status)) {
+      const whole = text === null ? bytes ?? NO_LINE : encoder.encode(text);
+      return this.#sendStream(init, streamOf(whole), type);
+    }
+    const owner = this.#owner;
+    const { output } = owner;
+    this.#state = "done";
+    if (output.closed) return this.#complete();
+    const persists = owner.persists(plan.close, true);
+    this.#writeHead(init, type, framing, persists);
+    if (!isHead) {
+      if (text !== null) appendText(output, text);
+      else if (bytes !== null) output.append(bytes);
+    }
+    this.#complete();
+  }
+
+  #sendStream(
+    init: ReadInit,
+    stream: ReadableStream<Uint8Array>,
+    type: Uint8Array,
+  ): void {
+    if (stream.locked) throw new TypeError("the stream of the body is locked");
+    const { status, plan } = init;
+    if (status < 200) return this.#sendInterim(init, stream);
+    if (!allowsBody(status)) throw bodylessError(status);
+    const owner = this.#owner;
+    const { output } = owner;
+    const request = this.request!;
+    if (request.line.method === CONNECT && isSuccess(status)) {
+      stream.cancel().catch(() => {});
+      return this.#sendPrepared(NO_TUNNEL);
+    }
+    const trailers = this.#takesTrailers(status) ? init.trailers : undefined;
+    const length = plan.contentLength;
+    const chunked = (length < 0 || trailers !== undefined) &&
+      request.line.minorVersion === 1;
+    const isHead = request.line.method === HEAD;
+    if (output.closed || isHead) {
+      stream.cancel(output.closed ? goneError() : undefined).catch(() => {});
+      this.#state = "done";
+    } else {
+      // The client may wait for its 100 before it sends what this response is made of.
+      const { openedBody } = request;
+      if (openedBody !== null && (openedBody === stream || openedBody.locked)) {
+        this.sendContinue();
+      }
+      this.#state = "streaming";
+    }
+    if (!output.closed) {
+      const endsWithBody = length < 0 && !chunked && !isHead;
+      const persists = owner.persists(plan.close || endsWithBody, isHead);
+      const framing = chunked && !isHead ? CHUNKED : length;
+      this.#writeHead(init, type, framing, persists);
+    }
+    if (this.#state === "done") return this.#complete();
+    owner.flushSoon();
+    const sender = this.#sender = new BodySender(stream, output, {
+      chunked,
+      length,
+      trailers,
+    });
+    sender.run().then(
+      () => this.#streamed(),
+      (error) => {
+        this.#completed?.reject(error);
+        owner.forbidNext();
+        // A stream that was made of the request's body fails as that does.
+        if (error instanceof HttpError) owner.count(error);
+        else if (!output.closed) owner.report(error, null);
+        this.#streamed();
+      },
+    );
+  }
+
+  #streamed(): void {
+    this.#sender = null;
+    this.#state = "done";
+    this.#complete();
+  }
+
+  /** The response was put into the output to its end. */
+  #complete(): void {
+    if (this.#completed !== null) this.#awaitOutput();
+    this.#owner.flushSoon();
+    this.finish();
+  }
+
+  #awaitOutput(): void {
+    const { resolve, reject } = this.#completed!;
+    this.#owner.output.empty().then(resolve, reject);
+  }
+
+  /** Sends a response that another follows (RFC 9110 §15.2). */
+  #sendInterim(init: ReadInit, body: unknown): void {
+    const { status } = init;
+    if (status === 101) {
+      throw new TypeError("to switch protocols there is upgrade()");
+    }
+    if (!INTERIM.has(status)) {
+      throw new RangeError(
+        `the status is ${status}; an interim response has 100, 102, 103 or 104`,
+      );
+    }
+    if (body !== null) throw bodylessError(status);
+    const { output } = this.#owner;
+    // An HTTP/1.0 client would take it for the response.
+    if (output.closed || this.request!.line.minorVersion === 0) return;
+    if (status === 100) return this.sendContinue();
+    output.append(init.line);
+    appendFields(output, init.plan.lines);
+    this.#owner.flushSoon();
+  }
+
+  #takesTrailers(status: number): boolean {
+    const { line } = this.request!;
+    return line.minorVersion === 1 && line.method !== HEAD &&
+      allowsBody(status);
+  }
+
+  #writeHead(
+    init: ReadInit,
+    type: Uint8Array,
+    framing: number,
+    persists: boolean,
+  ): void {
+    const { line, plan } = init;
+    const { output } = this.#owner;
+    const slab = output.reserve(
+      line.length + plan.size + type.length + plan.options.length + OWN_LINES,
+    );
+    const { bytes } = slab;
+    let at = output.end;
+    bytes.set(line, at);
+    at += line.length;
+    if (!plan.hasDate) {
+      bytes.set(DATE_LINE, at);
+      at += DATE_LINE.length;
+    }
+    if (plan.lines.length > 0) at = writeFields(bytes, at, plan.lines);
+    if (!plan.hasType) {
+      bytes.set(type, at);
+      at += type.length;
+    }
+    if (framing >= 0) {
+      bytes.set(LENGTH, at);
+      at = writeDecimal(bytes, at + LENGTH.length, framing);
+      at = writeText(bytes, at, "\r\n");
+    } else if (framing === CHUNKED) {
+      at = writeText(bytes, at, "Transfer-Encoding: chunked\r\n");
+    }
+    if (!persists) {
+      at = writeText(bytes, at, `Connection: close${plan.options}\r\n`);
+    } else if (this.request!.line.minorVersion === 0) {
+      at = writeText(bytes, at, `Connection: keep-alive${plan.options}\r\n`);
+    } else if (plan.options !== "") {
+      at = writeText(bytes, at, `Connection: ${plan.options.slice(2)}\r\n`);
+    }
+    output.end = writeText(bytes, at, "\r\n");
+  }
+}
+
+/** The status line with its CRLF, as bytes. `status` was checked. */
+function lineOf(status: number, statusText: unknown): Uint8Array {
+  if (statusText !== undefined && statusText !== "") {
+    return latin1Bytes(`${statusLine(status, statusText)}\r\n`);
+  }
+  return STATUS_LINES[status] ??= latin1Bytes(`${statusLine(status)}\r\n`);
+}
+
+function latin1Bytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  writeText(bytes, 0, text);
+  return bytes;
+}
+
+const NO_INIT: ReadInit = {
+  status: 200,
+  line: lineOf(200, undefined),
+  plan: NO_FIELDS,
+  trailers: undefined,
+};
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) > 0x7f) return false;
+  }
+  return true;
+}
+
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+}
+
+function goneError(): DOMException {
+  return new DOMException("the client is gone", "AbortError");
+}
