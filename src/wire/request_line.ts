@@ -31,8 +31,6 @@ import { equalsText } from "./text.ts";
 const CLASS = CLASSES;
 const TOKEN = 1;
 const DIGIT = 16;
-const SCHEME = 64;
-const ALPHA = 128;
 const LF = 0x0a;
 const CR = 0x0d;
 const SP = 0x20;
@@ -207,11 +205,9 @@ function readOtherForm(
   if (bytes[target] === ASTERISK && end - target === 1) {
     return line.method === OPTIONS ? 0 : fault(TARGET_FORM, target - start);
   }
-  // absolute-form: scheme "://" authority, then a path, a query or nothing.
-  let at = target;
-  if ((CLASS[bytes[at]!]! & ALPHA) !== 0) {
-    while ((CLASS[bytes[at]!]! & SCHEME) !== 0) at++;
-  }
+  // absolute-form: "http://" or "https://", authority, then a path, a query or
+  // nothing. To dereference another scheme is no business of HTTP (RFC 9110 §4.2).
+  let at = readScheme(bytes, target);
   if (
     at === target || bytes[at] !== COLON || bytes[at + 1] !== SLASH ||
     bytes[at + 2] !== SLASH
@@ -226,6 +222,14 @@ function readOtherForm(
   }
   line.absolute = true;
   return 0;
+}
+
+/** The end of `http` or `https` in any case, or `start`. */
+function readScheme(bytes: Uint8Array, start: number): number {
+  const name = "https";
+  let at = start;
+  while ((bytes[at]! | 0x20) === name.charCodeAt(at - start)) at++;
+  return at - start >= 4 ? at : start;
 }
 
 /** Any version but a plain `HTTP/1.1`, and why it is refused or not whole yet. */
