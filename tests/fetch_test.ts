@@ -876,6 +876,44 @@ Deno.test("CONNECT and TRACE, which Fetch does not know, are answered with 501",
   });
 });
 
+Deno.test("the application sees the method that was sent, or none", async () => {
+  const seen: string[] = [];
+  await withApp(async (request) => {
+    seen.push(request.method);
+    return new Response(await request.text());
+  }, async ({ port, errors }) => {
+    const answer = async (method: string, rest: string) =>
+      await within(
+        ask(
+          port,
+          `${method} / HTTP/1.1\r\nHost: a\r\n${rest}GET /next HTTP/1.1\r\n` +
+            "Host: a\r\nConnection: close\r\n\r\n",
+        ),
+        method,
+      );
+    const body = "Content-Length: 4\r\n\r\nbody";
+    const names = "GET HEAD POST PUT DELETE OPTIONS PATCH QUERY PROPFIND";
+    for (const name of names.split(" ")) {
+      const lower = name.toLowerCase();
+      for (const method of [name, lower, name[0] + lower.slice(1)]) {
+        for (const rest of ["\r\n", body]) {
+          seen.length = 0;
+          const text = await answer(method, rest);
+          // Fetch writes six of them in capitals, which makes them another method.
+          const normalized = new Request("http://a", { method }).method;
+          const [status, methods] = normalized === method
+            ? ["200 OK", [method, "GET"]]
+            : ["501 Not Implemented", ["GET"]];
+          assert(text.startsWith(`HTTP/1.1 ${status}\r\n`), text);
+          assertEquals(seen, methods);
+          assertEquals(text.match(/HTTP\/1.1 /g)?.length, 2, text);
+        }
+      }
+    }
+    assertEquals(errors, []);
+  });
+});
+
 // ------------------------------------------------------------------ requests as Fetch
 
 Deno.test("a GET or HEAD with a body has none for the application", async () => {
@@ -885,9 +923,7 @@ Deno.test("a GET or HEAD with a body has none for the application", async () => 
     const body = "Content-Length: 4\r\n\r\nbody";
     const answer = await ask(
       port,
-      // Fetch takes both in any case, so they are the same to the application.
       `GET / HTTP/1.1\r\nHost: a\r\n${body}` +
-        `get / HTTP/1.1\r\nHost: a\r\n${body}` +
         `HEAD / HTTP/1.1\r\nHost: a\r\n${body}` +
         `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
     );
@@ -895,9 +931,8 @@ Deno.test("a GET or HEAD with a body has none for the application", async () => 
       "HTTP/1.1 200",
       "HTTP/1.1 200",
       "HTTP/1.1 200",
-      "HTTP/1.1 200",
     ]);
-    assertEquals(answer.match(/\["\w+",null\]/g)?.length, 3);
+    assertEquals(answer.match(/\["\w+",null\]/g)?.length, 2);
     assertEquals(errors, []);
   });
 });
@@ -918,6 +953,63 @@ Deno.test("request.url is the target URI", async () => {
       const answer = await ask(port, `${head}\r\nConnection: close\r\n\r\n`);
       assertEquals(answer.match(/<.*>/)?.[0], `<${url}>`, head);
     }
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("a scheme that is not the connection's is misdirected", async () => {
+  const { cert, key } = await makeCertificate();
+  const app: FetchApp = (request) => new Response(`<${request.url}>`);
+  const get = (target: string) =>
+    `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+  await withApp(app, async ({ port, errors }) => {
+    assertStringIncludes(await ask(port, get("HTTP://b/c")), "<http://b/c>");
+    for (const target of ["https://b/c", "HTTPS://b:80", "hTTpS://a/"]) {
+      const answer = await ask(port, get(target));
+      assert(
+        answer.startsWith("HTTP/1.1 421 Misdirected Request\r\n"),
+        answer,
+      );
+    }
+    // Nothing is wrong with the message itself: the connection goes on.
+    const answer = await ask(
+      port,
+      "POST https://b/ HTTP/1.1\r\nHost: b\r\nContent-Length: 4\r\n\r\nbody" +
+        get("/next"),
+    );
+    assertEquals(answer.match(/HTTP\/1.1 \d+/g), [
+      "HTTP/1.1 421",
+      "HTTP/1.1 200",
+    ]);
+    assertEquals(errors, []);
+  });
+  await withApp(app, async ({ port, errors }) => {
+    const ask = async (target: string) => {
+      const hostname = "127.0.0.1";
+      using conn = await Deno.connectTls({ hostname, port, caCerts: [cert] });
+      await conn.write(encoder.encode(get(target)));
+      return await within(new Response(conn.readable).text(), "the answer");
+    };
+    assertStringIncludes(await ask("Https://b/c"), "<https://b/c>");
+    assertStringIncludes(await ask("http://b/c"), "HTTP/1.1 421 ");
+    assertEquals(errors, []);
+  }, { cert, key });
+});
+
+Deno.test("a target of another scheme reaches no application that fetches", async () => {
+  const app = fetchHandler((request) => fetch(request));
+  await withServer(app, async ({ port, errors }) => {
+    const path = await Deno.makeTempFile();
+    await Deno.writeTextFile(path, "secret");
+    for (const host of ["localhost", "", "a"]) {
+      const answer = await ask(
+        port,
+        `GET file://${host}${path} HTTP/1.1\r\nHost: a\r\n\r\n`,
+      );
+      assert(answer.startsWith("HTTP/1.1 400 Bad Request\r\n"), answer);
+      assert(!answer.includes("secret"), answer);
+    }
+    await Deno.remove(path);
     assertEquals(errors, []);
   });
 });

@@ -26,6 +26,13 @@ export type FetchApp = (
   info: FetchInfo,
 ) => Response | Promise<Response>;
 
+/** What answers a request that no Fetch application can be asked. */
+const REFUSED = {
+  400: "Bad Request",
+  421: "Misdirected Request",
+  501: "Not Implemented",
+} as const;
+
 /** Turns of the microtask queue in which a body that is there already is read. */
 const TURNS = 4;
 
@@ -35,10 +42,17 @@ type Read = ReadableStreamReadResult<Uint8Array>;
  * Makes a handler of an application that was written for `Deno.serve`.
  *
  * The `Request` is one of its own, with the signal that is aborted when the client
- * leaves. Its body can be read until the response is sent. A target that is no URL
- * is answered with 400. As under `Deno.serve`, a GET or HEAD has no body. CONNECT
- * and TRACE, which Fetch does not know, are answered with 501, and
- * `Deno.upgradeWebSocket` does not work on it: see {@linkcode HttpResponse.upgrade}.
+ * leaves. Its body can be read until the response is sent. As under `Deno.serve`, a
+ * GET or HEAD has no body. `Deno.upgradeWebSocket` does not work on it: see
+ * {@linkcode HttpResponse.upgrade}.
+ *
+ * The application sees each request as it was sent, or not at all:
+ *
+ * - CONNECT, TRACE and TRACK, which Fetch refuses, and methods that it would rewrite,
+ *   such as `get`, are answered with 501 (RFC 9110 §9.1);
+ * - a target in absolute-form whose scheme is not that of the connection, with 421
+ *   (RFC 9110 §7.4): `request.url` says `https:` under TLS only;
+ * - a target that is no URL, with 400.
  *
  * @param app Answers each request: a function, or an object that has one as `fetch`,
  * such as a Hono application.
@@ -60,8 +74,7 @@ export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
   return async (req, res, info) => {
     const request = (req as PooledRequest).toFetch();
     if (typeof request === "number") {
-      const text = request === 400 ? "Bad Request" : "Not Implemented";
-      return res.send(text, { status: request });
+      return res.send(REFUSED[request], { status: request });
     }
     const response = await answer(
       request,
