@@ -10,6 +10,7 @@
 
 import type { PooledRequest } from "../request.ts";
 import type { ConnectionInfo, Handler } from "./connection.ts";
+import { lengthError } from "./prepared.ts";
 import type { HttpResponse, ServerResponse } from "./response.ts";
 
 /** What a Fetch application is told of the connection, as by `Deno.serve`. */
@@ -36,6 +37,8 @@ const REFUSED = {
 /** Turns of the microtask queue in which a body that is there already is read. */
 const TURNS = 4;
 
+const EMPTY = new Uint8Array(0);
+
 type Read = ReadableStreamReadResult<Uint8Array>;
 
 /**
@@ -53,6 +56,15 @@ type Read = ReadableStreamReadResult<Uint8Array>;
  * - a target in absolute-form whose scheme is not that of the connection, with 421
  *   (RFC 9110 §7.4): `request.url` says `https:` under TLS only;
  * - a target that is no URL, with 400.
+ *
+ * A `Response` that cannot be sent throws as {@linkcode HttpResponse.send} does, before
+ * anything was sent. That holds for its body as far as it is at hand at once: a length
+ * that is not the declared one, a chunk that is no `Uint8Array`, a failure. A stream
+ * that goes wrong later ends the connection.
+ *
+ * As under `Deno.serve`, a response of `fetch()` whose body the runtime has decoded
+ * goes out without the Content-Encoding and Content-Length of the encoded one. A new
+ * `Response` made of its body and fields does not tell: leave out the two fields.
  *
  * @param app Answers each request: a function, or an object that has one as `fetch`,
  * such as a Hono application.
@@ -76,6 +88,8 @@ export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
     if (typeof request === "number") {
       return res.send(REFUSED[request], { status: request });
     }
+    // Asked for now: the request may be released by then.
+    const isHead = request.method === "HEAD";
     const response = await answer(
       request,
       new Info(info, res as ServerResponse),
@@ -83,7 +97,7 @@ export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
     if (!(response instanceof Response)) {
       throw new TypeError("the application gave no Response");
     }
-    await respond(res, response);
+    await respond(res, response, isHead);
   };
 }
 
@@ -102,26 +116,40 @@ class Info implements FetchInfo {
   }
 }
 
-async function respond(res: HttpResponse, response: Response): Promise<void> {
-  const { status, statusText, headers, body } = response;
+async function respond(
+  res: HttpResponse,
+  response: Response,
+  isHead: boolean,
+): Promise<void> {
+  const { status, statusText, body } = response;
   if (response.bodyUsed) {
     throw new TypeError("the body of the Response was already used");
   }
+  const headers = fieldsOf(response);
+  const length = headers.get("content-length");
   const init = { status, statusText, headers };
   let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   try {
-    if (body === null || headers.has("content-length")) {
+    // The length for HEAD is that of the response to GET, which may be no other's.
+    if (body === null || (isHead && length !== null)) {
       return res.send(body, init);
     }
+    const declared = length === null ? Infinity : Number(length);
     reader = body.getReader();
-    const first = reader.read();
-    const start = await soon(first);
-    if (start?.done) return res.send(new Uint8Array(0), init);
-    const second = start === undefined ? undefined : reader.read();
-    const end = second && await soon(second);
-    if (end?.done) return res.send(start!.value!, init);
-    const read = second === undefined ? [first] : [first, second];
-    res.send(resume(read, reader), init);
+    const reads: Promise<Read>[] = [];
+    let whole: Uint8Array = EMPTY;
+    let size = 0;
+    while (reads.length < 2) {
+      const read = reader.read();
+      reads.push(read);
+      const result = await soon(read);
+      if (result === undefined) break;
+      if (result.done) return res.send(whole, init);
+      whole = checkChunk(result.value);
+      size += whole.length;
+      if (size > declared) throw lengthError(declared, size);
+    }
+    res.send(resume(reads, reader), init);
   } catch (error) {
     // What cannot be sent is not to be made either.
     (reader ?? body)?.cancel(error).catch(() => {});
@@ -129,13 +157,50 @@ async function respond(res: HttpResponse, response: Response): Promise<void> {
   }
 }
 
-/** What a read gives, if it does so within a few turns. A failure counts as later. */
+/** The fields of a response, as they are true of its body. */
+function fieldsOf(response: Response): Headers {
+  const coding = response.headers.get("content-encoding");
+  if (coding === null || !isDecoded(response, coding)) return response.headers;
+  const headers = new Headers(response.headers);
+  headers.delete("content-encoding");
+  headers.delete("content-length");
+  return headers;
+}
+
+/**
+ * Whether `fetch` gave this response and has decoded its body. The fields tell of the
+ * encoded one all the same, and nothing public says which it is: what was asked for
+ * with `Accept-Encoding: identity`, or with a Range, is not decoded. Deno keeps a flag
+ * for `Deno.serve`, out of sight. Without it, what every runtime decodes counts.
+ */
+function isDecoded(response: Response, coding: string): boolean {
+  for (const key of Object.getOwnPropertySymbols(response)) {
+    const inner = (response as unknown as Record<symbol, unknown>)[key];
+    const flag = (inner as { bodyDecoded?: unknown } | null)?.bodyDecoded;
+    if (typeof flag === "boolean") return flag;
+  }
+  return response.url !== "" && /^(gzip|br)$/i.test(coding);
+}
+
+function checkChunk(chunk: unknown): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  throw new TypeError("a chunk of the body is no Uint8Array");
+}
+
+/** What a read gives, or throws, if it does so within a few turns. */
 async function soon(read: Promise<Read>): Promise<Read | undefined> {
   let result: Read | undefined;
+  let failed = false;
   read.then((settled) => {
     result = settled;
-  }, () => {});
-  for (let turn = 0; turn < TURNS && result === undefined; turn++) await null;
+  }, () => {
+    failed = true;
+  });
+  for (let turn = 0; turn < TURNS; turn++) {
+    if (failed) return read;
+    if (result !== undefined) break;
+    await null;
+  }
   return result;
 }
 
