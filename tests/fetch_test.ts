@@ -21,6 +21,7 @@ import {
   type Handler,
   Pools,
   serve,
+  serveConnection,
   type ServeOptions,
 } from "@pooled/http1";
 import { Hono } from "hono";
@@ -186,8 +187,8 @@ const CASES: Record<string, Case> = {
         url: new URL(request.url).href.replace(/:\d+/, ""),
         fields: [...request.headers].filter(([name]) => name !== "host"),
         text: await request.text(),
-        hostname: info.remoteAddr.hostname,
-        transport: info.remoteAddr.transport,
+        hostname: (info.remoteAddr as Deno.NetAddr).hostname,
+        transport: info.remoteAddr!.transport,
       }),
     requests: [
       ["/a/b%20c/../d;e?f=g&f=%C3%BC&h"],
@@ -419,7 +420,7 @@ Deno.test("fetch sees no difference to Deno.serve", async (t) => {
     port: 0,
     onListen: () => {},
     onError: () => new Response("Internal Server Error", { status: 500 }),
-  }, (request, info) => app(request, info as FetchInfo));
+  }, (request, info) => app(request, info));
   await withApp((request, info) => app(request, info), async (running) => {
     const { url, client } = running;
     const other = `http://127.0.0.1:${theirs.addr.port}`;
@@ -1395,6 +1396,59 @@ Deno.test("info tells the client's address", async () => {
     const [, body] = (await client.rest()).split("\r\n\r\n");
     assertEquals(JSON.parse(body!), { ...client.conn.localAddr });
   });
+});
+
+Deno.test("info has no address where the connection has none", async () => {
+  const app: FetchApp = (_request, { remoteAddr }) => Response.json(remoteAddr);
+  const up = new TransformStream<Uint8Array, Uint8Array>();
+  const down = new TransformStream<Uint8Array, Uint8Array>();
+  const served = serveConnection(
+    { readable: up.readable, writable: down.writable },
+    fetchHandler(app),
+  );
+  const writer = up.writable.getWriter();
+  writer.write(encoder.encode("GET / HTTP/1.0\r\n\r\n"));
+  const answer = await within(new Response(down.readable).text(), "the answer");
+  assert(answer.endsWith("\r\n\r\nnull"), answer);
+  await writer.close();
+  await within(served, "the end");
+});
+
+Deno.test("the type of an application says what it is told", () => {
+  // As Deno.serve takes them, whatever they take for the kind of the address.
+  const any: Deno.ServeHandler = (_request, { remoteAddr }) =>
+    Response.json(remoteAddr.transport);
+  const tcp: Deno.ServeHandler<Deno.NetAddr> = (_request, { remoteAddr }) =>
+    new Response(`${remoteAddr.port}`);
+  const unix: Deno.ServeHandler<Deno.UnixAddr> = (_request, { remoteAddr }) =>
+    new Response(remoteAddr.path);
+  const module = { fetch: any } satisfies Deno.ServeDefaultExport;
+  const hono = new Hono();
+  const handlers: Handler[] = [
+    ...[any, tcp, unix, hono.fetch].map((app) => fetchHandler(app)),
+    ...[module, hono, { fetch: tcp }].map((app) => fetchHandler(app)),
+    fetchHandler((_request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
+      new Response(info.remoteAddr.hostname)
+    ),
+    fetchHandler((_request, { remoteAddr }) =>
+      new Response(
+        remoteAddr !== null && "port" in remoteAddr
+          ? `${remoteAddr.port}`
+          : "no port",
+      )
+    ),
+    // @ts-expect-error -- there may be no address.
+    fetchHandler((_, info) => new Response(info.remoteAddr.transport)),
+    // @ts-expect-error -- nor need it be one of TCP.
+    fetchHandler((_, info) => new Response(info.remoteAddr?.hostname)),
+    // @ts-expect-error -- the same for an object.
+    fetchHandler({ fetch: (_, info) => new Response(info.remoteAddr.port) }),
+    // @ts-expect-error -- no server tells that.
+    fetchHandler((_, info: { user: string }) => new Response(info.user)),
+    // @ts-expect-error -- text is no Response.
+    fetchHandler(() => "text"),
+  ];
+  assert(handlers.every((handler) => typeof handler === "function"));
 });
 
 Deno.test("a client that waits for its 100 (Continue) gets it when the body is read", async () => {

@@ -15,17 +15,24 @@ import type { HttpResponse, ServerResponse } from "./response.ts";
 
 /** What a Fetch application is told of the connection, as by `Deno.serve`. */
 export interface FetchInfo {
-  /** The other end of the connection. */
-  readonly remoteAddr: Deno.NetAddr;
+  /**
+   * The other end of the connection: a `Deno.NetAddr` over TCP and TLS, a
+   * `Deno.UnixAddr` over a Unix socket, and `null` for a pair of streams.
+   */
+  readonly remoteAddr: Deno.Addr | null;
   /** Resolves when the response was sent; rejects when it could not be. */
   readonly completed: Promise<void>;
 }
 
-/** An application as `Deno.serve` takes it; Hono's `app.fetch` is one, and Oak's. */
-export type FetchApp = (
-  request: Request,
-  info: FetchInfo,
-) => Response | Promise<Response>;
+/**
+ * An application as `Deno.serve` takes it; Hono's `app.fetch` is one, and a
+ * `Deno.ServeHandler`, which may count on a kind of address: see that the listener has
+ * it. Without a type of its own, `info` is a {@linkcode FetchInfo}.
+ */
+// Of a method, TypeScript lets a parameter be narrower than what it is given.
+export type FetchApp = {
+  fetch(request: Request, info: FetchInfo): Response | Promise<Response>;
+}["fetch"];
 
 /** What answers a request that no Fetch application can be asked. */
 const REFUSED = {
@@ -103,11 +110,11 @@ export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
 
 /** `completed` costs something only when it is asked for. */
 class Info implements FetchInfo {
-  readonly remoteAddr: Deno.NetAddr;
+  readonly remoteAddr: Deno.Addr | null;
   readonly #response: ServerResponse;
 
   constructor(info: ConnectionInfo, response: ServerResponse) {
-    this.remoteAddr = info.remoteAddr as Deno.NetAddr;
+    this.remoteAddr = info.remoteAddr;
     this.#response = response;
   }
 
