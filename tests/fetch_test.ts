@@ -1053,6 +1053,8 @@ Deno.test("what is no response to send is a 500, and is reported", async () => {
     "/error": () => Response.error(),
     "/used": () => used,
     "/locked": () => locked,
+    // To switch protocols is not for a Response.
+    "/switch": () => new Response(null, { status: 101 }),
     "/text": () => "text" as unknown as Response,
     "/null": () => null as unknown as Response,
     "/length": () =>
@@ -1080,6 +1082,39 @@ Deno.test("what is no response to send is a 500, and is reported", async () => {
     }
     // None of it costs the connection.
     assertEquals(server.stats().accepted, 1);
+  });
+});
+
+Deno.test("a Response with a body can be sent once, one without as often as wanted", async () => {
+  const whole = new Response("hello");
+  const { stream, put, close } = controlled();
+  const streamed = new Response(stream);
+  const redirect = Response.redirect("http://a/there");
+  const app: FetchApp = ({ url }) =>
+    url.endsWith("/whole")
+      ? whole
+      : url.endsWith("/stream")
+      ? streamed
+      : redirect;
+  await withApp(app, async ({ url, client, errors }) => {
+    const get = (path: string) =>
+      within(fetch(url + path, { client, redirect: "manual" }), path);
+    const statuses = [];
+    for (const path of ["/whole", "/whole", "/whole", "/none", "/none"]) {
+      const answer = await get(path);
+      statuses.push(answer.status);
+      await answer.body?.cancel();
+    }
+    assertEquals(statuses, [200, 500, 500, 302, 302]);
+    // Also while it is on its way to somebody else.
+    const first = await get("/stream");
+    const second = await get("/stream");
+    assertEquals([first.status, second.status], [200, 500]);
+    await second.body?.cancel();
+    put("hello");
+    close();
+    assertEquals(await within(first.text(), "the body"), "hello");
+    assertEquals(errors.length, 3);
   });
 });
 
