@@ -133,7 +133,7 @@ export interface HttpRequest extends Disposable {
 
 /** The methods that Fetch refuses, in any case. */
 const FORBIDDEN: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
-/** The methods that Fetch makes of those that differ from them in case only. */
+/** Fetch rewrites a method that differs from one of these in case only. */
 const NORMALIZED: ReadonlySet<string> = new Set(
   ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"],
 );

@@ -1450,7 +1450,7 @@ Deno.test("info has no address where the connection has none", async () => {
 });
 
 Deno.test("the type of an application says what it is told", () => {
-  // As Deno.serve takes them, whatever they take for the kind of the address.
+  // Deno.serve takes these, each typed for another kind of address.
   const any: Deno.ServeHandler = (_request, { remoteAddr }) =>
     Response.json(remoteAddr.transport);
   const tcp: Deno.ServeHandler<Deno.NetAddr> = (_request, { remoteAddr }) =>

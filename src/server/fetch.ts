@@ -25,11 +25,11 @@ export interface FetchInfo {
 }
 
 /**
- * An application as `Deno.serve` takes it; Hono's `app.fetch` is one, and a
- * `Deno.ServeHandler`, which may count on a kind of address: see that the listener has
- * it. Without a type of its own, `info` is a {@linkcode FetchInfo}.
+ * An application as `Deno.serve` takes it, such as Hono's `app.fetch` or a
+ * `Deno.ServeHandler`. Such a handler may be typed for one kind of address and is
+ * accepted all the same: serve it on a listener that has addresses of this kind.
  */
-// Of a method, TypeScript lets a parameter be narrower than what it is given.
+// The type of a method: TypeScript lets its parameters be narrower than these.
 export type FetchApp = {
   fetch(request: Request, info: FetchInfo): Response | Promise<Response>;
 }["fetch"];
@@ -61,7 +61,8 @@ type Read = ReadableStreamReadResult<Uint8Array>;
  * - CONNECT, TRACE and TRACK, which Fetch refuses, and methods that it would rewrite,
  *   such as `get`, are answered with 501 (RFC 9110 §9.1);
  * - a target in absolute-form whose scheme is not that of the connection, with 421
- *   (RFC 9110 §7.4): `request.url` says `https:` under TLS only;
+ *   (RFC 9110 §7.4): `request.url` says `https:` under TLS only, and a pair of
+ *   streams counts as plain;
  * - a target that is no URL, with 400.
  *
  * A `Response` that cannot be sent throws as {@linkcode HttpResponse.send} does, before
@@ -95,8 +96,6 @@ export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
     if (typeof request === "number") {
       return res.send(REFUSED[request], { status: request });
     }
-    // Asked for now: the request may be released by then.
-    const isHead = request.method === "HEAD";
     const response = await answer(
       request,
       new Info(info, res as ServerResponse),
@@ -104,7 +103,7 @@ export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
     if (!(response instanceof Response)) {
       throw new TypeError("the application gave no Response");
     }
-    await respond(res, response, isHead);
+    await respond(res, response, request.method === "HEAD");
   };
 }
 
@@ -137,7 +136,7 @@ async function respond(
   const init = { status, statusText, headers };
   let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   try {
-    // The length for HEAD is that of the response to GET, which may be no other's.
+    // HEAD declares the length that GET would get; the body here need not have it.
     if (body === null || (isHead && length !== null)) {
       return res.send(body, init);
     }
@@ -175,10 +174,11 @@ function fieldsOf(response: Response): Headers {
 }
 
 /**
- * Whether `fetch` gave this response and has decoded its body. The fields tell of the
- * encoded one all the same, and nothing public says which it is: what was asked for
- * with `Accept-Encoding: identity`, or with a Range, is not decoded. Deno keeps a flag
- * for `Deno.serve`, out of sight. Without it, what every runtime decodes counts.
+ * Whether `fetch` gave this response and has decoded its body. Its fields describe the
+ * encoded body either way, and nothing public tells the two apart: a response to a
+ * request with `Accept-Encoding: identity` or Range stays encoded. Deno keeps a flag
+ * for `Deno.serve` in a property behind a symbol. Where that flag is missing, gzip and
+ * br of a fetched response count as decoded: all runtimes decode them.
  */
 function isDecoded(response: Response, coding: string): boolean {
   for (const key of Object.getOwnPropertySymbols(response)) {
