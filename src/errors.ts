@@ -19,7 +19,7 @@ type Cause = readonly [status: number, section: string, expected: string];
  * | `invalid-method` | 400 | the method is empty or no token (RFC 9110 §9.1) |
  * | `invalid-target` | 400 | a byte outside visible ASCII in the target (RFC 9112 §3.2) |
  * | `target-fragment` | 400 | `#` in the target (RFC 9112 §3.2) |
- * | `target-form` | 400 | the form of the target does not fit the method (RFC 9112 §3.2) |
+ * | `target-form` | 400 | the form of the target does not fit the method, or its scheme is neither `http` nor `https` (RFC 9112 §3.2, RFC 9110 §4.2) |
  * | `invalid-authority` | 400 | the authority in the target is no `host[:port]` (RFC 9112 §3.2.3, RFC 9110 §4.2.4) |
  * | `invalid-version` | 400 | not `HTTP/` digit `.` digit (RFC 9112 §2.3) |
  * | `unsupported-version` | 505 | a major version other than 1 (RFC 9110 §15.6.6) |
@@ -125,7 +125,7 @@ const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
   "target-form": [
     400,
     "RFC 9112 §3.2",
-    "a path, an http URI, host:port with CONNECT only, or * with OPTIONS only",
+    "a path, an http or https URI, host:port with CONNECT only, or * with OPTIONS only",
   ],
   "invalid-authority": [400, "RFC 9112 §3.2.3", HOST_PORT],
   "invalid-version": [

@@ -120,8 +120,9 @@ export interface HttpRequest extends Disposable {
    * after the release, until the next request of the connection is asked for or its
    * stream is left.
    *
-   * @throws {TypeError} Fetch has no such request: CONNECT, TRACE and TRACK, or a
-   * GET or HEAD with a body.
+   * @throws {TypeError} Fetch has no such request: CONNECT, TRACE and TRACK, a GET or
+   * HEAD with a body, or a method such as `get`, which Fetch would turn into GET.
+   * Methods are case-sensitive (RFC 9110 §9.1), so that would be another one.
    */
   toRequest(): Request;
   /** Gives the memory back, and discards what was not read of the body. */
@@ -130,8 +131,18 @@ export interface HttpRequest extends Disposable {
   [Symbol.dispose](): void;
 }
 
-/** The methods that Fetch refuses. */
-const UNFETCHABLE: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+/** The methods that Fetch refuses, in any case. */
+const FORBIDDEN: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+/** Fetch rewrites a method that differs from one of these in case only. */
+const NORMALIZED: ReadonlySet<string> = new Set(
+  ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"],
+);
+
+/** Whether a Fetch `Request` can have this method, unchanged. */
+function isFetchable(method: string): boolean {
+  const upper = method.toUpperCase();
+  return !FORBIDDEN.has(upper) && (method === upper || !NORMALIZED.has(upper));
+}
 
 /** The one implementation of {@linkcode HttpRequest}. */
 export class PooledRequest implements HttpRequest {
@@ -410,18 +421,25 @@ export class PooledRequest implements HttpRequest {
   }
 
   toRequest(): Request {
+    const { method } = this;
+    if (!isFetchable(method)) {
+      throw new TypeError(`a Fetch Request cannot have the method ${method}`);
+    }
     return this.#toRequest(this.framing.hasBody);
   }
 
   /**
    * The same for an application, with the signal, and without the body of a GET or
-   * HEAD. Where Fetch has no such request, the status that answers it: 501 for the
-   * method, 400 for a target that is no URL.
+   * HEAD. Where there is no such request, the status that answers it: 501 for a method
+   * that Fetch cannot have as it is, 421 for a scheme that is not the connection's
+   * (RFC 9110 §7.4), 400 for a target that is no URL.
    */
-  toFetch(): Request | 400 | 501 {
-    // Fetch takes some methods in any case.
-    const method = this.method.toUpperCase();
-    if (UNFETCHABLE.has(method)) return 501;
+  toFetch(): Request | 400 | 421 | 501 {
+    const { method, line } = this;
+    if (!isFetchable(method)) return 501;
+    if (line.absolute && this.#namesHttps() !== this.#machine!.secure) {
+      return 421;
+    }
     const hasBody = this.framing.hasBody && method !== "GET" &&
       method !== "HEAD";
     try {
@@ -497,6 +515,11 @@ export class PooledRequest implements HttpRequest {
     return this.target.startsWith("/")
       ? `${scheme}://${authority}${this.target}`
       : `${scheme}://${authority}`;
+  }
+
+  /** Whether the scheme of absolute-form is `https`, and not `http`. */
+  #namesHttps(): boolean {
+    return this.target.charAt(4) !== ":";
   }
 
   /** Finds where path and query lie in the target. */

@@ -493,8 +493,9 @@ for (
     ["http://[::1]:80/c", "/c", ""],
     ["http://b//c", "//c", ""],
     ["http://b/c://d", "/c://d", ""],
+    ["https://b/c", "/c", ""],
     ["HTTPS://B.example/C", "/C", ""],
-    ["a+b-c.d1://b/c", "/c", ""],
+    ["hTtP://b/c", "/c", ""],
     ["http://%41/c", "/c", ""],
   ] as const
 ) {
@@ -611,6 +612,19 @@ for (
     "GET ‸ht%74p://b/",
     "GET ‸mailto:a@b",
     "GET ‸%2f",
+    // RFC 9110 §4.2: HTTP has two schemes, and this is no gateway to others.
+    "GET ‸file://localhost/etc/hostname",
+    "GET ‸ftp://b/",
+    "GET ‸ws://b/",
+    "GET ‸data://b/",
+    "GET ‸a+b-c.d1://b/c",
+    "GET ‸httpss://b/",
+    "GET ‸htt://b/",
+    "GET ‸httq://b/",
+    "GET ‸https+unix://b/",
+    "GET ‸file://u@b/",
+    "GET ‸file:///etc/hostname",
+    "OPTIONS ‸file://b",
   ]
 ) {
   refuse(

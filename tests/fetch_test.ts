@@ -6,6 +6,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import {
   assert,
   assertEquals,
@@ -20,6 +21,7 @@ import {
   type Handler,
   Pools,
   serve,
+  serveConnection,
   type ServeOptions,
 } from "@pooled/http1";
 import { Hono } from "hono";
@@ -185,8 +187,8 @@ const CASES: Record<string, Case> = {
         url: new URL(request.url).href.replace(/:\d+/, ""),
         fields: [...request.headers].filter(([name]) => name !== "host"),
         text: await request.text(),
-        hostname: info.remoteAddr.hostname,
-        transport: info.remoteAddr.transport,
+        hostname: (info.remoteAddr as Deno.NetAddr).hostname,
+        transport: info.remoteAddr!.transport,
       }),
     requests: [
       ["/a/b%20c/../d;e?f=g&f=%C3%BC&h"],
@@ -269,6 +271,114 @@ const CASES: Record<string, Case> = {
   },
 };
 
+/** A text that is shorter when it is encoded. */
+const ENCODED_TEXT = "an encoded text, ".repeat(50);
+
+const ENCODERS: Record<string, (text: string) => Uint8Array> = {
+  gzip: gzipSync,
+  GZIP: gzipSync,
+  "x-gzip": gzipSync,
+  br: brotliCompressSync,
+  deflate: deflateSync,
+  "gzip, br": (text) => brotliCompressSync(gzipSync(text)),
+};
+
+/** Serves encoded content, of a length that is declared or not. */
+function serveEncoded(): Deno.HttpServer<Deno.NetAddr> {
+  const listen = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
+  return Deno.serve(listen, (request) => {
+    const { pathname, searchParams } = new URL(request.url);
+    const coding = searchParams.get("coding")!;
+    const headers = { "content-encoding": coding, "x-origin": "yes" };
+    const bytes = new Uint8Array(ENCODERS[coding]!(ENCODED_TEXT));
+    if (pathname === "/304") {
+      return new Response(null, { status: 304, headers });
+    }
+    return new Response(
+      pathname === "/stream"
+        ? ReadableStream.from([bytes.slice(0, 7), bytes.slice(7)])
+        : bytes,
+      { headers },
+    );
+  });
+}
+
+const ENCODED_REQUESTS = Object.keys(ENCODERS).flatMap((coding) =>
+  ["/whole", "/stream", "/304"].flatMap((path) =>
+    ["GET", "HEAD"].map((method) =>
+      [`${path}?coding=${encodeURIComponent(coding)}`, { method }] as const
+    )
+  )
+);
+
+/** Where `serveEncoded` listens. */
+let encodedOrigin = "";
+
+/** Asks the origin what was asked. */
+function forward(request: Request, init: RequestInit = {}): Promise<Response> {
+  const { pathname, search } = new URL(request.url);
+  const { method } = request;
+  return fetch(encodedOrigin + pathname + search, { method, ...init });
+}
+
+/** Applications of content that somebody has encoded, the runtime or themselves. */
+const ENCODED_CASES: Record<string, Case> = {
+  "a fetched response": {
+    app: (request) => forward(request),
+    requests: ENCODED_REQUESTS,
+    // Deno.serve says `Content-Length: 0` where the fields were dropped from a HEAD.
+    headSaysNoLength: true,
+    framedOtherwise: true,
+  },
+  "a clone of a fetched response": {
+    app: async (request) => (await forward(request)).clone(),
+    requests: ENCODED_REQUESTS.filter(([, { method }]) => method === "GET"),
+    framedOtherwise: true,
+  },
+  "a fetched response that is not decoded": {
+    app: (request) =>
+      forward(request, { headers: { "accept-encoding": "identity" } }),
+    requests: ENCODED_REQUESTS.filter(([path]) => !path.startsWith("/stream")),
+  },
+  "a fetched range, which is not decoded": {
+    app: (request) => forward(request, { headers: { range: "bytes=0-" } }),
+    requests: ENCODED_REQUESTS,
+    headSaysNoLength: true,
+    framedOtherwise: true,
+  },
+  "a fetched response made anew without the fields of its coding": {
+    app: async (request) => {
+      const { body, headers, status } = await forward(request);
+      const kept = new Headers(headers);
+      kept.delete("content-encoding");
+      kept.delete("content-length");
+      return new Response(body, { headers: kept, status });
+    },
+    requests: [["/whole?coding=gzip"], ["/stream?coding=br"]],
+    framedOtherwise: true,
+  },
+  "content that the application encodes": {
+    app: () =>
+      new Response(
+        new Blob([ENCODED_TEXT]).stream()
+          .pipeThrough(new CompressionStream("gzip")),
+        { headers: { "content-encoding": "gzip" } },
+      ),
+    framedOtherwise: true,
+  },
+  "content that the application has encoded": {
+    app: () => {
+      const bytes = new Uint8Array(brotliCompressSync(ENCODED_TEXT));
+      return new Response(bytes, {
+        headers: {
+          "content-encoding": "br",
+          "content-length": `${bytes.length}`,
+        },
+      });
+    },
+  },
+};
+
 /** What `fetch` can tell of an answer. */
 async function seenOf(
   url: string,
@@ -310,11 +420,13 @@ Deno.test("fetch sees no difference to Deno.serve", async (t) => {
     port: 0,
     onListen: () => {},
     onError: () => new Response("Internal Server Error", { status: 500 }),
-  }, (request, info) => app(request, info as FetchInfo));
+  }, (request, info) => app(request, info));
   await withApp((request, info) => app(request, info), async (running) => {
     const { url, client } = running;
     const other = `http://127.0.0.1:${theirs.addr.port}`;
-    for (const [name, one] of Object.entries(CASES)) {
+    await using origin = serveEncoded();
+    encodedOrigin = `http://127.0.0.1:${origin.addr.port}`;
+    for (const [name, one] of Object.entries({ ...CASES, ...ENCODED_CASES })) {
       await t.step(name, async () => {
         app = one.app;
         const requests = one.requests ?? [["/"], ["/", { method: "HEAD" }]];
@@ -545,6 +657,78 @@ Deno.test("Hono: streamed text, and events until the client leaves", async () =>
   });
 });
 
+// ---------------------------------------------------- content that the runtime decoded
+
+Deno.test("what the runtime decoded goes out without the fields of its coding", async () => {
+  await using origin = serveEncoded();
+  encodedOrigin = `http://127.0.0.1:${origin.addr.port}`;
+  await withApp((request) => forward(request), async ({ port, errors }) => {
+    for (const coding of ["gzip", "br"]) {
+      for (const path of ["/whole", "/stream", "/304"]) {
+        for (const method of ["GET", "HEAD"]) {
+          const answer = await ask(
+            port,
+            `${method} ${path}?coding=${coding} HTTP/1.1\r\nHost: a\r\n` +
+              "Connection: close\r\n\r\n",
+          );
+          const [head, body] = answer.split("\r\n\r\n", 2);
+          const title = `${method} ${path} ${coding}`;
+          assertStringIncludes(head!, "\r\nx-origin: yes", title);
+          assert(!/content-encoding/i.test(head!), `${title}: ${head}`);
+          const hasBody = method === "GET" && path !== "/304";
+          const text = body!.replaceAll(/(^|\r\n)[0-9a-f]+\r\n/g, "");
+          assertEquals(text.includes(ENCODED_TEXT), hasBody, title);
+          // Where all of it was at hand, it has a length, which is its own.
+          const length = head!.match(/content-length: (\d+)/i)?.[1];
+          if (length !== undefined) {
+            assertEquals([hasBody, length], [true, `${body!.length}`], title);
+          }
+          if (!hasBody) assertEquals(body, "", title);
+        }
+      }
+    }
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("where the runtime does not tell what it decoded, fetched gzip and br count as decoded", async () => {
+  await using origin = serveEncoded();
+  encodedOrigin = `http://127.0.0.1:${origin.addr.port}`;
+  let hidden = 0;
+  await withApp(async (request) => {
+    const response = await forward(request);
+    for (const key of Object.getOwnPropertySymbols(response)) {
+      const inner = (response as unknown as Record<symbol, unknown>)[key];
+      if (inner instanceof Object && "bodyDecoded" in inner) {
+        delete inner.bodyDecoded;
+        hidden++;
+      }
+    }
+    return response;
+  }, async ({ url, client, errors }) => {
+    const seen: Record<string, string | null> = {};
+    for (const coding of Object.keys(ENCODERS)) {
+      const query = `?coding=${encodeURIComponent(coding)}`;
+      const { headers, body } = await fetch(`${url}/whole${query}`, {
+        client,
+        headers: { "accept-encoding": "identity" },
+      });
+      await body?.cancel();
+      seen[coding] = headers.get("content-encoding");
+    }
+    assertEquals(seen, {
+      gzip: null,
+      GZIP: null,
+      "x-gzip": "x-gzip",
+      br: null,
+      deflate: "deflate",
+      "gzip, br": "gzip, br",
+    });
+    assertEquals(hidden, Object.keys(ENCODERS).length);
+    assertEquals(errors, []);
+  });
+});
+
 // ------------------------------------------------------------------- how bodies leave
 
 Deno.test("a body that is whole goes out with its length", async () => {
@@ -649,26 +833,21 @@ Deno.test("an HTTP/1.0 client gets a stream without chunks", async () => {
 
 Deno.test("a body stream that fails cuts the connection and is reported", async () => {
   const error = new Error("of the body");
-  const app: FetchApp = ({ url }) => {
+  const app: FetchApp = () => {
     const { stream, put, fail } = controlled();
-    if (url.endsWith("/at-once")) fail(error);
-    else {
-      put("first");
-      turn().then(turn).then(() => fail(error));
-    }
+    put("first");
+    turn().then(turn).then(() => fail(error));
     return new Response(stream);
   };
   await withApp(app, async ({ url, port, client, errors, server }) => {
-    const answer = await fetch(`${url}/later`, { client });
+    const answer = await fetch(url, { client });
     assertEquals(answer.status, 200);
     await assertRejects(() => within(answer.text(), "the body"), TypeError);
     assertEquals(errors, [error]);
     // No last chunk, which would make what came pass for the whole.
-    for (const path of ["/later", "/at-once"]) {
-      const wire = await ask(port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
-      assert(!wire.includes("0\r\n\r\n"), wire);
-    }
-    assertEquals(errors, [error, error, error]);
+    const wire = await ask(port, GET);
+    assert(wire.endsWith("5\r\nfirst\r\n"), wire);
+    assertEquals(errors, [error, error]);
     await until(() => server.stats().connections === 0, "the end");
   });
 });
@@ -687,6 +866,89 @@ Deno.test("a chunk that is no Uint8Array cuts the connection", async () => {
     assert(wire.endsWith("5\r\nfirst\r\n"), wire);
     assertEquals(errors.length, 1);
     assertInstanceOf(errors[0], TypeError);
+  });
+});
+
+Deno.test("a chunk at hand that is no Uint8Array is a 500", async () => {
+  let cancelled = 0;
+  const chunks: Record<string, unknown[]> = {
+    "/text": ["text"],
+    "/number": [1],
+    "/buffer": [new ArrayBuffer(4)],
+    "/view": [new DataView(new ArrayBuffer(4))],
+    "/undefined": [undefined],
+    "/null": [null],
+    "/second": [encoder.encode("first"), "second"],
+  };
+  const app: FetchApp = (request) => {
+    const { pathname, searchParams } = new URL(request.url);
+    const stream = new ReadableStream({
+      start(controller) {
+        for (const chunk of chunks[pathname]!) controller.enqueue(chunk);
+        if (searchParams.has("close")) controller.close();
+      },
+      cancel: () => {
+        cancelled++;
+      },
+    });
+    const headers = new Headers();
+    if (searchParams.has("length")) headers.set("content-length", "4");
+    return new Response(stream, { headers });
+  };
+  await withApp(app, async ({ url, client, errors, server }) => {
+    for (const path of Object.keys(chunks)) {
+      for (const query of ["", "?length", "?close", "?close&length"]) {
+        errors.length = cancelled = 0;
+        const answer = await within(
+          fetch(url + path + query, { client }),
+          path,
+        );
+        assertEquals(
+          [answer.status, await within(answer.text(), path)],
+          [500, "Internal Server Error"],
+          path + query,
+        );
+        assertEquals(errors.length, 1, path + query);
+        assertInstanceOf(errors[0], TypeError);
+        // One that has ended in the meantime is not there to be cancelled.
+        if (!query.startsWith("?close")) assertEquals(cancelled, 1, path);
+      }
+    }
+    assertEquals(server.stats().accepted, 1);
+  });
+});
+
+Deno.test("a body that fails before anything was sent is a 500", async () => {
+  const error = new Error("of the body");
+  const app: FetchApp = ({ url }) => {
+    const { stream, put, fail } = controlled();
+    if (url.endsWith("/second")) {
+      const chunks = [encoder.encode("first")];
+      return new Response(
+        new ReadableStream({
+          pull(controller) {
+            const chunk = chunks.pop();
+            if (chunk === undefined) throw error;
+            controller.enqueue(chunk);
+          },
+        }, { highWaterMark: 0 }),
+      );
+    }
+    if (url.endsWith("/put")) put("lost");
+    fail(error);
+    return new Response(stream);
+  };
+  await withApp(app, async ({ url, client, errors, server }) => {
+    for (const path of ["/first", "/second", "/put"]) {
+      const answer = await fetch(url + path, { client });
+      assertEquals(
+        [answer.status, await answer.text()],
+        [500, "Internal Server Error"],
+        path,
+      );
+    }
+    assertEquals(errors, [error, error, error]);
+    assertEquals(server.stats().accepted, 1);
   });
 });
 
@@ -791,6 +1053,8 @@ Deno.test("what is no response to send is a 500, and is reported", async () => {
     "/error": () => Response.error(),
     "/used": () => used,
     "/locked": () => locked,
+    // To switch protocols is not for a Response.
+    "/switch": () => new Response(null, { status: 101 }),
     "/text": () => "text" as unknown as Response,
     "/null": () => null as unknown as Response,
     "/length": () =>
@@ -821,6 +1085,39 @@ Deno.test("what is no response to send is a 500, and is reported", async () => {
   });
 });
 
+Deno.test("a Response with a body can be sent once, one without as often as wanted", async () => {
+  const whole = new Response("hello");
+  const { stream, put, close } = controlled();
+  const streamed = new Response(stream);
+  const redirect = Response.redirect("http://a/there");
+  const app: FetchApp = ({ url }) =>
+    url.endsWith("/whole")
+      ? whole
+      : url.endsWith("/stream")
+      ? streamed
+      : redirect;
+  await withApp(app, async ({ url, client, errors }) => {
+    const get = (path: string) =>
+      within(fetch(url + path, { client, redirect: "manual" }), path);
+    const statuses = [];
+    for (const path of ["/whole", "/whole", "/whole", "/none", "/none"]) {
+      const answer = await get(path);
+      statuses.push(answer.status);
+      await answer.body?.cancel();
+    }
+    assertEquals(statuses, [200, 500, 500, 302, 302]);
+    // Also while it is on its way to somebody else.
+    const first = await get("/stream");
+    const second = await get("/stream");
+    assertEquals([first.status, second.status], [200, 500]);
+    await second.body?.cancel();
+    put("hello");
+    close();
+    assertEquals(await within(first.text(), "the body"), "hello");
+    assertEquals(errors.length, 3);
+  });
+});
+
 Deno.test("onError can answer in the place of the 500", async () => {
   const told: unknown[] = [];
   await withApp(() => Response.error(), async ({ url, client }) => {
@@ -835,20 +1132,96 @@ Deno.test("onError can answer in the place of the 500", async () => {
   });
 });
 
-Deno.test("a declared length that is not kept cuts the connection", async () => {
+Deno.test("a declared length that is not that of the body at hand is a 500", async () => {
+  let cancelled = 0;
+  const headers = (length: number) => ({ "content-length": `${length}` });
+  const apps: Record<string, () => Response> = {
+    "/more": () => new Response("hello", { headers: headers(3) }),
+    "/less": () => new Response("hello", { headers: headers(9) }),
+    "/none": () => new Response("hello", { headers: headers(0) }),
+    "/empty": () => new Response("", { headers: headers(5) }),
+    "/null": () => new Response(null, { headers: headers(5) }),
+    "/closed": () => {
+      const { stream, put, close } = controlled();
+      put("hello");
+      close();
+      return new Response(stream, { headers: headers(9) });
+    },
+    // What is there is too much already, whatever follows.
+    "/begun": () => {
+      const { stream, put } = controlled(() => cancelled++);
+      put("hello");
+      return new Response(stream, { headers: headers(3) });
+    },
+    "/two": () => {
+      const { stream, put } = controlled(() => cancelled++);
+      put("hello");
+      put("world");
+      return new Response(stream, { headers: headers(9) });
+    },
+  };
+  const app: FetchApp = ({ url }) => apps[new URL(url).pathname]!();
+  await withApp(app, async ({ url, client, errors, server }) => {
+    for (const path of Object.keys(apps)) {
+      errors.length = 0;
+      const answer = await within(fetch(url + path, { client }), path);
+      assertEquals(
+        [answer.status, await within(answer.text(), path)],
+        [500, "Internal Server Error"],
+        path,
+      );
+      assertEquals(errors.length, 1, path);
+      assertInstanceOf(errors[0], TypeError);
+    }
+    assertEquals(cancelled, 2);
+    assertEquals(server.stats().accepted, 1);
+  });
+});
+
+Deno.test("a stream that does not keep its declared length cuts the connection", async () => {
   const app: FetchApp = ({ url }) =>
-    new Response("hello", {
+    new Response(slowly("hel", "lo"), {
       headers: { "content-length": url.endsWith("/more") ? "3" : "9" },
     });
   await withApp(app, async ({ port, errors }) => {
     for (const path of ["/more", "/less"]) {
       const answer = await ask(port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
       const [head, body] = answer.split("\r\n\r\n");
-      const length = Number(head!.match(/content-length: (\d+)/i)![1]);
-      // Less than was declared, so that nobody takes it for the whole.
-      assert(body!.length < length, answer);
+      assert(head!.startsWith("HTTP/1.1 200 "), answer);
+      // No more than was declared, which might pass for another response.
+      assertEquals(body, path === "/more" ? "hel" : "hello");
     }
     assertEquals(errors.length, 2);
+  });
+});
+
+Deno.test("HEAD and 304 keep a declared length, which is that of GET", async () => {
+  let cancelled = 0;
+  const app: FetchApp = ({ url }) => {
+    const { pathname } = new URL(url);
+    const headers = { "content-length": "9" };
+    if (pathname === "/304") {
+      return new Response(null, { status: 304, headers });
+    }
+    const body: BodyInit | null = pathname === "/stream"
+      ? controlled(() => cancelled++).stream
+      : pathname === "/text"
+      ? ""
+      : null;
+    return new Response(body, { headers });
+  };
+  await withApp(app, async ({ port, errors }) => {
+    for (const path of ["/null", "/text", "/stream", "/304"]) {
+      const method = path === "/304" ? "GET" : "HEAD";
+      const answer = await ask(
+        port,
+        `${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+      );
+      assertStringIncludes(answer, "\r\nContent-Length: 9\r\n");
+      assert(answer.endsWith("\r\n\r\n"), answer);
+    }
+    assertEquals(cancelled, 1);
+    assertEquals(errors, []);
   });
 });
 
@@ -876,6 +1249,44 @@ Deno.test("CONNECT and TRACE, which Fetch does not know, are answered with 501",
   });
 });
 
+Deno.test("the application sees the method that was sent, or none", async () => {
+  const seen: string[] = [];
+  await withApp(async (request) => {
+    seen.push(request.method);
+    return new Response(await request.text());
+  }, async ({ port, errors }) => {
+    const answer = async (method: string, rest: string) =>
+      await within(
+        ask(
+          port,
+          `${method} / HTTP/1.1\r\nHost: a\r\n${rest}GET /next HTTP/1.1\r\n` +
+            "Host: a\r\nConnection: close\r\n\r\n",
+        ),
+        method,
+      );
+    const body = "Content-Length: 4\r\n\r\nbody";
+    const names = "GET HEAD POST PUT DELETE OPTIONS PATCH QUERY PROPFIND";
+    for (const name of names.split(" ")) {
+      const lower = name.toLowerCase();
+      for (const method of [name, lower, name[0] + lower.slice(1)]) {
+        for (const rest of ["\r\n", body]) {
+          seen.length = 0;
+          const text = await answer(method, rest);
+          // Fetch writes six of them in capitals, which makes them another method.
+          const normalized = new Request("http://a", { method }).method;
+          const [status, methods] = normalized === method
+            ? ["200 OK", [method, "GET"]]
+            : ["501 Not Implemented", ["GET"]];
+          assert(text.startsWith(`HTTP/1.1 ${status}\r\n`), text);
+          assertEquals(seen, methods);
+          assertEquals(text.match(/HTTP\/1.1 /g)?.length, 2, text);
+        }
+      }
+    }
+    assertEquals(errors, []);
+  });
+});
+
 // ------------------------------------------------------------------ requests as Fetch
 
 Deno.test("a GET or HEAD with a body has none for the application", async () => {
@@ -885,9 +1296,7 @@ Deno.test("a GET or HEAD with a body has none for the application", async () => 
     const body = "Content-Length: 4\r\n\r\nbody";
     const answer = await ask(
       port,
-      // Fetch takes both in any case, so they are the same to the application.
       `GET / HTTP/1.1\r\nHost: a\r\n${body}` +
-        `get / HTTP/1.1\r\nHost: a\r\n${body}` +
         `HEAD / HTTP/1.1\r\nHost: a\r\n${body}` +
         `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
     );
@@ -895,9 +1304,8 @@ Deno.test("a GET or HEAD with a body has none for the application", async () => 
       "HTTP/1.1 200",
       "HTTP/1.1 200",
       "HTTP/1.1 200",
-      "HTTP/1.1 200",
     ]);
-    assertEquals(answer.match(/\["\w+",null\]/g)?.length, 3);
+    assertEquals(answer.match(/\["\w+",null\]/g)?.length, 2);
     assertEquals(errors, []);
   });
 });
@@ -918,6 +1326,63 @@ Deno.test("request.url is the target URI", async () => {
       const answer = await ask(port, `${head}\r\nConnection: close\r\n\r\n`);
       assertEquals(answer.match(/<.*>/)?.[0], `<${url}>`, head);
     }
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("a scheme that is not the connection's is misdirected", async () => {
+  const { cert, key } = await makeCertificate();
+  const app: FetchApp = (request) => new Response(`<${request.url}>`);
+  const get = (target: string) =>
+    `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+  await withApp(app, async ({ port, errors }) => {
+    assertStringIncludes(await ask(port, get("HTTP://b/c")), "<http://b/c>");
+    for (const target of ["https://b/c", "HTTPS://b:80", "hTTpS://a/"]) {
+      const answer = await ask(port, get(target));
+      assert(
+        answer.startsWith("HTTP/1.1 421 Misdirected Request\r\n"),
+        answer,
+      );
+    }
+    // Nothing is wrong with the message itself: the connection goes on.
+    const answer = await ask(
+      port,
+      "POST https://b/ HTTP/1.1\r\nHost: b\r\nContent-Length: 4\r\n\r\nbody" +
+        get("/next"),
+    );
+    assertEquals(answer.match(/HTTP\/1.1 \d+/g), [
+      "HTTP/1.1 421",
+      "HTTP/1.1 200",
+    ]);
+    assertEquals(errors, []);
+  });
+  await withApp(app, async ({ port, errors }) => {
+    const ask = async (target: string) => {
+      const hostname = "127.0.0.1";
+      using conn = await Deno.connectTls({ hostname, port, caCerts: [cert] });
+      await conn.write(encoder.encode(get(target)));
+      return await within(new Response(conn.readable).text(), "the answer");
+    };
+    assertStringIncludes(await ask("Https://b/c"), "<https://b/c>");
+    assertStringIncludes(await ask("http://b/c"), "HTTP/1.1 421 ");
+    assertEquals(errors, []);
+  }, { cert, key });
+});
+
+Deno.test("a target of another scheme reaches no application that fetches", async () => {
+  const app = fetchHandler((request) => fetch(request));
+  await withServer(app, async ({ port, errors }) => {
+    const path = await Deno.makeTempFile();
+    await Deno.writeTextFile(path, "secret");
+    for (const host of ["localhost", "", "a"]) {
+      const answer = await ask(
+        port,
+        `GET file://${host}${path} HTTP/1.1\r\nHost: a\r\n\r\n`,
+      );
+      assert(answer.startsWith("HTTP/1.1 400 Bad Request\r\n"), answer);
+      assert(!answer.includes("secret"), answer);
+    }
+    await Deno.remove(path);
     assertEquals(errors, []);
   });
 });
@@ -966,6 +1431,59 @@ Deno.test("info tells the client's address", async () => {
     const [, body] = (await client.rest()).split("\r\n\r\n");
     assertEquals(JSON.parse(body!), { ...client.conn.localAddr });
   });
+});
+
+Deno.test("info has no address where the connection has none", async () => {
+  const app: FetchApp = (_request, { remoteAddr }) => Response.json(remoteAddr);
+  const up = new TransformStream<Uint8Array, Uint8Array>();
+  const down = new TransformStream<Uint8Array, Uint8Array>();
+  const served = serveConnection(
+    { readable: up.readable, writable: down.writable },
+    fetchHandler(app),
+  );
+  const writer = up.writable.getWriter();
+  writer.write(encoder.encode("GET / HTTP/1.0\r\n\r\n"));
+  const answer = await within(new Response(down.readable).text(), "the answer");
+  assert(answer.endsWith("\r\n\r\nnull"), answer);
+  await writer.close();
+  await within(served, "the end");
+});
+
+Deno.test("the type of an application says what it is told", () => {
+  // Deno.serve takes these, each typed for another kind of address.
+  const any: Deno.ServeHandler = (_request, { remoteAddr }) =>
+    Response.json(remoteAddr.transport);
+  const tcp: Deno.ServeHandler<Deno.NetAddr> = (_request, { remoteAddr }) =>
+    new Response(`${remoteAddr.port}`);
+  const unix: Deno.ServeHandler<Deno.UnixAddr> = (_request, { remoteAddr }) =>
+    new Response(remoteAddr.path);
+  const module = { fetch: any } satisfies Deno.ServeDefaultExport;
+  const hono = new Hono();
+  const handlers: Handler[] = [
+    ...[any, tcp, unix, hono.fetch].map((app) => fetchHandler(app)),
+    ...[module, hono, { fetch: tcp }].map((app) => fetchHandler(app)),
+    fetchHandler((_request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
+      new Response(info.remoteAddr.hostname)
+    ),
+    fetchHandler((_request, { remoteAddr }) =>
+      new Response(
+        remoteAddr !== null && "port" in remoteAddr
+          ? `${remoteAddr.port}`
+          : "no port",
+      )
+    ),
+    // @ts-expect-error -- there may be no address.
+    fetchHandler((_, info) => new Response(info.remoteAddr.transport)),
+    // @ts-expect-error -- nor need it be one of TCP.
+    fetchHandler((_, info) => new Response(info.remoteAddr?.hostname)),
+    // @ts-expect-error -- the same for an object.
+    fetchHandler({ fetch: (_, info) => new Response(info.remoteAddr.port) }),
+    // @ts-expect-error -- no server tells that.
+    fetchHandler((_, info: { user: string }) => new Response(info.user)),
+    // @ts-expect-error -- text is no Response.
+    fetchHandler(() => "text"),
+  ];
+  assert(handlers.every((handler) => typeof handler === "function"));
 });
 
 Deno.test("a client that waits for its 100 (Continue) gets it when the body is read", async () => {

@@ -343,7 +343,20 @@ Deno.test("toRequest: the URL of each form of target", () => {
 });
 
 Deno.test("toRequest: what Fetch cannot express is a TypeError, and changes nothing", async () => {
-  for (const [method, target] of [["CONNECT", "a:80"], ["TRACE", "/"]]) {
+  for (
+    const [method, target] of [
+      ["CONNECT", "a:80"],
+      ["TRACE", "/"],
+      ["track", "/"],
+      // Fetch has these, but would make another method of them.
+      ["get", "/"],
+      ["Post", "/"],
+      ["head", "/"],
+      ["pUT", "/"],
+      ["delete", "/"],
+      ["options", "/"],
+    ] as const
+  ) {
     const { request } = parse([`${method} ${target} HTTP/1.1`, "Host: a:80"]);
     assertThrows(() => request.toRequest(), TypeError);
     assertEquals(request.method, method);
@@ -354,6 +367,14 @@ Deno.test("toRequest: what Fetch cannot express is a TypeError, and changes noth
   );
   assertThrows(() => request.toRequest(), TypeError);
   assertEquals(await request.text(), "hi");
+  const { request: other } = parse(
+    ["post / HTTP/1.1", "Host: a", "Content-Length: 2"],
+    "hi",
+  );
+  assertThrows(() => other.toRequest(), TypeError);
+  assertEquals(await other.text(), "hi");
+  const { request: patch } = parse(["patch / HTTP/1.1", "Host: a"]);
+  assertEquals(patch.toRequest().method, "patch");
 });
 
 Deno.test("toRequest: headers and body are the Fetch request's own", async () => {

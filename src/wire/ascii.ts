@@ -31,9 +31,6 @@ export const TARGET = 4;
 export const REG_NAME = 8;
 export const DIGIT = 16;
 export const HEXDIG = 32;
-/** ALPHA, DIGIT, `+`, `-` and `.`: what a URI scheme goes on with (RFC 3986 §3.1). */
-export const SCHEME = 64;
-export const ALPHA = 128;
 
 /** The classes of each of the 256 bytes. */
 export const CLASS: Uint8Array = new Uint8Array(256);
@@ -47,7 +44,5 @@ for (let byte = 0; byte < 256; byte++) {
   if (/[A-Za-z0-9._~!$&'()*+,;=-]/.test(char)) bits |= REG_NAME;
   if (/[0-9]/.test(char)) bits |= DIGIT;
   if (/[0-9A-Fa-f]/.test(char)) bits |= HEXDIG;
-  if (/[A-Za-z0-9+.-]/.test(char)) bits |= SCHEME;
-  if (/[A-Za-z]/.test(char)) bits |= ALPHA;
   CLASS[byte] = bits;
 }

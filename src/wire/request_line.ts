@@ -12,7 +12,7 @@
 import { CLASS as CLASSES } from "./ascii.ts";
 import { readAuthority } from "./authority.ts";
 import { METHODS } from "./names.ts";
-import { fault } from "./outcome.ts";
+import { fault, faultRefusal, isFault } from "./outcome.ts";
 import {
   BARE_CR,
   BARE_LF,
@@ -31,8 +31,6 @@ import { equalsText } from "./text.ts";
 const CLASS = CLASSES;
 const TOKEN = 1;
 const DIGIT = 16;
-const SCHEME = 64;
-const ALPHA = 128;
 const LF = 0x0a;
 const CR = 0x0d;
 const SP = 0x20;
@@ -169,7 +167,7 @@ function readOtherTarget(
   line: RequestLine,
 ): number {
   if (bytes[at] === SP && at > target) {
-    return readOtherForm(bytes, start, target, at, line);
+    return readOtherForm(bytes, start, target, at, end, line);
   }
   return at >= end ? INCOMPLETE : refuseTarget(bytes, start, target, at);
 }
@@ -195,6 +193,7 @@ function readOtherForm(
   start: number,
   target: number,
   end: number,
+  windowEnd: number,
   line: RequestLine,
 ): number {
   // authority-form, for CONNECT alone, and with a port.
@@ -205,13 +204,13 @@ function readOtherForm(
   }
   // asterisk-form, for OPTIONS alone.
   if (bytes[target] === ASTERISK && end - target === 1) {
-    return line.method === OPTIONS ? 0 : fault(TARGET_FORM, target - start);
+    return line.method === OPTIONS
+      ? 0
+      : refuseAsterisk(bytes, start, target, windowEnd, line);
   }
-  // absolute-form: scheme "://" authority, then a path, a query or nothing.
-  let at = target;
-  if ((CLASS[bytes[at]!]! & ALPHA) !== 0) {
-    while ((CLASS[bytes[at]!]! & SCHEME) !== 0) at++;
-  }
+  // absolute-form: "http://" or "https://", authority, then a path, a query or
+  // nothing. To dereference another scheme is no business of HTTP (RFC 9110 §4.2).
+  let at = readScheme(bytes, target);
   if (
     at === target || bytes[at] !== COLON || bytes[at + 1] !== SLASH ||
     bytes[at + 2] !== SLASH
@@ -226,6 +225,35 @@ function readOtherForm(
   }
   line.absolute = true;
   return 0;
+}
+
+/** The end of `http` or `https` in any case, or `start`. */
+function readScheme(bytes: Uint8Array, start: number): number {
+  const name = "https";
+  let at = start;
+  while ((bytes[at]! | 0x20) === name.charCodeAt(at - start)) at++;
+  return at - start >= 4 ? at : start;
+}
+
+/**
+ * An asterisk with another method than OPTIONS. The preface of HTTP/2, `PRI * HTTP/2.0`
+ * (RFC 9113 §3.4), is refused for its version, so that its sender learns why.
+ */
+function refuseAsterisk(
+  bytes: Uint8Array,
+  start: number,
+  target: number,
+  end: number,
+  line: RequestLine,
+): number {
+  if (equalsText(bytes, start, start + line.methodEnd, "PRI")) {
+    const outcome = readOtherVersion(bytes, start, target + 2, end, line);
+    if (
+      outcome === INCOMPLETE ||
+      (isFault(outcome) && faultRefusal(outcome) === UNSUPPORTED_VERSION)
+    ) return outcome;
+  }
+  return fault(TARGET_FORM, target - start);
 }
 
 /** Any version but a plain `HTTP/1.1`, and why it is refused or not whole yet. */
