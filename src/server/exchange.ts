@@ -90,8 +90,8 @@ export interface ExchangeOwner {
   handOver(): Duplex;
   /** Ends the connection that was handed over: its handler failed. */
   takeBack(error: unknown): void;
-  /** Handler and response are done. */
-  exchanged(request: PooledRequest, continued: boolean): void;
+  /** Handler and response are done; `bodyComes` as in {@linkcode Exchange.bodyComes}. */
+  exchanged(request: PooledRequest, bodyComes: boolean): void;
 }
 
 /**
@@ -233,9 +233,10 @@ export class Exchange {
     if (request === null || this.#handling || this.#state === "streaming") {
       return;
     }
+    const { bodyComes } = this;
     this.request = null;
     this.#response = null;
-    this.#owner.exchanged(request, this.#continued);
+    this.#owner.exchanged(request, bodyComes);
   }
 
   /**
