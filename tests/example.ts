@@ -103,7 +103,7 @@ export class Example implements AsyncDisposable {
     }
   }
 
-  /** All of the output so far; `rest` waits for the end of the process. */
+  /** The output that was read so far. */
   get text(): string {
     return this.#text;
   }
