@@ -14,13 +14,25 @@ const page = prepareResponse({
   body: "<!doctype html><title>hello</title><h1>hello</h1>",
 });
 
+/** The text that percent-encoding stands for; `null` where it stands for none. */
+function decode(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
 serve({ port: Number(Deno.args[0] ?? 8000) }, async (req, res) => {
   if (req.path === "/") return res.send(page);
   if (req.path === "/echo" && req.method === "POST") {
     return res.json({ length: (await req.bytes()).length });
   }
   if (req.path.startsWith("/hello/")) {
-    return res.send(`hello, ${decodeURIComponent(req.path.slice(7))}\n`);
+    const name = decode(req.path.slice(7));
+    return name === null
+      ? res.send("the name is malformed\n", { status: 400 })
+      : res.send(`hello, ${name}\n`);
   }
   res.send("nothing here\n", { status: 404 });
 });

@@ -8,14 +8,17 @@
  */
 
 import { Hono } from "hono";
+import { bodyLimit } from "npm:hono@4.13.19/body-limit";
 import { fetchHandler, serve } from "@pooled/http1";
 
 const app = new Hono();
 
 app.get("/", (c) => c.text("hello from Hono\n"));
 app.get("/users/:id", (c) => c.json({ id: c.req.param("id") }));
-app.post("/upload", async (c) => {
-  const { file } = await c.req.parseBody();
+// A body that is read as a stream, as Fetch does, has no bound of its own.
+app.post("/upload", bodyLimit({ maxSize: 1024 * 1024 }), async (c) => {
+  // What is no form is the client's fault.
+  const { file } = await c.req.parseBody().catch(() => ({ file: null }));
   if (!(file instanceof File)) return c.text("no file\n", 400);
   return c.json({ name: file.name, size: file.size });
 });

@@ -1,17 +1,28 @@
 /**
  * Prints every request that any client sends, as the parser sees it.
  *
- * `deno run -A examples/inspect.ts --port 8000`, then point `curl -v` at it.
+ * `deno run -N examples/inspect.ts --port 8000`, then point `curl -v` at it.
  *
  * @module
  */
 
 import { HttpError, readRequests } from "@pooled/http1";
+import { connectionsOf } from "./shared/accept.ts";
 
 const flag = Deno.args.indexOf("--port");
 const port = flag < 0 ? 8000 : Number(Deno.args[flag + 1]);
 const encoder = new TextEncoder();
 const MAX_SHOWN = 1000;
+/** Milliseconds for a request to come and be answered. */
+const REQUEST_MS = 60_000;
+
+/** Text that leaves the terminal as it is: no escape sequence gets through. */
+function visible(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (character) => character === "\n" ? character : "\ufffd",
+  );
+}
 
 /** Writes all of a message; `write` may take less. */
 async function send(conn: Deno.Conn, text: string): Promise<void> {
@@ -23,6 +34,8 @@ async function send(conn: Deno.Conn, text: string): Promise<void> {
 
 async function inspect(conn: Deno.Conn): Promise<void> {
   using _ = conn;
+  const letGo = () => conn[Symbol.dispose]();
+  let timer = setTimeout(letGo, REQUEST_MS);
   try {
     for await (using request of readRequests(conn.readable)) {
       if (request.expectContinue) {
@@ -32,7 +45,7 @@ async function inspect(conn: Deno.Conn): Promise<void> {
         `\n${request.method} ${request.target} HTTP/${request.httpVersion}`,
       );
       for (const [name, value] of request.headers) {
-        console.log(`  ${name}: ${value}`);
+        console.log(`  ${name}: ${visible(value)}`);
       }
       let size = 0;
       if (request.body !== null) {
@@ -46,10 +59,11 @@ async function inspect(conn: Deno.Conn): Promise<void> {
         }
         const framing = request.chunked ? "chunked" : "Content-Length";
         console.log(`  (${size} bytes of body, ${framing})`);
-        console.log(shown.slice(0, MAX_SHOWN).replaceAll(/^/gm, "  | "));
+        const text = visible(shown.slice(0, MAX_SHOWN));
+        console.log(text.replaceAll(/^/gm, "  | "));
       }
       for (const [name, value] of request.trailers ?? []) {
-        console.log(`  trailer ${name}: ${value}`);
+        console.log(`  trailer ${name}: ${visible(value)}`);
       }
       const answer =
         `${request.method} ${request.path}: ${request.headers.size} ` +
@@ -62,6 +76,8 @@ async function inspect(conn: Deno.Conn): Promise<void> {
           `Content-Length: ${answer.length}\r\n${close}\r\n${length}`,
       );
       if (!request.keepAlive) break;
+      clearTimeout(timer);
+      timer = setTimeout(letGo, REQUEST_MS);
     }
   } catch (error) {
     if (!(error instanceof HttpError)) {
@@ -75,11 +91,13 @@ async function inspect(conn: Deno.Conn): Promise<void> {
       `HTTP/1.1 ${error.status} Refused\r\nContent-Type: text/plain\r\n` +
         `Connection: close\r\n\r\n${error.message}\n`,
     ).catch(() => {});
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 const listener = Deno.listen({ hostname: "127.0.0.1", port });
 console.log(
-  `listening on http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`,
+  `listening on http://127.0.0.1:${listener.addr.port}`,
 );
-for await (const conn of listener) inspect(conn);
+for await (const conn of connectionsOf(listener)) inspect(conn);

@@ -9,22 +9,31 @@
  */
 
 import { serveConnection } from "@pooled/http1";
+import { connectionsOf } from "./shared/accept.ts";
 
+/** Milliseconds for the whole line: a client may send it a byte at a time. */
+const LINE_MS = 5_000;
 /** The longest line that version 1 allows, with its CRLF. */
 const LONGEST_LINE = 107;
-const LINE = /^PROXY (?:TCP[46] (\S+) \S+ (\d+) \d+|UNKNOWN.*)\r\n/;
+const LINE =
+  /^PROXY (?:TCP[46] ([\da-fA-F:.]+) [\da-fA-F:.]+ (\d{1,5}) \d{1,5}|UNKNOWN[^\r\n]*)\r\n/;
+
+interface Prefix {
+  remoteAddr: Deno.Addr;
+  received: Uint8Array;
+}
 
 /** Reads the line; gives whom it names, and what was read past it. */
-async function readProxyLine(
-  conn: Deno.Conn,
-): Promise<{ remoteAddr: Deno.Addr; received: Uint8Array }> {
+async function readProxyLine(conn: Deno.TcpConn): Promise<Prefix> {
   const buffer = new Uint8Array(4096);
   let end = 0;
-  while (end < buffer.length) {
+  while (end < LONGEST_LINE) {
     const count = await conn.read(buffer.subarray(end));
     if (count === null) break;
     end += count;
-    const text = String.fromCharCode(...buffer.subarray(0, LONGEST_LINE));
+    const text = String.fromCharCode(
+      ...buffer.subarray(0, Math.min(end, LONGEST_LINE)),
+    );
     const match = text.match(LINE);
     if (match !== null) {
       const [line, hostname, port] = match;
@@ -35,23 +44,29 @@ async function readProxyLine(
         received: buffer.subarray(line.length, end),
       };
     }
-    if (end >= LONGEST_LINE) break;
+    if (text.includes("\n")) break;
   }
   throw new Error("no PROXY line");
 }
 
-const listener = Deno.listen({ port: Number(Deno.args[0] ?? 8000) });
-console.log(`Listening on port ${(listener.addr as Deno.NetAddr).port}`);
-
-for await (const conn of listener) {
-  readProxyLine(conn).then(
-    (options) =>
-      serveConnection(conn, (_req, res, info) => {
-        const { hostname, port } = info.remoteAddr as Deno.NetAddr;
-        res.send(`you are ${hostname}, port ${port}\n`);
-      }, options),
-  ).catch((error) => {
-    console.error(`${error.message}: the connection is closed`);
-    conn.close();
-  });
+async function serveProxied(conn: Deno.TcpConn): Promise<void> {
+  // What closes twice does no harm this way; `close` would throw.
+  const timer = setTimeout(() => conn[Symbol.dispose](), LINE_MS);
+  let prefix: Prefix;
+  try {
+    prefix = await readProxyLine(conn);
+  } catch {
+    // No such line, none in time, or a client that has left.
+    return conn[Symbol.dispose]();
+  } finally {
+    clearTimeout(timer);
+  }
+  await serveConnection(conn, (_req, res, info) => {
+    const { hostname, port } = info.remoteAddr as Deno.NetAddr;
+    res.send(`you are ${hostname}, port ${port}\n`);
+  }, prefix);
 }
+
+const listener = Deno.listen({ port: Number(Deno.args[0] ?? 8000) });
+console.log(`Listening on port ${listener.addr.port}`);
+for await (const conn of connectionsOf(listener)) serveProxied(conn);

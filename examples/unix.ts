@@ -1,7 +1,7 @@
 /**
  * A server on a Unix socket.
  *
- * `deno run -A examples/unix.ts /tmp/hello.sock`, then
+ * `deno run -N -R -W examples/unix.ts /tmp/hello.sock`, then
  * `curl --unix-socket /tmp/hello.sock http://localhost/`.
  *
  * @module
@@ -15,8 +15,12 @@ const server = serve({ path }, (req, res) => {
   res.send(`${req.method} ${req.target} through a Unix socket\n`);
 });
 
-Deno.addSignalListener("SIGINT", async () => {
-  await server.shutdown();
-  await Deno.remove(path);
-  Deno.exit();
-});
+/** Answers what has arrived; the process ends when that is done. */
+function stop(): void {
+  // A second SIGINT ends it at once.
+  Deno.removeSignalListener("SIGINT", stop);
+  // The runtime removes the socket as it closes the listener.
+  server.shutdown();
+}
+
+Deno.addSignalListener("SIGINT", stop);

@@ -2,14 +2,14 @@
  * A WebSocket endpoint that echoes, and a page that talks to it. This server does
  * the upgrade; `npm:ws` does the frames.
  *
- * `deno run -A examples/websocket.ts 8000`, then open `http://localhost:8000/`.
+ * `deno run -N -E examples/websocket.ts 8000`, then open `http://localhost:8000/`.
  *
  * @module
  */
 
 import { createHash } from "node:crypto";
 import { Duplex } from "node:stream";
-import { WebSocket } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import {
   type Duplex as DuplexPair,
   type HttpRequest,
@@ -48,12 +48,49 @@ function handshake(req: HttpRequest, res: HttpResponse): DuplexPair | null {
   return res.upgrade({ headers: { "sec-websocket-accept": accept } });
 }
 
+/** Milliseconds that a client may take to answer the closing handshake. */
+const CLOSE_MS = 5_000;
+/** Milliseconds between two pings; who has not answered the last is dropped. */
+const PING_MS = 30_000;
+/** The longest message in bytes. */
+const MAX_PAYLOAD = 1024 * 1024;
+
+// What the server of `ws` gives its own sockets, which by themselves answer no ping
+// and have no bounds.
+const { options } = new WebSocketServer({
+  noServer: true,
+  closeTimeout: CLOSE_MS,
+  maxPayload: MAX_PAYLOAD,
+});
+
 /** A socket over a pair of streams, made as the server of `ws` makes its own. */
 function webSocketOver(pair: DuplexPair) {
   const stream = Duplex.fromWeb(pair as Parameters<typeof Duplex.fromWeb>[0]);
-  const socket = new WebSocket(null, undefined, {});
-  socket.setSocket(stream, new Uint8Array(0), { maxPayload: 1024 * 1024 });
+  const socket = new WebSocket(null, undefined, options);
+  socket.setSocket(stream, new Uint8Array(0), options);
   return socket;
+}
+
+type Socket = ReturnType<typeof webSocketOver>;
+
+/** Sends each message back, and reads no further before it is gone. */
+function echo(socket: Socket): void {
+  socket.on("message", (data: Uint8Array, isBinary: boolean) => {
+    socket.pause();
+    socket.send(data, { binary: isBinary }, () => socket.resume());
+  });
+}
+
+/** Drops a client that has gone without a word. */
+function keepAlive(socket: Socket): void {
+  let answered = true;
+  const timer = setInterval(() => {
+    if (!answered) return socket.terminate();
+    answered = false;
+    socket.ping();
+  }, PING_MS);
+  socket.on("pong", () => answered = true);
+  socket.on("close", () => clearInterval(timer));
 }
 
 serve({ port: Number(Deno.args[0] ?? 8000) }, (req, res) => {
@@ -61,10 +98,8 @@ serve({ port: Number(Deno.args[0] ?? 8000) }, (req, res) => {
   const pair = handshake(req, res);
   if (pair === null) return;
   const socket = webSocketOver(pair);
-  socket.on(
-    "message",
-    (data: Uint8Array, isBinary: boolean) =>
-      socket.send(data, { binary: isBinary }),
-  );
-  socket.on("error", (error: Error) => console.error(error.message));
+  // A client that breaks the protocol, or its connection; `ws` has closed it already.
+  socket.on("error", () => {});
+  echo(socket);
+  keepAlive(socket);
 });

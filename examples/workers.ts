@@ -2,8 +2,8 @@
  * More than one core: each worker listens on the same port, and the system deals the
  * connections out.
  *
- * `deno run -N --unstable-net examples/workers.ts 8000 4`; Deno asks for the flag
- * before listeners may share a port.
+ * `deno run -N -R --unstable-net examples/workers.ts 8000 4`; Deno asks for the last
+ * flag before listeners may share a port, and reads this file again for each worker.
  *
  * @module
  */

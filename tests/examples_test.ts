@@ -30,7 +30,7 @@ Deno.test("the demo ends by itself and has nothing left in use", async () => {
 });
 
 Deno.test("the inspector shows what a client sends, and answers it", async () => {
-  const inspector = deno("run", "-A", "examples/inspect.ts", "--port", "0")
+  const inspector = deno("run", "-N", "examples/inspect.ts", "--port", "0")
     .spawn();
   const output = inspector.stdout.pipeThrough(new TextDecoderStream());
   let text = "";

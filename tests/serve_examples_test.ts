@@ -4,66 +4,11 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { curl, Example } from "./example.ts";
 import { makeCertificate } from "./serving.ts";
 
-const root = new URL("../", import.meta.url).pathname;
-
-/** An example that runs. Ends with the block. */
-class Example implements AsyncDisposable {
-  readonly #process: Deno.ChildProcess;
-  readonly #output: ReadableStreamDefaultReader<string>;
-  #text = "";
-
-  constructor(file: string, ...args: string[]) {
-    this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--unstable-net", `examples/${file}`, ...args],
-      cwd: root,
-      env: { NO_COLOR: "1" },
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    this.#output = this.#process.stdout
-      .pipeThrough(new TextDecoderStream()).getReader();
-  }
-
-  /** Waits for a line of the output, and gives what its groups match. */
-  async line(pattern: RegExp): Promise<string[]> {
-    for (;;) {
-      const match = this.#text.match(pattern);
-      if (match !== null) return match.slice(1);
-      const { done, value } = await this.#output.read();
-      if (done) throw new Error(`${pattern} did not come: ${this.#text}`);
-      this.#text += value;
-    }
-  }
-
-  /** The port it listens on. */
-  async port(): Promise<string> {
-    return (await this.line(/Listening on .*?(\d+)\/?\n/))[0]!;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#process.kill();
-    await this.#output.cancel();
-    await this.#process.status;
-  }
-}
-
-/** What a program prints; it has to end well. */
-async function run(program: string, ...args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args })
-    .output();
-  const decoder = new TextDecoder();
-  assert(success, `${program} ${args.join(" ")}: ${decoder.decode(stderr)}`);
-  return decoder.decode(stdout);
-}
-
-function curl(...args: string[]): Promise<string> {
-  return run("curl", "-sS", "--max-time", "10", ...args);
-}
-
 Deno.test("example: hello", async () => {
-  await using example = new Example("hello.ts", "0");
+  await using example = Example.start("hello.ts", ["0"]);
   const url = `http://127.0.0.1:${await example.port()}`;
   assertStringIncludes(await curl(`${url}/`), "<h1>hello</h1>");
   assertEquals(await curl(`${url}/hello/J%C3%B6rg`), "hello, Jörg\n");
@@ -72,7 +17,7 @@ Deno.test("example: hello", async () => {
 });
 
 Deno.test("example: Hono", async () => {
-  await using example = new Example("hono.ts", "0");
+  await using example = Example.start("hono.ts", ["0"]);
   const url = `http://127.0.0.1:${await example.port()}`;
   assertEquals(await curl(`${url}/`), "hello from Hono\n");
   assertEquals(await curl(`${url}/users/7`), '{"id":"7"}');
@@ -86,7 +31,7 @@ Deno.test("example: Unix socket", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const path = `${folder}/hello.sock`;
-    await using example = new Example("unix.ts", path);
+    await using example = Example.start("unix.ts", [path]);
     await example.line(/Listening on (.*)\n/);
     assertEquals(
       await curl("--unix-socket", path, "http://localhost/a"),
@@ -101,7 +46,7 @@ Deno.test("example: TLS", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { certFile, keyFile } = await makeCertificate(folder);
-    await using example = new Example("tls.ts", certFile, keyFile, "0");
+    await using example = Example.start("tls.ts", [certFile, keyFile, "0"]);
     const url = `https://localhost:${await example.port()}/`;
     assertEquals(await curl("--cacert", certFile, url), '{"secure":true}');
   } finally {
@@ -110,8 +55,8 @@ Deno.test("example: TLS", async () => {
 });
 
 Deno.test("example: CONNECT proxy", async () => {
-  await using proxy = new Example("connect_proxy.ts", "0");
-  await using hello = new Example("hello.ts", "0");
+  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+  await using hello = Example.start("hello.ts", ["0"]);
   const [through, to] = await Promise.all([proxy.port(), hello.port()]);
   const tunnel = ["-p", "-x", `http://127.0.0.1:${through}`];
   assertEquals(
@@ -142,7 +87,7 @@ Deno.test("example: CONNECT proxy", async () => {
 });
 
 Deno.test("example: WebSocket", async () => {
-  await using example = new Example("websocket.ts", "0");
+  await using example = Example.start("websocket.ts", ["0"]);
   const address = `127.0.0.1:${await example.port()}`;
   assertStringIncludes(await curl(`http://${address}/`), "new WebSocket(");
   assertStringIncludes(
@@ -175,7 +120,7 @@ Deno.test("example: workers share a port", async () => {
   const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = free.addr as Deno.NetAddr;
   free.close();
-  await using example = new Example("workers.ts", String(port), "3");
+  await using example = Example.start("workers.ts", [String(port), "3"]);
   for (let i = 0; i < 3; i++) {
     await example.line(RegExp(`(worker ${i}) listens`));
   }
@@ -187,14 +132,11 @@ Deno.test("example: workers share a port", async () => {
 });
 
 Deno.test("example: PROXY protocol", async () => {
-  await using example = new Example("proxy_protocol.ts", "0");
+  await using example = Example.start("proxy_protocol.ts", ["0"]);
   const port = await example.port();
   const answer = await curl("--haproxy-protocol", `http://127.0.0.1:${port}/`);
   assert(/^you are 127\.0\.0\.1, port \d+\n$/.test(answer), answer);
-  using conn = await Deno.connect({
-    hostname: "127.0.0.1",
-    port: Number(port),
-  });
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
   await conn.write(new TextEncoder().encode(
     "PROXY TCP4 203.0.113.7 192.0.2.1 5555 80\r\n" +
       "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",

@@ -1,0 +1,127 @@
+/**
+ * Two protocols on one port: the first bytes tell HTTP from lines, which are echoed.
+ * TLS, which is spoken on another port, gets an alert that says so.
+ *
+ * `deno run -N examples/sniff.ts 8000`, then `curl localhost:8000`, and
+ * `echo hello | nc -N localhost 8000`.
+ *
+ * @module
+ */
+
+import { serveConnection } from "@pooled/http1";
+import { connectionsOf } from "./shared/accept.ts";
+
+/** Milliseconds that a client may take to show which protocol it speaks. */
+const SNIFF_MS = 5_000;
+/** Milliseconds for each line to come, and to be taken again. */
+const LINE_MS = 60_000;
+/** The longest line in bytes. */
+const LONGEST_LINE = 4096;
+
+const METHODS = [
+  ...["GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "PATCH "],
+  ...["OPTIONS ", "TRACE ", "CONNECT "],
+];
+/** The first byte of a TLS handshake (RFC 8446 §5.1). */
+const TLS = 0x16;
+/** The fatal alert `protocol_version` (RFC 8446 §6.2). */
+const TLS_ALERT = new Uint8Array([0x15, 3, 1, 0, 2, 2, 70]);
+const LF = 0x0a;
+
+type Protocol = "http" | "tls" | "lines";
+
+/** What the first bytes are the beginning of; `null` as long as it may be two things. */
+function protocolOf(bytes: Uint8Array): Protocol | null {
+  if (bytes.length === 0) return null;
+  if (bytes[0] === TLS) return "tls";
+  const text = String.fromCharCode(...bytes.subarray(0, 8));
+  if (METHODS.some((method) => text.startsWith(method))) return "http";
+  return METHODS.some((method) => method.startsWith(text)) ? null : "lines";
+}
+
+/** Runs `work`, and closes the connection where it takes longer. */
+async function within<T>(
+  milliseconds: number,
+  conn: Deno.TcpConn,
+  work: () => Promise<T>,
+): Promise<T> {
+  const timer = setTimeout(() => conn[Symbol.dispose](), milliseconds);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    at += await conn.write(bytes.subarray(at));
+  }
+}
+
+/** Reads until it is clear what is spoken; gives that, and all that was read. */
+async function sniff(
+  conn: Deno.TcpConn,
+): Promise<{ protocol: Protocol; received: Uint8Array }> {
+  const buffer = new Uint8Array(LONGEST_LINE);
+  let end = 0;
+  // No method is as long as the buffer: there is room for the next read.
+  for (;;) {
+    const count = await conn.read(buffer.subarray(end));
+    end += count ?? 0;
+    const received = buffer.subarray(0, end);
+    const protocol = protocolOf(received) ?? (count === null ? "lines" : null);
+    if (protocol !== null) return { protocol, received };
+  }
+}
+
+/** Sends each line back, and the last also where it does not end. */
+async function echo(conn: Deno.TcpConn, received: Uint8Array): Promise<void> {
+  const buffer = new Uint8Array(LONGEST_LINE);
+  buffer.set(received);
+  let end = received.length;
+  for (let open = true; open;) {
+    await within(LINE_MS, conn, async () => {
+      let lines: number;
+      while ((lines = buffer.lastIndexOf(LF, end - 1) + 1) === 0 || end === 0) {
+        if (end === LONGEST_LINE) throw new Error("too long a line");
+        const count = await conn.read(buffer.subarray(end));
+        if (count === null) {
+          lines = end;
+          open = false;
+          break;
+        }
+        end += count;
+      }
+      await writeAll(conn, buffer.subarray(0, lines));
+      buffer.copyWithin(0, lines, end);
+      end -= lines;
+    });
+  }
+  await conn.closeWrite();
+}
+
+async function serveEither(conn: Deno.TcpConn): Promise<void> {
+  // Closes the connection at the end, which does no harm where it is closed.
+  using _ = conn;
+  try {
+    const { protocol, received } = await within(
+      SNIFF_MS,
+      conn,
+      () => sniff(conn),
+    );
+    if (protocol === "lines") return await echo(conn, received);
+    if (protocol === "tls") return await writeAll(conn, TLS_ALERT);
+    await serveConnection(
+      conn,
+      (req, res) => res.send(`${req.method} ${req.target} over HTTP\n`),
+      { received },
+    );
+  } catch {
+    // The client has left, or was let go.
+  }
+}
+
+const listener = Deno.listen({ port: Number(Deno.args[0] ?? 8000) });
+console.log(`Listening on port ${listener.addr.port}`);
+for await (const conn of connectionsOf(listener)) serveEither(conn);
