@@ -16,12 +16,13 @@ import type { PooledRequest } from "./request.ts";
 import { CR, LF } from "./wire/ascii.ts";
 import { ChunkLine, MAX_CHUNK_LINE, readChunkLine } from "./wire/chunked.ts";
 import {
-  type FieldTable,
+  FieldTable,
   NAME_START,
   readFieldLines,
   ROW,
 } from "./wire/field_lines.ts";
 import { LAST_FRAMING_FIELD } from "./wire/names.ts";
+import { holdsWholeChunks } from "./wire/whole_request.ts";
 import {
   faultOffset,
   faultRefusal,
@@ -98,6 +99,26 @@ export class Payload {
   /** Bytes still to come of a body of known length; 0 when that is not known. */
   get knownRemaining(): number {
     return this.#state === IN_LENGTH ? this.#remaining : 0;
+  }
+
+  /**
+   * The most bytes that may still have to be read to the end of the body: what is left
+   * of a known length; 0 for chunks that all lie in the window; else Infinity.
+   */
+  get mostRemaining(): number {
+    if (this.#state === IN_LENGTH) return this.#remaining;
+    if (this.#state === AT_END) return 0;
+    const { slab, start, end, limits, lent } = this.#machine;
+    return !lent && this.#state === AT_CHUNK_LINE && slab !== null &&
+        holdsWholeChunks(
+          slab.bytes,
+          slab.view,
+          start,
+          end,
+          new FieldTable(limits.maxHeaders),
+        )
+      ? 0
+      : Infinity;
   }
 
   /** `count` bytes of a body of known length went past the window. */

@@ -368,7 +368,19 @@ refuse(
 refuse(
   "RFC 9112 §3",
   "the preface of HTTP/2",
-  "PRI ‸* HTTP/2.0\r\n\r\nSM\r\n\r\n",
+  "PRI * ‸HTTP/2.0\r\n\r\nSM\r\n\r\n",
+  "unsupported-version",
+);
+refuse(
+  "RFC 9112 §3.2.4",
+  "an asterisk with the method of that preface in this version",
+  "PRI ‸* HTTP/1.1\r\nHost: a\r\n\r\n",
+  "target-form",
+);
+refuse(
+  "RFC 9112 §3.2.4",
+  "an asterisk with the method of that preface and no version",
+  "PRI ‸* HTTX/2.0\r\n\r\n",
   "target-form",
 );
 refuse(

@@ -36,6 +36,7 @@ import {
   assertPoolsAtRest,
   RawClient,
   test,
+  within,
   withServer,
 } from "./serving.ts";
 import { bytesOf, textOf } from "./support.ts";
@@ -1361,17 +1362,22 @@ test("the signal of serveConnection ends the connection at once", async () => {
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const errors: unknown[] = [];
   const conn = new MemoryConn([get("/")], false);
-  await serveMemory(conn, async (req, res) => {
+  const pools = new Pools();
+  await serveConnection(conn, async (req, res) => {
     const { signal } = req;
     signal.addEventListener("abort", () => resolve(signal.reason));
     controller.abort(reason);
     await promise;
     res.send("too late");
   }, {
+    pools,
     signal: controller.signal,
     onError: (error) => void errors.push(error),
   });
   assertStrictEquals(await promise, reason);
+  // The handler is not waited for, and gives its request back when it is done.
+  await settle();
+  assertPoolsAtRest(pools);
   assertEquals([conn.wire, errors.length], ["", 0]);
 });
 
@@ -1749,14 +1755,10 @@ test("a handler that goes on after the hand-over does not hold serveConnection u
     over = true;
     resolve();
   }, { pools });
-  const first = await Promise.race([
-    served.then(() => "handed over"),
-    sleep(200).then(() => "still waiting"),
-  ]);
-  const wasOver = over;
+  await within(served, "the hand-over");
+  assertEquals(over, false);
   conn.end();
-  await Promise.all([served, handled]);
-  assertEquals([first, wasOver], ["handed over", false]);
+  await handled;
   assertPoolsAtRest(pools);
 });
 
@@ -2114,6 +2116,7 @@ test("connections, requests, bytes and refusals are counted", async () => {
     assertEquals(counts(), {
       connections: 0,
       accepted: 0,
+      aborted: 0,
       requests: 0,
       bytesReceived: 0,
       bytesSent: 0,
@@ -2131,6 +2134,7 @@ test("connections, requests, bytes and refusals are counted", async () => {
       assertEquals(counts(), {
         connections: 1,
         accepted: 1,
+        aborted: 0,
         requests: 3,
         bytesReceived: sent,
         bytesSent: received,
@@ -2145,6 +2149,7 @@ test("connections, requests, bytes and refusals are counted", async () => {
     assertEquals(counts(), {
       connections: 0,
       accepted: 3,
+      aborted: 0,
       requests: 6,
       bytesReceived: sent,
       bytesSent: received,

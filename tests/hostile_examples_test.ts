@@ -162,6 +162,20 @@ test("CONNECT proxy: the upstream may end its side first", async () => {
   await assertSockets(proxy, before);
 });
 
+test("CONNECT proxy: a client that takes nothing is cut", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+    constants: { IDLE_MS: 200 },
+  });
+  const port = await proxy.port();
+  const before = sockets(proxy);
+  using tunnel = await Tunnel.open(port);
+  const flood = (async () => {
+    for (;;) await tunnel.upstream.write(new Uint8Array(65536));
+  })();
+  await flood.catch(() => {});
+  await assertSockets(proxy, before);
+});
+
 test("CONNECT proxy: a reset of either end ends the other, and nothing leaks", async () => {
   await using proxy = Example.start("connect_proxy.ts", ["0"]);
   const port = await proxy.port();

@@ -33,3 +33,15 @@ test("SIGTERM: an idle server ends at once", async () => {
   assertEquals(await client.rest(), client.received);
   assertEquals(await example.end(), { code: 0, errors: "" });
 });
+
+test("SIGTERM: who is not done by the deadline is cut off", async () => {
+  await using example = recipe(
+    '() => { console.log("hangs"); return new Promise<void>(() => {}); }',
+    300,
+  );
+  using client = await RawClient.connect(await example.port());
+  await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await example.line(/hangs/);
+  example.process.kill("SIGTERM");
+  assertEquals(await example.end(), { code: 0, errors: "" });
+});

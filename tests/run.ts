@@ -39,9 +39,10 @@ if (offline.length > 0) {
 }
 
 const child = new Deno.Command(Deno.execPath(), {
-  args: command === "check"
-    ? ["check", ...offline, ...args, "."]
-    : ["test", "-A", "--doc", ...offline, ...args],
+  args: command === "check" ? ["check", ...offline, ...args, "."] : [
+    ...["test", "-A", "--doc", "--sanitize-ops", "--sanitize-resources"],
+    ...[...offline, ...args],
+  ],
   cwd: root,
   env: { FORCE_COLOR: Deno.stdout.isTerminal() ? "1" : "0" },
   stdout: command === "check" ? "inherit" : "piped",

@@ -252,8 +252,7 @@ export class Connection
   #canDrain(bodyComes: boolean): boolean {
     // A client that waits for its 100 may send the body or not: nobody can tell.
     return bodyComes &&
-      this.machine.body.payload.knownRemaining <=
-        this.#service.limits.maxDrain;
+      this.machine.body.payload.mostRemaining <= this.#service.limits.maxDrain;
   }
 
   #hasDrainedEnough(): boolean {

@@ -53,6 +53,10 @@ export class RawDuplex implements Duplex {
     this.writable = new WritableStream({
       start: (controller) => {
         this.#writer = controller;
+        // `abort` itself waits for a write that a stalled client may never take.
+        controller.signal.addEventListener("abort", () => {
+          this.fail(controller.signal.reason);
+        });
       },
       write: (chunk) => {
         if (!(chunk instanceof Uint8Array)) {

@@ -229,8 +229,10 @@ class Server implements HttpServer {
     service.draining = true;
     this.#acceptor.stop();
     this.#wake();
-    if (service.connections.size > 0) this.#drained = this.#drain();
-    if (this.#keepsAlive) this.#stayAwake();
+    if (service.connections.size > 0) {
+      this.#drained = this.#drain();
+      if (this.#keepsAlive) this.#stayAwake();
+    }
     return this.finished;
   }
 
@@ -242,7 +244,6 @@ class Server implements HttpServer {
 
   /** A timeout may be all that is left to end the last connection. */
   #stayAwake(): void {
-    clearInterval(this.#awake);
     this.#awake = setInterval(() => {}, 1000);
   }
 

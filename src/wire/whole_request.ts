@@ -1,8 +1,8 @@
 /**
- * Whether bytes begin with a whole request, head and body.
+ * Whether bytes begin with a whole request, or with a whole body in chunks.
  *
- * Asked by a server that shuts down, to know which answer is its last: once for each
- * answer of a connection that is about to end, so it makes the objects it reads into.
+ * A server asks before an answer that may be its last: at a shutdown, and where the
+ * handler left a body unread. That is rare enough to make the objects to read into.
  *
  * @module
  */
@@ -41,7 +41,7 @@ export function holdsWholeRequest(
     return false;
   }
   return framing.chunked
-    ? holdsChunks(bytes, view, body, end, table)
+    ? holdsWholeChunks(bytes, view, body, end, table)
     : Math.max(0, framing.contentLength) <= end - body;
 }
 
@@ -67,7 +67,8 @@ function readSection(
   return outcome <= end ? outcome : -1;
 }
 
-function holdsChunks(
+/** Whether a whole body in chunks, trailers included, lies in `[body, end)`. */
+export function holdsWholeChunks(
   bytes: Uint8Array,
   view: DataView,
   body: number,
