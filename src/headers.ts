@@ -79,10 +79,10 @@ export class Fields implements HttpHeaders {
     this.table = table;
   }
 
-  /** Forgets the strings of the rows from `row` on. */
-  clearTexts(row: number): void {
+  /** Forgets the strings of all rows. */
+  clearTexts(): void {
     const texts = this.#texts;
-    for (; row < texts.length; row++) texts[row] = undefined;
+    for (let row = 0; row < texts.length; row++) texts[row] = undefined;
   }
 
   get size(): number {
