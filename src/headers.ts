@@ -2,7 +2,7 @@
  * The header fields of a pooled request, read from the slab where they lie.
  *
  * A known name is looked for by its id, another by its bytes. A value becomes a
- * string when it is asked for, and the string is kept until the release.
+ * string when it is asked for, and the string is kept until the head is forgotten.
  *
  * @module
  */

@@ -51,8 +51,9 @@ export class KnownHead {
 
   /**
    * Remembers the head `[start, end)` whose fields begin at `section`, if it seems to be
-   * the one before it again. To copy every head would cost a sixth of reading it, and
-   * most heads of a browser never come again. The sample decides about the copy alone.
+   * the one before it again. To copy every head would cost a quarter of reading it, and
+   * most heads of a browser never come again. The sample only decides about the copy:
+   * it may be that of another connection, and answers nothing.
    */
   keep(view: DataView, start: number, section: number, end: number): void {
     let sample = end - start;

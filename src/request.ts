@@ -2,8 +2,9 @@
  * The request object: a view on the bytes of one message.
  *
  * What the parser found out lies in small records of numbers; strings are made
- * when asked for and kept until the release. The object, its records and its
- * field table are used again for later requests of the same connection.
+ * when asked for and kept with the head: until the release, or while the same head
+ * comes again. The object, its records and its field table are used again for later
+ * requests of the same connection.
  *
  * @module
  */

@@ -287,27 +287,6 @@ Deno.test("a third Connection line that becomes upgrade, or no longer is, counts
   }
 });
 
-Deno.test("a known head that is cut by the end of the memory waits for its rest", () => {
-  const head = get(`X-A: ${"x".repeat(200)}`);
-  const wire = bytesOf(head.repeat(40));
-  for (const memory of [2048, 16384, 65536]) {
-    using parser = new RequestParser({ pools: new Pools() });
-    let pushed = 0;
-    let count = 0;
-    while (pushed < 3 * memory) {
-      const at = pushed % wire.length;
-      const piece = wire.subarray(at, at + memory - pushed % memory);
-      parser.push(piece);
-      pushed += piece.length;
-      for (let request; (request = parser.next()) !== null; count++) {
-        assertEquals(request.headers.size, 2);
-        request.release();
-      }
-    }
-    assertEquals(count, Math.floor(pushed / head.length));
-  }
-});
-
 /** Lines of one field, each of them with one of `values`. */
 function repeated(
   name: string,
