@@ -2,7 +2,7 @@
  * The header fields of a pooled request, read from the slab where they lie.
  *
  * A known name is looked for by its id, another by its bytes. A value becomes a
- * string when it is asked for, and the string is kept until the release.
+ * string when it is asked for, and the string is kept until the head is forgotten.
  *
  * @module
  */
@@ -79,10 +79,10 @@ export class Fields implements HttpHeaders {
     this.table = table;
   }
 
-  /** Forgets the strings of the rows from `row` on. */
-  clearTexts(row: number): void {
+  /** Forgets the strings of all rows. */
+  clearTexts(): void {
     const texts = this.#texts;
-    for (; row < texts.length; row++) texts[row] = undefined;
+    for (let row = 0; row < texts.length; row++) texts[row] = undefined;
   }
 
   get size(): number {

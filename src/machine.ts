@@ -30,7 +30,7 @@ import {
 import type { PooledRequest } from "./request.ts";
 import { CR, LF } from "./wire/ascii.ts";
 import { type FieldTable, readFieldLines } from "./wire/field_lines.ts";
-import { framingSource, readFraming } from "./wire/framing.ts";
+import { readFraming } from "./wire/framing.ts";
 import {
   faultOffset,
   faultRefusal,
@@ -184,9 +184,9 @@ export class Machine {
    * @throws {HttpError} The next message is refused. It is thrown again by each
    * later call.
    */
-  // The next head, when it lies in the window and is one that came before, is found
-  // here; all that is rare stands in functions of its own. Only so short does the
-  // compiler build the whole of it into one piece.
+  // A head that is known is found here; reading one, and all that is rare, stands in
+  // functions of its own. Only while this one is so short does TurboFan inline what
+  // it calls.
   next(): PooledRequest | null {
     const slab = this.slab;
     if (
@@ -200,12 +200,12 @@ export class Machine {
     }
     const request = this.pools.requests.acquire(this.#shelf);
     const { known } = request;
-    if (known === null || !known.isHead(slab.view, start, end)) {
+    if (known === null || !known.isAt(slab.view, start, end)) {
       return this.#readFresh(slab, request);
     }
     this.#emptyLines = 0;
     const section = start + known.lineLength;
-    this.#open(slab, request, section, start + known.headLength);
+    this.#open(slab, request, section, start + known.length);
     return request;
   }
 
@@ -240,7 +240,7 @@ export class Machine {
     this.pools.requests.release(request, this.#shelf);
   }
 
-  /** What a request has that a plain one whose head is known has not. */
+  /** Takes from a request what a plain one does not have. */
   #reset(request: PooledRequest): void {
     const { fields, openedTrailers, ownTable } = request;
     if (fields.table !== ownTable) releaseTable(this.pools, fields.table);
@@ -271,8 +271,9 @@ export class Machine {
     return false;
   }
 
-  /** Reads a head, from its first byte. */
+  /** Reads a head from its first byte, with nothing kept of the one before. */
   #readFresh(slab: Slab, request: PooledRequest): PooledRequest | null {
+    if (request.knowsHead) request.forgetHead();
     this.#request = request;
     this.#fieldsStart = 0;
     this.#emptyLines = 0;
@@ -289,14 +290,6 @@ export class Machine {
   #readLine(slab: Slab, request: PooledRequest): PooledRequest | null {
     const { bytes, view } = slab;
     const { start, end } = this;
-    const { known } = request;
-    if (known !== null && known.lineLength !== 0) {
-      if (known.hasLine(view, start, end)) {
-        this.#fieldsStart = known.lineLength;
-        return this.#readFields(slab, request, start + known.lineLength);
-      }
-      request.forgetLine();
-    }
     const outcome = readRequestLine(bytes, view, start, end, request.line);
     // A line of the full length has two more bytes, its CRLF.
     const lineEnd = start + this.limits.maxRequestLine + 2;
@@ -304,7 +297,6 @@ export class Machine {
       return this.#stopInRequestLine(outcome, lineEnd);
     }
     this.#fieldsStart = outcome - start;
-    known?.keepLine(view, start, outcome);
     return this.#readFields(slab, request, outcome);
   }
 
@@ -316,16 +308,7 @@ export class Machine {
   ): PooledRequest | null {
     const { bytes, view } = slab;
     const { start, end } = this;
-    const { known } = request;
     const section = start + this.#fieldsStart;
-    if (known !== null && known.sectionLength !== 0) {
-      const shared = known.sharedWith(view, section, end);
-      if (known.whole && shared === known.sectionLength) {
-        known.hit();
-        return this.#readFraming(slab, request, section, section + shared);
-      }
-      at += request.forgetFields(shared);
-    }
     const table = request.fields.table;
     const outcome = readFieldLines(
       bytes,
@@ -340,7 +323,6 @@ export class Machine {
     if (outcome < 0 || outcome > sectionEnd) {
       return this.#stopInFields(slab, request, outcome, section, sectionEnd);
     }
-    if (table === request.ownTable) known?.keepSection(view, section, outcome);
     return this.#readFraming(slab, request, section, outcome);
   }
 
@@ -353,21 +335,22 @@ export class Machine {
   ): PooledRequest {
     const { line, framing, known } = request;
     const { table } = request.fields;
-    if (framing.source !== framingSource(line, table)) {
-      const refused = readFraming(
-        slab.bytes,
-        slab.view,
-        section,
-        line,
-        table,
-        sectionEnd - section,
-        framing,
-      );
-      if (refused !== 0) {
-        throw this.fail(faultRefusal(refused), section + faultOffset(refused));
-      }
+    const refused = readFraming(
+      slab.bytes,
+      slab.view,
+      section,
+      line,
+      table,
+      sectionEnd - section,
+      framing,
+    );
+    if (refused !== 0) {
+      throw this.fail(faultRefusal(refused), section + faultOffset(refused));
     }
-    known?.join();
+    // A larger table goes back at the release, so what lies in it cannot stay known.
+    if (known !== null && table === request.ownTable) {
+      known.keep(slab.view, this.start, section, sectionEnd);
+    }
     this.#open(slab, request, section, sectionEnd);
     return request;
   }
@@ -686,7 +669,9 @@ export class Machine {
     this.body.close(reason);
     this.#dropRequest();
     this.#dropWindow();
-    for (let i = 0; i < this.#shelf.count; i++) this.#shelf.items[i]!.forget();
+    for (let i = 0; i < this.#shelf.count; i++) {
+      this.#shelf.items[i]!.forgetHead();
+    }
     this.pools.requests.closeShelf(this.#shelf);
   }
 

@@ -2,8 +2,9 @@
  * The request object: a view on the bytes of one message.
  *
  * What the parser found out lies in small records of numbers; strings are made
- * when asked for and kept until the release. The object, its records and its
- * field table are used again for later requests of the same connection.
+ * when asked for and kept with the head: until the release, or while the same head
+ * comes again. The object, its records and its field table are used again for later
+ * requests of the same connection.
  *
  * @module
  */
@@ -20,7 +21,7 @@ import type { Machine } from "./machine.ts";
 import type { Slab } from "./memory/slab.ts";
 import { QUESTION_MARK, SLASH } from "./wire/ascii.ts";
 import { FieldTable } from "./wire/field_lines.ts";
-import { forgetFraming, Framing } from "./wire/framing.ts";
+import { Framing } from "./wire/framing.ts";
 import { CONNECT, METHODS, OTHER_METHOD } from "./wire/names.ts";
 import { RequestLine } from "./wire/request_line.ts";
 import { latin1 } from "./wire/text.ts";
@@ -149,7 +150,11 @@ export class PooledRequest implements HttpRequest {
   readonly line: RequestLine = new RequestLine();
   readonly framing: Framing = new Framing();
   readonly fields: Fields;
-  /** The head that line, framing, fields and strings were last made of. */
+  /**
+   * The head that this object knows, if it knows one: its line, its framing, the rows of
+   * its own table and its strings are those of these bytes. There is none before the
+   * first release: many objects are made for connections that send one request.
+   */
   known: KnownHead | null = null;
   readonly #ownTable = new FieldTable(OWN_ROWS);
   /** The machine that made this request, while it is in use. */
@@ -208,16 +213,20 @@ export class PooledRequest implements HttpRequest {
     return this.#ownTable;
   }
 
-  /**
-   * Whether there is nothing to forget but the head, which is known: no body, no
-   * trailers, no signal, no larger table.
-   */
-  get plain(): boolean {
-    return this.known !== null && this.known.headLength !== 0 && this.#plain &&
-      !this.framing.hasBody;
+  /** Whether the head last read is known, so that it need not be read again. */
+  get knowsHead(): boolean {
+    return this.known !== null && this.known.length !== 0;
   }
 
-  /** Ends the use of this object. What is known of the head stays. */
+  /**
+   * Whether there is nothing to forget at a release: the head is known, and there is no
+   * body, no trailers, no signal, no larger table besides.
+   */
+  get plain(): boolean {
+    return this.knowsHead && this.#plain && !this.framing.hasBody;
+  }
+
+  /** Ends the use of this object. A known head stays. */
   close(): void {
     this.#machine = null;
     this.held = false;
@@ -226,7 +235,7 @@ export class PooledRequest implements HttpRequest {
 
   /** The same, and forgets whatever there was besides a known head. */
   reset(): void {
-    const known = this.known ??= new KnownHead();
+    this.known ??= new KnownHead();
     this.close();
     this.#plain = true;
     this.#bodyUsed = false;
@@ -234,48 +243,24 @@ export class PooledRequest implements HttpRequest {
     this.#aborter = null;
     this.#gone = undefined;
     this.fields.table = this.#ownTable;
-    if (known.lineLength === 0) this.forgetLine();
-    if (known.sectionLength === 0) this.forgetFields(0);
+    if (!this.knowsHead) this.forgetHead();
     if (this.#hasTrailers) {
       this.#trailers!.slab = null;
-      this.#trailers!.clearTexts(0);
+      this.#trailers!.clearTexts();
       this.#trailers!.table = this.#ownTable;
       this.#hasTrailers = false;
     }
   }
 
-  /** Forgets the head too, so that nothing of it shows on another connection. */
-  forget(): void {
-    this.known?.forget();
-    this.framing.source = 0;
-    this.forgetLine();
-    this.forgetFields(0);
-  }
-
-  /** Forgets the request line. */
-  forgetLine(): void {
-    if (this.known !== null) this.known.headLength = this.known.lineLength = 0;
+  /** Forgets the head, known or not: its rows and its strings. */
+  forgetHead(): void {
+    if (this.known !== null) this.known.length = 0;
     this.#method = null;
     this.#target = null;
     this.#path = null;
     this.#query = null;
-  }
-
-  /**
-   * Forgets the field section but for the lines in its first `shared` bytes, and
-   * gives the offset of the first that is forgotten.
-   */
-  forgetFields(shared: number): number {
-    const { known, fields, framing } = this;
-    const { table } = fields;
-    const at = table.keep(shared);
-    fields.clearTexts(table.count);
-    forgetFraming(table, framing);
-    if (known !== null) {
-      known.headLength = known.sectionLength = 0;
-      known.shared = at;
-    }
-    return at;
+    this.fields.table.clear();
+    this.fields.clearTexts();
   }
 
   get method(): string {

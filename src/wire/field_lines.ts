@@ -83,28 +83,6 @@ export class FieldTable {
     this.repeated = other.repeated;
   }
 
-  /**
-   * Forgets the lines that do not lie in the first `length` bytes of the section, and
-   * gives the offset of the first of them. The last line counts as one of these.
-   */
-  keep(length: number): number {
-    const { cells, count } = this;
-    this.clear();
-    for (let row = 0; row < count; row++) {
-      const line = cells[row * ROW + NAME_START]!;
-      if (
-        row + 1 === count || cells[(row + 1) * ROW + NAME_START]! > length
-      ) return line;
-      this.count++;
-      const id = cells[row * ROW + NAME_ID]!;
-      if (id <= LAST_FRAMING_FIELD && id !== OTHER_FIELD) {
-        this.repeated |= this.seen & (1 << id);
-        this.seen |= 1 << id;
-      }
-    }
-    return 0;
-  }
-
   /** The row of the first line with this known name from `row` on, or -1. */
   find(id: number, row: number): number {
     const { cells, count } = this;

@@ -49,7 +49,6 @@ const TRANSFER_ENCODING = 3;
 const CONNECTION = 4;
 const UPGRADE = 5;
 const EXPECT = 6;
-const LAST_FRAMING_FIELD = 8;
 
 // As they lie in memory, read little-endian. A byte that a field value may hold
 // becomes a lower-case letter or "-" under LOWER only if it is that, in any case.
@@ -70,8 +69,6 @@ export class Framing {
   expectContinue = false;
   /** Whether there is an Upgrade field and Connection confirms it. */
   upgrade = false;
-  /** What this was read from (see `framingSource`), or 0 when it was not. */
-  source = 0;
 }
 
 const HOST_BIT = 1 << HOST;
@@ -83,32 +80,6 @@ const EXPECT_BIT = 1 << EXPECT;
 /** The fields besides Host that need a look; Upgrade counts only with Connection. */
 const OTHER_BITS = CONTENT_LENGTH_BIT | TRANSFER_ENCODING_BIT |
   CONNECTION_BIT | EXPECT_BIT;
-
-/**
- * What a framing is read from besides the values of its fields, as one number above 0:
- * the version, whether the method is CONNECT, and which of the fields there are.
- */
-export function framingSource(line: RequestLine, table: FieldTable): number {
-  return 1 | line.minorVersion << 1 | (line.method === CONNECT ? 4 : 0) |
-    framingFields(table) << FIELDS_SHIFT;
-}
-
-/**
- * Some rows of `table` were forgotten. If one of them had a say in `framing`, so is
- * that: what it was read from is no more.
- */
-export function forgetFraming(table: FieldTable, framing: Framing): void {
-  if (framingFields(table) !== framing.source >>> FIELDS_SHIFT) {
-    framing.source = 0;
-  }
-}
-
-const FIELDS_SHIFT = 3;
-
-/** The fields that are there, and those that are there twice, as bits. */
-function framingFields(table: FieldTable): number {
-  return table.seen | table.repeated << (LAST_FRAMING_FIELD + 1);
-}
 
 /**
  * Fills `framing` from the fields of a request whose section ends at offset
@@ -124,7 +95,6 @@ export function readFraming(
   framing: Framing,
 ): number {
   const seen = table.seen;
-  framing.source = 0;
   framing.contentLength = -1;
   framing.chunked = false;
   framing.hasBody = false;
@@ -140,10 +110,8 @@ export function readFraming(
     return fault(MISSING_HOST, sectionEnd - 2);
   }
   if ((seen & OTHER_BITS) !== 0) {
-    const refused = readOthers(bytes, view, base, line, table, framing);
-    if (refused !== 0) return refused;
+    return readOthers(bytes, view, base, line, table, framing);
   }
-  framing.source = framingSource(line, table);
   return 0;
 }
 
