@@ -109,10 +109,16 @@ export class Body {
       length > Math.min(this.#machine.limits.maxBodySize, LONGEST_ARRAY) ||
       (length > 0 && !this.#grow(Math.min(length, MOST_AHEAD)))
     ) return Promise.reject(this.#refuse());
-    const gatherer = this.#gatherer = Promise.withResolvers<Bytes>();
     this.#controller = null;
     this.#mode = GATHERING;
-    this.#runGatherer();
+    try {
+      // A body that is there already takes no resolvers.
+      const whole = this.#gatherOn();
+      if (whole !== null) return Promise.resolve(whole);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const gatherer = this.#gatherer = Promise.withResolvers<Bytes>();
     return gatherer.promise;
   }
 
@@ -184,7 +190,7 @@ export class Body {
 
   #goOn(): void {
     this.#waiting = false;
-    if (this.#mode === GATHERING) this.#runGatherer();
+    if (this.#mode === GATHERING) this.#resumeGatherer(this.#gatherer!);
     else if (this.#controller !== null) this.#runStream(this.#controller);
   }
 
@@ -221,33 +227,42 @@ export class Body {
     this.#filled += count;
   }
 
-  #runGatherer(): void {
+  #resumeGatherer(gatherer: PromiseWithResolvers<Bytes>): void {
+    try {
+      const whole = this.#gatherOn();
+      if (whole !== null) gatherer.resolve(whole);
+    } catch (error) {
+      gatherer.reject(error);
+    }
+  }
+
+  /**
+   * Gathers what is there. Gives the whole body at its end, and `null` before.
+   *
+   * @throws {HttpError} The body is refused.
+   */
+  #gatherOn(): Bytes | null {
     const { payload } = this;
-    const gatherer = this.#gatherer!;
     try {
       for (;;) {
         const found = payload.next();
         if (found === DATA) {
-          if (!this.#append()) {
-            this.#refuse();
-            return;
-          }
+          if (!this.#append()) throw this.#refuse();
         } else if (found === FINISHED) {
           const whole = this.#filled === this.#gathered.length
             ? this.#gathered
             : this.#gathered.slice(0, this.#filled);
           this.#finish();
-          gatherer.resolve(whole);
-          return;
+          return whole;
         } else if (!this.#machine.demand()) {
           this.#waiting = true;
-          return;
+          return null;
         }
       }
     } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      this.#finish();
-      gatherer.reject(error);
+      // A refusal as too large leaves a body to be discarded.
+      if (error !== this.refused) this.#finish();
+      throw error;
     }
   }
 

@@ -22,7 +22,7 @@ import {
   ROW,
 } from "./wire/field_lines.ts";
 import { LAST_FRAMING_FIELD } from "./wire/names.ts";
-import { holdsWholeChunks } from "./wire/whole_request.ts";
+import { holdsChunks, holdsTrailers } from "./wire/whole_request.ts";
 import {
   faultOffset,
   faultRefusal,
@@ -50,6 +50,9 @@ const IN_CHUNK = 2;
 const AT_CHUNK_END = 3;
 const IN_TRAILERS = 4;
 const AT_END = 5;
+
+/** Bytes of what ends the data of a chunk. */
+const CRLF = 2;
 
 /** A chunk of more bytes than this is not moved: it makes a run of its own. */
 const LARGEST_MOVED_CHUNK = 512;
@@ -103,20 +106,31 @@ export class Payload {
 
   /**
    * The most bytes that may still have to be read to the end of the body: what is left
-   * of a known length; 0 for chunks that all lie in the window; else Infinity.
+   * of a known length; 0 for chunks whose end lies in the window; else Infinity.
    */
   get mostRemaining(): number {
-    if (this.#state === IN_LENGTH) return this.#remaining;
-    if (this.#state === AT_END) return 0;
+    switch (this.#state) {
+      case AT_END:
+        return 0;
+      case IN_LENGTH:
+        return this.#remaining;
+      case AT_CHUNK_LINE:
+        return this.#endsAfter(0, holdsChunks);
+      case AT_CHUNK_END:
+        return this.#endsAfter(CRLF, holdsChunks);
+      case IN_CHUNK:
+        return this.#endsAfter(this.#remaining + CRLF, holdsChunks);
+      default:
+        return this.#endsAfter(0, holdsTrailers);
+    }
+  }
+
+  /** 0 where the rest of the body, behind `count` bytes, lies in the window. */
+  #endsAfter(count: number, holds: typeof holdsChunks): number {
     const { slab, start, end, limits, lent } = this.#machine;
-    return !lent && this.#state === AT_CHUNK_LINE && slab !== null &&
-        holdsWholeChunks(
-          slab.bytes,
-          slab.view,
-          start,
-          end,
-          new FieldTable(limits.maxHeaders),
-        )
+    if (slab === null || lent || start + count > end) return Infinity;
+    const table = new FieldTable(limits.maxHeaders);
+    return holds(slab.bytes, slab.view, start + count, end, table)
       ? 0
       : Infinity;
   }

@@ -393,6 +393,7 @@ for (const how of ["shutdown", "abort"]) {
       (async function* (): AsyncGenerator<Duplex> {
         try {
           await waiting.promise;
+          yield* [];
         } finally {
           cleaned = true;
         }

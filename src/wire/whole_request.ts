@@ -41,7 +41,7 @@ export function holdsWholeRequest(
     return false;
   }
   return framing.chunked
-    ? holdsWholeChunks(bytes, view, body, end, table)
+    ? holdsChunks(bytes, view, body, end, table)
     : Math.max(0, framing.contentLength) <= end - body;
 }
 
@@ -67,8 +67,19 @@ function readSection(
   return outcome <= end ? outcome : -1;
 }
 
+/** Whether a whole trailer section lies in `[start, end)`. */
+export function holdsTrailers(
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  table: FieldTable,
+): boolean {
+  return readSection(bytes, view, start, end, table) >= 0;
+}
+
 /** Whether a whole body in chunks, trailers included, lies in `[body, end)`. */
-export function holdsWholeChunks(
+export function holdsChunks(
   bytes: Uint8Array,
   view: DataView,
   body: number,
@@ -81,7 +92,7 @@ export function holdsWholeChunks(
     const data = readChunkLine(bytes, at, end, chunk);
     if (data < 0 || data > end) return false;
     if (chunk.size === 0) {
-      return readSection(bytes, view, data, end, table) >= 0;
+      return holdsTrailers(bytes, view, data, end, table);
     }
     // The data is followed by its CRLF.
     at = data + chunk.size + 2;
