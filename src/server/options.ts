@@ -48,6 +48,9 @@ export interface ConnectionLimits {
   idleTimeout?: number;
   /**
    * Without progress of a write: the client does not read. The connection is dropped.
+   * Progress shows only when the system takes more, on Linux once a third of its send
+   * buffer has left, which can be a megabyte: a client that steadily takes less than
+   * some 50 kB/s of a long response needs a longer time than the default.
    *
    * @default {30000}
    */
