@@ -6,8 +6,58 @@
  * @module
  */
 
-/** What is known of a cause: status, the section behind it, what was expected. */
-type Cause = readonly [status: number, section: string, expected: string];
+import {
+  BARE_CR,
+  BARE_LF,
+  BODY_TIMEOUT,
+  BODY_TOO_LARGE,
+  CHUNK_DATA_END,
+  CHUNK_LINE_TOO_LONG,
+  CHUNK_SIZE_TOO_LARGE,
+  CHUNKED_NOT_LAST,
+  CHUNKED_REPEATED,
+  CONNECT_WITH_BODY,
+  CONTENT_LENGTH_TOO_LARGE,
+  EMPTY_HEADER_NAME,
+  FORBIDDEN_TRAILER,
+  HEAD_TIMEOUT,
+  HEADERS_TOO_LARGE,
+  INVALID_AUTHORITY,
+  INVALID_CHUNK_EXTENSION,
+  INVALID_CHUNK_SIZE,
+  INVALID_CONTENT_LENGTH,
+  INVALID_HEADER_NAME,
+  INVALID_HEADER_VALUE,
+  INVALID_HOST,
+  INVALID_METHOD,
+  INVALID_REQUEST_LINE,
+  INVALID_TARGET,
+  INVALID_TRANSFER_ENCODING,
+  INVALID_VERSION,
+  LENGTH_AND_TRANSFER_ENCODING,
+  MISSING_HOST,
+  OBS_FOLD,
+  REPEATED_CONTENT_LENGTH,
+  REPEATED_HOST,
+  REQUEST_LINE_TOO_LONG,
+  SPACE_BEFORE_COLON,
+  TARGET_FORM,
+  TARGET_FRAGMENT,
+  TOO_MANY_HEADERS,
+  TRAILERS_TOO_LARGE,
+  TRANSFER_ENCODING_IN_HTTP10,
+  UNEXPECTED_EOF,
+  UNSUPPORTED_TRANSFER_CODING,
+  UNSUPPORTED_VERSION,
+} from "./wire/refusals.ts";
+
+/** What is known of a cause: its number in the wire functions, its status, the section behind it, what was expected. */
+type Cause = readonly [
+  refusal: number,
+  status: number,
+  section: string,
+  expected: string,
+];
 
 /**
  * The cause of an {@linkcode HttpError}. One code stands for one cause; the
@@ -104,142 +154,232 @@ export type HttpErrorCode =
 
 const HOST_PORT = "host or host:port";
 
-/** In the order of the numbers in `src/wire/refusals.ts`; the first is number 1. */
+/** What each code stands for. The compiler checks that none is missing. */
 const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
   "invalid-request-line": [
+    INVALID_REQUEST_LINE,
     400,
     "RFC 9112 §3",
     "method, one space, target, one space, HTTP/1.1",
   ],
-  "invalid-method": [400, "RFC 9110 §9.1", "a token as method, then one space"],
+  "invalid-method": [
+    INVALID_METHOD,
+    400,
+    "RFC 9110 §9.1",
+    "a token as method, then one space",
+  ],
   "invalid-target": [
+    INVALID_TARGET,
     400,
     "RFC 9112 §3.2",
     "visible ASCII in the request target",
   ],
   "target-fragment": [
+    TARGET_FRAGMENT,
     400,
     "RFC 9112 §3.2",
     "a request target without a fragment",
   ],
   "target-form": [
+    TARGET_FORM,
     400,
     "RFC 9112 §3.2",
     "a path, an http or https URI, host:port with CONNECT only, or * with OPTIONS only",
   ],
-  "invalid-authority": [400, "RFC 9112 §3.2.3", HOST_PORT],
+  "invalid-authority": [INVALID_AUTHORITY, 400, "RFC 9112 §3.2.3", HOST_PORT],
   "invalid-version": [
+    INVALID_VERSION,
     400,
     "RFC 9112 §2.3",
     "HTTP/1.1 or HTTP/1.0 and the end of the line",
   ],
-  "unsupported-version": [505, "RFC 9110 §15.6.6", "HTTP/1.1 or HTTP/1.0"],
+  "unsupported-version": [
+    UNSUPPORTED_VERSION,
+    505,
+    "RFC 9110 §15.6.6",
+    "HTTP/1.1 or HTTP/1.0",
+  ],
   "request-line-too-long": [
+    REQUEST_LINE_TOO_LONG,
     414,
     "RFC 9112 §3",
     "a request line within maxRequestLine",
   ],
-  "bare-lf": [400, "RFC 9112 §2.2", "CR before LF"],
-  "bare-cr": [400, "RFC 9112 §2.2", "LF after CR"],
-  "empty-header-name": [400, "RFC 9112 §5", "a field name"],
+  "bare-lf": [BARE_LF, 400, "RFC 9112 §2.2", "CR before LF"],
+  "bare-cr": [BARE_CR, 400, "RFC 9112 §2.2", "LF after CR"],
+  "empty-header-name": [EMPTY_HEADER_NAME, 400, "RFC 9112 §5", "a field name"],
   "invalid-header-name": [
+    INVALID_HEADER_NAME,
     400,
     "RFC 9112 §5",
     "a token as field name, then a colon",
   ],
   "space-before-colon": [
+    SPACE_BEFORE_COLON,
     400,
     "RFC 9112 §5.1",
     "the colon right after the field name",
   ],
-  "obs-fold": [400, "RFC 9112 §5.2", "a field line that begins with its name"],
+  "obs-fold": [
+    OBS_FOLD,
+    400,
+    "RFC 9112 §5.2",
+    "a field line that begins with its name",
+  ],
   "invalid-header-value": [
+    INVALID_HEADER_VALUE,
     400,
     "RFC 9110 §5.5",
     "visible characters, spaces and tabs in a field value",
   ],
   "headers-too-large": [
+    HEADERS_TOO_LARGE,
     431,
     "RFC 6585 §5",
     "a header section within maxHeaderBytes",
   ],
   "too-many-headers": [
+    TOO_MANY_HEADERS,
     431,
     "RFC 6585 §5",
     "no more field lines than maxHeaders",
   ],
-  "missing-host": [400, "RFC 9112 §3.2", "a Host field in HTTP/1.1"],
-  "repeated-host": [400, "RFC 9112 §3.2", "one Host field only"],
-  "invalid-host": [400, "RFC 9110 §7.2", HOST_PORT],
-  "invalid-content-length": [400, "RFC 9112 §6.3", "digits only"],
-  "repeated-content-length": [400, "RFC 9112 §6.3", "one Content-Length only"],
+  "missing-host": [
+    MISSING_HOST,
+    400,
+    "RFC 9112 §3.2",
+    "a Host field in HTTP/1.1",
+  ],
+  "repeated-host": [REPEATED_HOST, 400, "RFC 9112 §3.2", "one Host field only"],
+  "invalid-host": [INVALID_HOST, 400, "RFC 9110 §7.2", HOST_PORT],
+  "invalid-content-length": [
+    INVALID_CONTENT_LENGTH,
+    400,
+    "RFC 9112 §6.3",
+    "digits only",
+  ],
+  "repeated-content-length": [
+    REPEATED_CONTENT_LENGTH,
+    400,
+    "RFC 9112 §6.3",
+    "one Content-Length only",
+  ],
   "content-length-too-large": [
+    CONTENT_LENGTH_TOO_LARGE,
     400,
     "RFC 9110 §8.6",
     "a length of 2^53-1 at most",
   ],
   "length-and-transfer-encoding": [
+    LENGTH_AND_TRANSFER_ENCODING,
     400,
     "RFC 9112 §6.1",
     "either Content-Length or Transfer-Encoding",
   ],
   "transfer-encoding-in-http10": [
+    TRANSFER_ENCODING_IN_HTTP10,
     400,
     "RFC 9112 §6.1",
     "no Transfer-Encoding in HTTP/1.0",
   ],
   "invalid-transfer-encoding": [
+    INVALID_TRANSFER_ENCODING,
     400,
     "RFC 9112 §6.1",
     "a list of codings without parameters",
   ],
-  "chunked-not-last": [400, "RFC 9112 §6.1", "chunked as the last coding"],
-  "chunked-repeated": [400, "RFC 9112 §6.1", "chunked once"],
+  "chunked-not-last": [
+    CHUNKED_NOT_LAST,
+    400,
+    "RFC 9112 §6.1",
+    "chunked as the last coding",
+  ],
+  "chunked-repeated": [CHUNKED_REPEATED, 400, "RFC 9112 §6.1", "chunked once"],
   "unsupported-transfer-coding": [
+    UNSUPPORTED_TRANSFER_CODING,
     501,
     "RFC 9112 §6.1",
     "no transfer coding but chunked",
   ],
-  "connect-with-body": [400, "RFC 9110 §9.3.6", "CONNECT without content"],
-  "invalid-chunk-size": [400, "RFC 9112 §7.1", "a hexadecimal chunk size"],
+  "connect-with-body": [
+    CONNECT_WITH_BODY,
+    400,
+    "RFC 9110 §9.3.6",
+    "CONNECT without content",
+  ],
+  "invalid-chunk-size": [
+    INVALID_CHUNK_SIZE,
+    400,
+    "RFC 9112 §7.1",
+    "a hexadecimal chunk size",
+  ],
   "chunk-size-too-large": [
+    CHUNK_SIZE_TOO_LARGE,
     400,
     "RFC 9112 §7.1",
     "a chunk size of 13 digits at most",
   ],
   "invalid-chunk-extension": [
+    INVALID_CHUNK_EXTENSION,
     400,
     "RFC 9112 §7.1.1",
     "a semicolon and name[=value], or the end of the line",
   ],
   "chunk-line-too-long": [
+    CHUNK_LINE_TOO_LONG,
     400,
     "RFC 9112 §7.1.1",
     "a chunk line of 256 bytes at most",
   ],
-  "chunk-data-end": [400, "RFC 9112 §7.1", "CRLF after the data of a chunk"],
+  "chunk-data-end": [
+    CHUNK_DATA_END,
+    400,
+    "RFC 9112 §7.1",
+    "CRLF after the data of a chunk",
+  ],
   "trailers-too-large": [
+    TRAILERS_TOO_LARGE,
     400,
     "RFC 9112 §7.1.2",
     "trailers within maxHeaderBytes and maxHeaders",
   ],
   "forbidden-trailer": [
+    FORBIDDEN_TRAILER,
     400,
     "RFC 9110 §6.5.1",
     "no trailer that frames or routes the message",
   ],
-  "body-too-large": [413, "RFC 9110 §15.5.14", "a body within maxBodySize"],
-  "unexpected-eof": [400, "RFC 9112 §8", "the rest of the message"],
-  "head-timeout": [408, "RFC 9110 §15.5.9", "a whole head within headTimeout"],
+  "body-too-large": [
+    BODY_TOO_LARGE,
+    413,
+    "RFC 9110 §15.5.14",
+    "a body within maxBodySize",
+  ],
+  "unexpected-eof": [
+    UNEXPECTED_EOF,
+    400,
+    "RFC 9112 §8",
+    "the rest of the message",
+  ],
+  "head-timeout": [
+    HEAD_TIMEOUT,
+    408,
+    "RFC 9110 §15.5.9",
+    "a whole head within headTimeout",
+  ],
   "body-timeout": [
+    BODY_TIMEOUT,
     408,
     "RFC 9110 §15.5.9",
     "more of the body within bodyTimeout",
   ],
 };
 
-/** The code of each refusal number. */
-const CODES = ["", ...Object.keys(CAUSES)] as readonly HttpErrorCode[];
+/** The code of each refusal number of the wire functions. */
+const CODES: HttpErrorCode[] = [];
+for (const [code, [refusal]] of Object.entries(CAUSES)) {
+  CODES[refusal] = code as HttpErrorCode;
+}
 
 /** The code of refusal number `refusal` of the wire functions. */
 export function refusalCode(refusal: number): HttpErrorCode {
@@ -279,7 +419,7 @@ export class HttpError extends Error {
    * @param found What stood there, as a phrase.
    */
   constructor(code: HttpErrorCode, offset: number, found: string) {
-    const [status, section, expected] = CAUSES[code];
+    const [, status, section, expected] = CAUSES[code];
     super(
       `${code}: found ${found} at byte ${offset}, expected ${expected} (${section})`,
     );

@@ -1,6 +1,6 @@
 /**
  * Everything the parser refuses: one number for one cause. What each means to a
- * user (code, status, section) stands in `src/errors.ts`, in the same order.
+ * user (code, status, section) stands in the table of `src/errors.ts`.
  *
  * @module
  */
