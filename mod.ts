@@ -28,4 +28,4 @@
 
 export { RequestParser } from "./src/parser.ts";
 export * from "./src/stream.ts";
-export * from "./src/server/serve.ts";
+export * from "./src/serve.ts";

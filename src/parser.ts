@@ -15,10 +15,10 @@
  * @module
  */
 
-import { Machine, NO_BYTES, type ParserOptions } from "./machine.ts";
-import type { HttpRequest } from "./request.ts";
+import { Machine, NO_BYTES, type ParserOptions } from "./message/machine.ts";
+import type { HttpRequest } from "./message/request.ts";
 
-export * from "./common.ts";
+export * from "./message.ts";
 
 /**
  * A strict, incremental HTTP/1.1 request parser without I/O (RFC 9112): bytes go in

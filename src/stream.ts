@@ -21,11 +21,11 @@
  * @module
  */
 
-import { Machine, NO_BYTES, type ParserOptions } from "./machine.ts";
-import type { HttpRequest } from "./request.ts";
-import { Feed, type Inlet, SourceInlet } from "./source.ts";
+import { Machine, NO_BYTES, type ParserOptions } from "./message/machine.ts";
+import type { HttpRequest } from "./message/request.ts";
+import { Feed, type Inlet, SourceInlet } from "./message/byte_source.ts";
 
-export * from "./common.ts";
+export * from "./message.ts";
 
 /** What `readRequests` and `RequestStream` can be given: what a parser can. */
 export type RequestStreamOptions = ParserOptions;

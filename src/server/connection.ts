@@ -22,9 +22,9 @@
  */
 
 import { HttpError } from "../errors.ts";
-import { Machine } from "../machine.ts";
-import type { PooledRequest } from "../request.ts";
-import type { Consumer } from "../source.ts";
+import { Machine } from "../message/machine.ts";
+import type { PooledRequest } from "../message/request.ts";
+import type { Consumer } from "../message/byte_source.ts";
 import { CONNECT } from "../wire/names.ts";
 import { BODY_TIMEOUT, HEAD_TIMEOUT } from "../wire/refusals.ts";
 import { refreshDate } from "./date.ts";
@@ -35,11 +35,11 @@ import {
   type Handler,
 } from "./exchange.ts";
 import { Output, type OutputOwner } from "./output.ts";
-import { EncodedResponse } from "./prepared.ts";
-import { RawDuplex } from "./raw.ts";
+import { EncodedResponse } from "./prepared_response.ts";
+import { RawDuplex } from "./upgrade.ts";
 import type { HttpResponse } from "./response.ts";
-import type { Service } from "./service.ts";
-import type { Sweepable } from "./sweeper.ts";
+import type { Service } from "./registry.ts";
+import type { Sweepable } from "./timeouts.ts";
 import {
   type Conn,
   ConnTransport,

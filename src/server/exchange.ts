@@ -13,8 +13,8 @@
  */
 
 import { HttpError } from "../errors.ts";
-import type { Machine } from "../machine.ts";
-import type { HttpRequest, PooledRequest } from "../request.ts";
+import type { Machine } from "../message/machine.ts";
+import type { HttpRequest, PooledRequest } from "../message/request.ts";
 import { CONNECT, HEAD } from "../wire/names.ts";
 import {
   allowsBody,
@@ -26,7 +26,7 @@ import {
   writeDecimal,
   writeFields,
   writeText,
-} from "../wire/response_head.ts";
+} from "./head_writer.ts";
 import { DATE_LINE, refreshDate } from "./date.ts";
 import { appendFields, appendText, type Output } from "./output.ts";
 import {
@@ -34,7 +34,7 @@ import {
   EncodedResponse,
   lengthError,
   TEXT_TYPE,
-} from "./prepared.ts";
+} from "./prepared_response.ts";
 import {
   type HttpResponse,
   type HttpResponseBody,

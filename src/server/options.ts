@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ParserOptions } from "../machine.ts";
+import type { ParserOptions } from "../message/machine.ts";
 import type { HttpResponse } from "./response.ts";
 
 /**

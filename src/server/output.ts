@@ -20,7 +20,7 @@ import {
   sizeOfFields,
   writeFields,
   writeText,
-} from "../wire/response_head.ts";
+} from "./head_writer.ts";
 import { ContractError, isCount } from "./transport.ts";
 
 /**

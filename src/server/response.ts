@@ -10,7 +10,7 @@
  */
 
 import type { Exchange } from "./exchange.ts";
-import type { PreparedResponse } from "./prepared.ts";
+import type { PreparedResponse } from "./prepared_response.ts";
 import type { TrailerSource } from "./response_body.ts";
 import type { Duplex } from "./transport.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { planTrailers } from "../wire/response_head.ts";
+import { planTrailers } from "./head_writer.ts";
 import { appendFields, appendText, type Output } from "./output.ts";
 
 /** How a streamed body is framed. */

@@ -6,8 +6,8 @@
  * @module
  */
 
-import type { Machine } from "../machine.ts";
-import { type Consumer, SourceInlet } from "../source.ts";
+import type { Machine } from "../message/machine.ts";
+import { type Consumer, SourceInlet } from "../message/byte_source.ts";
 
 /** Two streams that make up a connection. */
 export interface Duplex {

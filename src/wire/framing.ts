@@ -10,7 +10,7 @@
  */
 
 import { CLASS as CLASSES } from "./ascii.ts";
-import { readAuthority } from "./authority.ts";
+import { readAuthority } from "./host.ts";
 import type { FieldTable } from "./field_lines.ts";
 import { fault } from "./outcome.ts";
 import {

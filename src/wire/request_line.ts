@@ -10,7 +10,7 @@
  */
 
 import { CLASS as CLASSES } from "./ascii.ts";
-import { readAuthority } from "./authority.ts";
+import { readAuthority } from "./host.ts";
 import { METHODS } from "./names.ts";
 import { fault, faultRefusal, isFault } from "./outcome.ts";
 import {

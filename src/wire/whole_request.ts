@@ -8,7 +8,7 @@
  */
 
 import { CR, LF } from "./ascii.ts";
-import { ChunkLine, readChunkLine } from "./chunked.ts";
+import { ChunkLine, readChunkLine } from "./chunk_line.ts";
 import { FieldTable, readFieldLines } from "./field_lines.ts";
 import { Framing, readFraming } from "./framing.ts";
 import { readRequestLine, RequestLine } from "./request_line.ts";

@@ -19,35 +19,39 @@
  * @module
  */
 
-import { Acceptor, type AcceptSource } from "./accept.ts";
-import { Connection } from "./connection.ts";
-import type { Handler } from "./exchange.ts";
-import type { ConnectionOptions } from "./options.ts";
-import { type ServerStats, Service } from "./service.ts";
-import type { Conn, Duplex } from "./transport.ts";
+import { Acceptor, type AcceptSource } from "./server/acceptor.ts";
+import { Connection } from "./server/connection.ts";
+import type { Handler } from "./server/exchange.ts";
+import type { ConnectionOptions } from "./server/options.ts";
+import { type ServerStats, Service } from "./server/registry.ts";
+import type { Conn, Duplex } from "./server/transport.ts";
 
-export * from "../common.ts";
-export type { AcceptSource } from "./accept.ts";
-export type { ConnectionInfo, Handler } from "./exchange.ts";
-export { type FetchApp, fetchHandler, type FetchInfo } from "./fetch.ts";
+export * from "./message.ts";
+export type { AcceptSource } from "./server/acceptor.ts";
+export type { ConnectionInfo, Handler } from "./server/exchange.ts";
+export {
+  type FetchApp,
+  fetchHandler,
+  type FetchInfo,
+} from "./server/fetch_handler.ts";
 export type {
   ConnectionLimits,
   ConnectionOptions,
   ErrorHandler,
-} from "./options.ts";
+} from "./server/options.ts";
 export {
   type PreparedResponse,
   type PreparedResponseInit,
   prepareResponse,
-} from "./prepared.ts";
+} from "./server/prepared_response.ts";
 export type {
   HttpResponse,
   HttpResponseBody,
   HttpResponseInit,
-} from "./response.ts";
-export type { TrailerSource } from "./response_body.ts";
-export type { ServerStats } from "./service.ts";
-export type { Conn, Duplex } from "./transport.ts";
+} from "./server/response.ts";
+export type { TrailerSource } from "./server/response_body.ts";
+export type { ServerStats } from "./server/registry.ts";
+export type { Conn, Duplex } from "./server/transport.ts";
 
 /** What `serve` can be given on any listener. */
 export interface ServerOptions extends ConnectionOptions {

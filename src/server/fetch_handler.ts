@@ -8,9 +8,9 @@
  * @module
  */
 
-import type { PooledRequest } from "../request.ts";
+import type { PooledRequest } from "../message/request.ts";
 import type { ConnectionInfo, Handler } from "./exchange.ts";
-import { lengthError } from "./prepared.ts";
+import { lengthError } from "./prepared_response.ts";
 import type { HttpResponse, ServerResponse } from "./response.ts";
 
 /** What a Fetch application is told of the connection, as by `Deno.serve`. */

@@ -9,10 +9,10 @@
  * @module
  */
 
-import { HttpError } from "./errors.ts";
+import { HttpError } from "../errors.ts";
 import { releasedError } from "./headers.ts";
 import type { Machine } from "./machine.ts";
-import { DATA, FINISHED, Payload, STARVED } from "./payload.ts";
+import { DATA, FINISHED, Payload, STARVED } from "./body_decoder.ts";
 import type { PooledRequest } from "./request.ts";
 
 /** No message has a body under way. */

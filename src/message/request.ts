@@ -9,22 +9,22 @@
  * @module
  */
 
-import { usedError } from "./body.ts";
+import { usedError } from "./body_reader.ts";
 import {
   Fields,
   type HttpHeaders,
   OWN_ROWS,
   releasedError,
 } from "./headers.ts";
-import { KnownHead } from "./known_head.ts";
+import { KnownHead } from "./head_cache.ts";
 import type { Machine } from "./machine.ts";
-import type { Slab } from "./memory/slab.ts";
-import { QUESTION_MARK, SLASH } from "./wire/ascii.ts";
-import { FieldTable } from "./wire/field_lines.ts";
-import { Framing } from "./wire/framing.ts";
-import { CONNECT, METHODS, OTHER_METHOD } from "./wire/names.ts";
-import { RequestLine } from "./wire/request_line.ts";
-import { latin1 } from "./wire/text.ts";
+import type { Slab } from "../memory/slab.ts";
+import { QUESTION_MARK, SLASH } from "../wire/ascii.ts";
+import { FieldTable } from "../wire/field_lines.ts";
+import { Framing } from "../wire/framing.ts";
+import { CONNECT, METHODS, OTHER_METHOD } from "../wire/names.ts";
+import { RequestLine } from "../wire/request_line.ts";
+import { latin1 } from "../wire/text.ts";
 
 /**
  * A request whose memory is used again after its release. Read what you need,

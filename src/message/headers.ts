@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { Slab } from "./memory/slab.ts";
-import { COLON } from "./wire/ascii.ts";
+import type { Slab } from "../memory/slab.ts";
+import { COLON } from "../wire/ascii.ts";
 import {
   type FieldTable,
   NAME_ID,
@@ -17,9 +17,9 @@ import {
   ROW,
   VALUE_END,
   VALUE_START,
-} from "./wire/field_lines.ts";
-import { fieldId, OTHER_FIELD } from "./wire/names.ts";
-import { equalsText, equalsTextIgnoringCase, latin1 } from "./wire/text.ts";
+} from "../wire/field_lines.ts";
+import { fieldId, OTHER_FIELD } from "../wire/names.ts";
+import { equalsText, equalsTextIgnoringCase, latin1 } from "../wire/text.ts";
 
 /**
  * The fields of a header or trailer section. Names are compared without regard to

@@ -9,7 +9,7 @@
 
 import type { HttpErrorCode } from "../errors.ts";
 import { resolveLimits } from "../limits.ts";
-import { type PoolsStats, sharedPools } from "../pools.ts";
+import { type PoolsStats, sharedPools } from "../message/pools.ts";
 import type { Connection } from "./connection.ts";
 import type { Handler } from "./exchange.ts";
 import {
@@ -18,7 +18,7 @@ import {
   type ErrorHandler,
   resolveConnectionLimits,
 } from "./options.ts";
-import { Sweeper } from "./sweeper.ts";
+import { Sweeper } from "./timeouts.ts";
 
 /** The counts of a server, at one moment. */
 export interface ServerStats {

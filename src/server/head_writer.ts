@@ -17,7 +17,7 @@ import {
   SP,
   TOKEN,
   VALUE as VALUE_BYTE,
-} from "./ascii.ts";
+} from "../wire/ascii.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -27,7 +27,7 @@ import {
   LAST_FRAMING_FIELD,
   TRANSFER_ENCODING,
   UPGRADE,
-} from "./names.ts";
+} from "../wire/names.ts";
 
 /** A field as a program gives it. */
 export type FieldPair = readonly [name: string, value: string];

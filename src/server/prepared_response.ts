@@ -14,7 +14,7 @@ import {
   statusLine,
   writeFields,
   writeText,
-} from "../wire/response_head.ts";
+} from "./head_writer.ts";
 import { DATE_LINE, dateSecond, refreshDate } from "./date.ts";
 import { appendText, type Output } from "./output.ts";
 

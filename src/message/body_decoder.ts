@@ -13,29 +13,33 @@ import type { Machine } from "./machine.ts";
 import { PartialLine } from "./partial_line.ts";
 import { acquireTable, releaseTable } from "./pools.ts";
 import type { PooledRequest } from "./request.ts";
-import { CR, LF } from "./wire/ascii.ts";
-import { ChunkLine, MAX_CHUNK_LINE, readChunkLine } from "./wire/chunked.ts";
+import { CR, LF } from "../wire/ascii.ts";
+import {
+  ChunkLine,
+  MAX_CHUNK_LINE,
+  readChunkLine,
+} from "../wire/chunk_line.ts";
 import {
   FieldTable,
   NAME_START,
   readFieldLines,
   ROW,
-} from "./wire/field_lines.ts";
-import { LAST_FRAMING_FIELD } from "./wire/names.ts";
-import { holdsChunks, holdsTrailers } from "./wire/whole_request.ts";
+} from "../wire/field_lines.ts";
+import { LAST_FRAMING_FIELD } from "../wire/names.ts";
+import { holdsChunks, holdsTrailers } from "../wire/whole_request.ts";
 import {
   faultOffset,
   faultRefusal,
   INCOMPLETE,
   TABLE_FULL,
-} from "./wire/outcome.ts";
+} from "../wire/outcome.ts";
 import {
   CHUNK_DATA_END,
   CHUNK_LINE_TOO_LONG,
   FORBIDDEN_TRAILER,
   TRAILERS_TOO_LARGE,
   UNEXPECTED_EOF,
-} from "./wire/refusals.ts";
+} from "../wire/refusals.ts";
 
 /** What `next()` finds: payload in `[start, end)` of the slab, … */
 export const DATA = 0;

@@ -7,10 +7,10 @@
  * @module
  */
 
-import { Pool, type PoolStats } from "./memory/pool.ts";
-import { SlabPool, type SlabStats } from "./memory/slab.ts";
+import { Pool, type PoolStats } from "../memory/pool.ts";
+import { SlabPool, type SlabStats } from "../memory/slab.ts";
 import { PooledRequest } from "./request.ts";
-import { FieldTable } from "./wire/field_lines.ts";
+import { FieldTable } from "../wire/field_lines.ts";
 
 /** Rows of a large field table; the default `maxHeaders` fits. */
 const LARGE_TABLE_ROWS = 128;

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { LF } from "./wire/ascii.ts";
+import { LF } from "../wire/ascii.ts";
 
 /** The memory of one unfinished line. */
 export class PartialLine {

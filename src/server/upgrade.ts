@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Machine } from "../machine.ts";
+import type { Machine } from "../message/machine.ts";
 import type { Output } from "./output.ts";
 import type { Duplex, Transport } from "./transport.ts";
 

@@ -13,11 +13,11 @@
  * @module
  */
 
-import { Body } from "./body.ts";
-import { HttpError, refusalCode } from "./errors.ts";
-import { type ParserLimits, resolveLimits } from "./limits.ts";
-import { Shelf } from "./memory/pool.ts";
-import { LAST_TIER, type Slab, SLAB_SIZES } from "./memory/slab.ts";
+import { Body } from "./body_reader.ts";
+import { HttpError, refusalCode } from "../errors.ts";
+import { type ParserLimits, resolveLimits } from "../limits.ts";
+import { Shelf } from "../memory/pool.ts";
+import { LAST_TIER, type Slab, SLAB_SIZES } from "../memory/slab.ts";
 import { PartialLine } from "./partial_line.ts";
 import {
   acquireTable,
@@ -28,16 +28,16 @@ import {
   sharedPools,
 } from "./pools.ts";
 import type { PooledRequest } from "./request.ts";
-import { CR, LF } from "./wire/ascii.ts";
-import { type FieldTable, readFieldLines } from "./wire/field_lines.ts";
-import { readFraming } from "./wire/framing.ts";
+import { CR, LF } from "../wire/ascii.ts";
+import { type FieldTable, readFieldLines } from "../wire/field_lines.ts";
+import { readFraming } from "../wire/framing.ts";
 import {
   faultOffset,
   faultRefusal,
   INCOMPLETE,
   isFault,
   TABLE_FULL,
-} from "./wire/outcome.ts";
+} from "../wire/outcome.ts";
 import {
   BARE_CR,
   BODY_TOO_LARGE,
@@ -46,10 +46,10 @@ import {
   REQUEST_LINE_TOO_LONG,
   TOO_MANY_HEADERS,
   UNEXPECTED_EOF,
-} from "./wire/refusals.ts";
-import { readRequestLine } from "./wire/request_line.ts";
-import { latin1 } from "./wire/text.ts";
-import { holdsWholeRequest } from "./wire/whole_request.ts";
+} from "../wire/refusals.ts";
+import { readRequestLine } from "../wire/request_line.ts";
+import { latin1 } from "../wire/text.ts";
+import { holdsWholeRequest } from "../wire/whole_request.ts";
 
 /** What a parser can be given: limits, and the pools to draw from. */
 export interface ParserOptions extends ParserLimits {
