@@ -23,7 +23,7 @@ import { Acceptor, type AcceptSource } from "./server/acceptor.ts";
 import { Connection } from "./server/connection.ts";
 import type { Handler } from "./server/exchange.ts";
 import type { ConnectionOptions } from "./server/options.ts";
-import { type ServerStats, Service } from "./server/registry.ts";
+import { Registry, type ServerStats } from "./server/registry.ts";
 import type { Conn, Duplex } from "./server/transport.ts";
 
 export * from "./message.ts";
@@ -148,7 +148,7 @@ function follow(
 class Server implements HttpServer {
   readonly addr: Deno.Addr | null;
   readonly finished: Promise<void>;
-  readonly #service: Service;
+  readonly #registry: Registry;
   readonly #acceptor: Acceptor;
   readonly #maxConnections: number;
   #keepsAlive = true;
@@ -160,7 +160,11 @@ class Server implements HttpServer {
   /** Resolves when the connections know of the shutdown. */
   #drained: Promise<void> = Promise.resolve();
 
-  constructor(source: AcceptSource, service: Service, options: ServerOptions) {
+  constructor(
+    source: AcceptSource,
+    registry: Registry,
+    options: ServerOptions,
+  ) {
     const { maxConnections = MAX_CONNECTIONS, signal } = options;
     if (!(maxConnections >= 1)) {
       throw new RangeError(
@@ -168,13 +172,13 @@ class Server implements HttpServer {
       );
     }
     this.#maxConnections = maxConnections;
-    this.#service = service;
+    this.#registry = registry;
     this.#acceptor = new Acceptor(source, {
-      aborted: () => service.aborted++,
-      failed: (error) => service.report(error, null),
+      aborted: () => registry.aborted++,
+      failed: (error) => registry.report(error, null),
     });
     this.addr = this.#acceptor.addr;
-    service.onClosed = () => this.#wake();
+    registry.onClosed = () => this.#wake();
     if (this.addr !== null) options.onListen?.(this.addr);
     this.finished = this.#run();
     follow(signal, (reason) => this.#abort(reason), this.finished);
@@ -183,7 +187,7 @@ class Server implements HttpServer {
   async #run(): Promise<void> {
     await this.#accept();
     await Promise.all(
-      [...this.#service.connections].map((connection) => connection.done),
+      [...this.#registry.connections].map((connection) => connection.done),
     );
     await this.#drained;
     await this.#acceptor.released();
@@ -193,32 +197,32 @@ class Server implements HttpServer {
 
   /** Serves connections until the source has ended or was stopped. */
   async #accept(): Promise<void> {
-    const { connections } = this.#service;
+    const { connections } = this.#registry;
     try {
       for (;;) {
         const connection = await this.#acceptor.next();
         if (connection === null) break;
         this.#serve(connection);
         while (
-          connections.size >= this.#maxConnections && !this.#service.draining
+          connections.size >= this.#maxConnections && !this.#registry.draining
         ) await this.#change();
       }
       // A listener ends when its owner closes it; an iterable may just be at its end.
       if (this.#acceptor.listens) this.shutdown();
     } catch (error) {
-      this.#service.report(error, null);
+      this.#registry.report(error, null);
       this.shutdown();
     }
   }
 
   #serve(conn: Conn | Duplex): void {
     try {
-      const connection = new Connection(this.#service, conn);
+      const connection = new Connection(this.#registry, conn);
       if (!this.#keepsAlive) connection.keepAlive(false);
       connection.start();
     } catch (error) {
       // No connection: a pair with a locked stream, say.
-      this.#service.report(error, null);
+      this.#registry.report(error, null);
     }
   }
 
@@ -228,12 +232,12 @@ class Server implements HttpServer {
   }
 
   shutdown(): Promise<void> {
-    const service = this.#service;
-    if (service.draining || this.#over) return this.finished;
-    service.draining = true;
+    const registry = this.#registry;
+    if (registry.draining || this.#over) return this.finished;
+    registry.draining = true;
     this.#acceptor.stop();
     this.#wake();
-    if (service.connections.size > 0) {
+    if (registry.connections.size > 0) {
       this.#drained = this.#drain();
       if (this.#keepsAlive) this.#stayAwake();
     }
@@ -243,7 +247,7 @@ class Server implements HttpServer {
   /** Tells the connections. What has arrived within a turn is still read, and answered. */
   async #drain(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 0));
-    for (const connection of this.#service.connections) connection.drain();
+    for (const connection of this.#registry.connections) connection.drain();
   }
 
   /** A timeout may be all that is left to end the last connection. */
@@ -253,7 +257,7 @@ class Server implements HttpServer {
 
   #abort(reason: unknown): void {
     this.shutdown();
-    for (const connection of this.#service.connections) {
+    for (const connection of this.#registry.connections) {
       connection.destroy(reason);
     }
   }
@@ -269,13 +273,13 @@ class Server implements HttpServer {
   #keepAlive(keeps: boolean): void {
     this.#keepsAlive = keeps;
     this.#acceptor.keepAlive(keeps);
-    for (const connection of this.#service.connections) {
+    for (const connection of this.#registry.connections) {
       connection.keepAlive(keeps);
     }
   }
 
   stats(): ServerStats {
-    return this.#service.stats();
+    return this.#registry.stats();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -347,15 +351,15 @@ export function serve(
     throw new TypeError("serve needs a handler");
   }
   if (!(Symbol.asyncIterator in first)) return listenAndServe(first, second);
-  return new Server(first, new Service(second, third), third);
+  return new Server(first, new Registry(second, third), third);
 }
 
 function listenAndServe(options: ServeOptions, handler: Handler): HttpServer {
   // Before the listener, so that a wrong option leaves none open.
-  const service = new Service(handler, options);
+  const registry = new Registry(handler, options);
   const listener = listen(options);
   try {
-    return new Server(listener, service, {
+    return new Server(listener, registry, {
       ...options,
       onListen: options.onListen ?? announce(options),
     });
@@ -447,7 +451,7 @@ export function serveConnection(
 ): Promise<void> {
   const { remoteAddr, received, signal } = options;
   const served = new Connection(
-    new Service(handler, options),
+    new Registry(handler, options),
     connection,
     remoteAddr,
   );

@@ -23,7 +23,7 @@
 
 import { Machine, NO_BYTES, type ParserOptions } from "./message/machine.ts";
 import type { HttpRequest } from "./message/request.ts";
-import { Feed, type Inlet, SourceInlet } from "./message/byte_source.ts";
+import { ByteSource, Feed, type Inlet } from "./message/byte_source.ts";
 
 export * from "./message.ts";
 
@@ -269,7 +269,7 @@ export function readRequests(
   options?: RequestStreamOptions,
 ): ReadableStream<HttpRequest> {
   const machine = new Machine(options);
-  const inlet = new SourceInlet(machine, source);
+  const inlet = new ByteSource(machine, source);
   const outlet = new Outlet(machine, inlet);
   inlet.consumer = outlet;
   return outlet.readable;

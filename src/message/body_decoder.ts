@@ -62,7 +62,7 @@ const CRLF = 2;
 const LARGEST_MOVED_CHUNK = 512;
 
 /** The payload of the one message whose body is being read. */
-export class Payload {
+export class BodyDecoder {
   /** The run of payload bytes that is not yet used up. */
   start = 0;
   end = 0;

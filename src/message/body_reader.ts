@@ -12,7 +12,7 @@
 import { HttpError } from "../errors.ts";
 import { releasedError } from "./headers.ts";
 import type { Machine } from "./machine.ts";
-import { DATA, FINISHED, Payload, STARVED } from "./body_decoder.ts";
+import { BodyDecoder, DATA, FINISHED, STARVED } from "./body_decoder.ts";
 import type { PooledRequest } from "./request.ts";
 
 /** No message has a body under way. */
@@ -44,8 +44,8 @@ const SMALLEST_DIRECT = 4096;
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** The body of the one message that is being read. */
-export class Body {
-  readonly payload: Payload;
+export class BodyReader {
+  readonly decoder: BodyDecoder;
   readonly #machine: Machine;
   #mode = IDLE;
   /** The request that the body belongs to, until its release. */
@@ -70,7 +70,7 @@ export class Body {
 
   constructor(machine: Machine) {
     this.#machine = machine;
-    this.payload = new Payload(machine);
+    this.decoder = new BodyDecoder(machine);
   }
 
   /** Whether a body holds the connection. */
@@ -94,7 +94,7 @@ export class Body {
     this.#request = request;
     this.#mode = UNREAD;
     this.#lost = usedError;
-    this.payload.begin(request, length);
+    this.decoder.begin(request, length);
   }
 
   /** The whole body as one array. */
@@ -102,7 +102,7 @@ export class Body {
     if (this.#request !== request || this.#mode !== UNREAD) {
       return Promise.reject(this.#lost());
     }
-    const length = this.payload.knownRemaining;
+    const length = this.decoder.knownRemaining;
     this.#length = length > 0 ? length : Infinity;
     this.#filled = 0;
     if (
@@ -158,7 +158,7 @@ export class Body {
   leave(request: PooledRequest): void {
     if (this.#request !== request) return;
     this.#request = null;
-    this.payload.forgetRequest();
+    this.decoder.forgetRequest();
     if (!this.#outlivesRequest) this.#stop(releasedError);
   }
 
@@ -171,15 +171,15 @@ export class Body {
     if (this.#mode !== DISCARDING) {
       this.#stop(discardedError);
     }
-    const payload = this.payload;
+    const decoder = this.decoder;
     for (;;) {
-      const found = payload.next();
+      const found = decoder.next();
       if (found === STARVED) return false;
       if (found === FINISHED) {
         this.#finish();
         return true;
       }
-      payload.take(payload.end - payload.start);
+      decoder.take(decoder.end - decoder.start);
     }
   }
 
@@ -200,7 +200,7 @@ export class Body {
       this.#stop(() => reason);
       this.#finish();
     }
-    this.payload.close();
+    this.decoder.close();
   }
 
   /**
@@ -210,7 +210,7 @@ export class Body {
   direct(): Bytes | null {
     if (
       this.#mode !== GATHERING || this.#length === Infinity ||
-      this.payload.knownRemaining < SMALLEST_DIRECT ||
+      this.decoder.knownRemaining < SMALLEST_DIRECT ||
       // Without memory, the bytes meet the window, and the body its refusal.
       (this.#filled === this.#gathered.length && !this.#grow(this.#filled + 1))
     ) return null;
@@ -219,7 +219,7 @@ export class Body {
 
   /** `count` bytes were put there; `buffer` is the array's, which may have moved. */
   directed(buffer: ArrayBuffer, count: number): void {
-    this.payload.bypass(count);
+    this.decoder.bypass(count);
     if (this.#mode !== GATHERING) return;
     if (this.#gathered.buffer !== buffer) {
       this.#gathered = new Uint8Array(buffer);
@@ -242,10 +242,10 @@ export class Body {
    * @throws {HttpError} The body is refused.
    */
   #gatherOn(): Bytes | null {
-    const { payload } = this;
+    const { decoder } = this;
     try {
       for (;;) {
-        const found = payload.next();
+        const found = decoder.next();
         if (found === DATA) {
           if (!this.#append()) throw this.#refuse();
         } else if (found === FINISHED) {
@@ -270,23 +270,23 @@ export class Body {
   #refuse(): HttpError {
     const error = this.#machine.bodyTooLarge();
     this.refused = error;
-    this.payload.forgetRequest(); // It was not read to its end: no trailers.
+    this.decoder.forgetRequest(); // It was not read to its end: no trailers.
     this.#stop(() => error);
     return error;
   }
 
   /** Copies the run into the array. Gives false when the array may not grow so far. */
   #append(): boolean {
-    const { payload } = this;
+    const { decoder } = this;
     const bytes = this.#machine.slab!.bytes;
-    const count = payload.end - payload.start;
+    const count = decoder.end - decoder.start;
     const filled = this.#filled;
     if (
       filled + count > this.#gathered.length && !this.#grow(filled + count)
     ) return false;
-    this.#gathered.set(bytes.subarray(payload.start, payload.end), filled);
+    this.#gathered.set(bytes.subarray(decoder.start, decoder.end), filled);
     this.#filled = filled + count;
-    payload.take(count);
+    decoder.take(count);
     return true;
   }
 
@@ -313,10 +313,10 @@ export class Body {
   }
 
   #runStream(controller: ReadableByteStreamController): void {
-    const { payload } = this;
+    const { decoder } = this;
     try {
       let found: number;
-      while ((found = payload.next()) === STARVED) {
+      while ((found = decoder.next()) === STARVED) {
         if (!this.#machine.demand()) {
           this.#waiting = true;
           return;
@@ -325,7 +325,7 @@ export class Body {
       if (found === DATA) this.#enqueue(controller);
       // The stream closes with its last byte: nobody need ask once more.
       if (this.#controller !== controller) return;
-      if (found === FINISHED || payload.isComplete) {
+      if (found === FINISHED || decoder.isComplete) {
         this.#finish();
         controller.close();
         controller.byobRequest?.respond(0);
@@ -339,17 +339,17 @@ export class Body {
 
   /** Hands the run, or as much as fits, to the stream's reader. */
   #enqueue(controller: ReadableByteStreamController): void {
-    const { payload } = this;
+    const { decoder } = this;
     const bytes = this.#machine.slab!.bytes;
-    const { start } = payload;
+    const { start } = decoder;
     const request = controller.byobRequest;
     const view = request?.view;
     const count = Math.min(
-      payload.end - start,
+      decoder.end - start,
       view?.byteLength ?? LARGEST_STREAMED,
     );
     // What is handed over is used up first: the reader may ask for more at once.
-    payload.take(count);
+    decoder.take(count);
     if (request && view) {
       new Uint8Array(view.buffer, view.byteOffset, count)
         .set(bytes.subarray(start, start + count));

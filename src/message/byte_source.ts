@@ -71,7 +71,7 @@ export class Feed {
 }
 
 /** Reads a source into pooled slabs, as a BYOB reader where the source has one. */
-export class SourceInlet implements Inlet {
+export class ByteSource implements Inlet {
   consumer!: Consumer;
   readonly #machine: Machine;
   readonly #feed: Feed;

@@ -24,7 +24,7 @@ const SAMPLED = 64;
 const NONE = new DataView(new ArrayBuffer(0));
 
 /** A head, remembered byte for byte. */
-export class KnownHead {
+export class HeadCache {
   /** How many bytes the head has; 0 when none is known. No head is shorter than a word. */
   length = 0;
   /** How many of them are the request line, with its CRLF. */

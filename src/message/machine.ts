@@ -13,7 +13,7 @@
  * @module
  */
 
-import { Body } from "./body_reader.ts";
+import { BodyReader } from "./body_reader.ts";
 import { HttpError, refusalCode } from "../errors.ts";
 import { type ParserLimits, resolveLimits } from "../limits.ts";
 import { Shelf } from "../memory/pool.ts";
@@ -77,7 +77,7 @@ const NOTHING = new Uint8Array(0);
 export class Machine {
   readonly limits: Required<ParserLimits>;
   readonly pools: OpenPools;
-  readonly body: Body;
+  readonly body: BodyReader;
   /**
    * How a consumer that ran dry asks the driver for bytes. True means that some
    * were put in at once; else they come later, and `body.progress()` is called.
@@ -118,7 +118,7 @@ export class Machine {
   constructor(options: ParserOptions = {}) {
     this.limits = resolveLimits(options);
     this.pools = poolsOf(options.pools ?? sharedPools);
-    this.body = new Body(this);
+    this.body = new BodyReader(this);
   }
 
   /** Whether a message was refused, or the body of the current one. */
@@ -139,14 +139,14 @@ export class Machine {
 
   /** Whether nothing lies in the slab that is still to be read, of a body either. */
   get drained(): boolean {
-    const { payload } = this.body;
-    return this.start === this.end && payload.start === payload.end;
+    const { decoder } = this.body;
+    return this.start === this.end && decoder.start === decoder.end;
   }
 
   /** Bytes that lie in the slab and are still to be read, of a body too. */
   get unread(): number {
-    const { payload } = this.body;
-    return this.end - this.start + payload.end - payload.start;
+    const { decoder } = this.body;
+    return this.end - this.start + decoder.end - decoder.start;
   }
 
   /** Whether a whole request that is next lies in the first `received` bytes of the input. */
@@ -742,8 +742,8 @@ export class Machine {
 
   /** Where the bytes begin that must not be lost. */
   #low(): number {
-    const { payload } = this.body;
-    return payload.start < payload.end ? payload.start : this.start;
+    const { decoder } = this.body;
+    return decoder.start < decoder.end ? decoder.start : this.start;
   }
 
   #takeSlab(bytes: number): Slab {
@@ -775,7 +775,7 @@ export class Machine {
     this.#origin += by;
     this.start -= by;
     this.end -= by;
-    this.body.payload.shift(-by);
+    this.body.decoder.shift(-by);
   }
 
   /** An empty window goes back to the front of its slab. */

@@ -16,7 +16,7 @@ import {
   OWN_ROWS,
   releasedError,
 } from "./headers.ts";
-import { KnownHead } from "./head_cache.ts";
+import { HeadCache } from "./head_cache.ts";
 import type { Machine } from "./machine.ts";
 import type { Slab } from "../memory/slab.ts";
 import { QUESTION_MARK, SLASH } from "../wire/ascii.ts";
@@ -155,7 +155,7 @@ export class PooledRequest implements HttpRequest {
    * its own table and its strings are those of these bytes. There is none before the
    * first release: many objects are made for connections that send one request.
    */
-  known: KnownHead | null = null;
+  known: HeadCache | null = null;
   readonly #ownTable = new FieldTable(OWN_ROWS);
   /** The machine that made this request, while it is in use. */
   #machine: Machine | null = null;
@@ -235,7 +235,7 @@ export class PooledRequest implements HttpRequest {
 
   /** The same, and forgets whatever there was besides a known head. */
   reset(): void {
-    this.known ??= new KnownHead();
+    this.known ??= new HeadCache();
     this.close();
     this.#plain = true;
     this.#bodyUsed = false;

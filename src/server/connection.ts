@@ -36,9 +36,9 @@ import {
 } from "./exchange.ts";
 import { Output, type OutputOwner } from "./output.ts";
 import { EncodedResponse } from "./prepared_response.ts";
-import { RawDuplex } from "./upgrade.ts";
+import { UpgradedConnection } from "./upgrade.ts";
 import type { HttpResponse } from "./response.ts";
-import type { Service } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 import type { Sweepable } from "./timeouts.ts";
 import {
   type Conn,
@@ -95,7 +95,7 @@ export class Connection
   /** Resolves when HTTP is over here: the connection has closed, or was handed over. */
   readonly done: Promise<void>;
 
-  readonly #service: Service;
+  readonly #registry: Registry;
   readonly #transport: Transport;
   readonly #exchange: Exchange = new Exchange(this);
   readonly #done = Promise.withResolvers<void>();
@@ -113,7 +113,7 @@ export class Connection
   #gone: unknown = undefined;
   /** The refusal that was counted last. */
   #counted: unknown = null;
-  #raw: RawDuplex | null = null;
+  #raw: UpgradedConnection | null = null;
 
   #flushing = false;
   #flushMark = 0;
@@ -127,13 +127,13 @@ export class Connection
   #writeSweeps = 0;
 
   constructor(
-    service: Service,
+    registry: Registry,
     connection: Conn | Duplex,
     remoteAddr: Deno.Addr | null = null,
   ) {
-    this.#service = service;
-    this.handler = service.handler;
-    this.machine = new Machine(service.options);
+    this.#registry = registry;
+    this.handler = registry.handler;
+    this.machine = new Machine(registry.options);
     this.machine.demand = () => this.#demandBody();
     const direct = isConn(connection);
     this.#transport = direct
@@ -152,7 +152,7 @@ export class Connection
       secure: this.machine.secure,
     };
     this.done = this.#done.promise;
-    service.add(this);
+    registry.add(this);
   }
 
   /** Begins, with bytes that were read from the connection before. */
@@ -182,7 +182,7 @@ export class Connection
           this.#stopped = true;
           break;
         }
-        if (this.#service.draining && this.#isLast()) {
+        if (this.#registry.draining && this.#isLast()) {
           this.#leave();
           break;
         }
@@ -252,18 +252,18 @@ export class Connection
   #canDrain(bodyComes: boolean): boolean {
     // A client that waits for its 100 may send the body or not: nobody can tell.
     return bodyComes &&
-      this.machine.body.payload.mostRemaining <= this.#service.limits.maxDrain;
+      this.machine.body.decoder.mostRemaining <= this.#registry.limits.maxDrain;
   }
 
   #hasDrainedEnough(): boolean {
     return this.machine.received - this.#drainedFrom >
-      this.#service.limits.maxDrain;
+      this.#registry.limits.maxDrain;
   }
 
   /** The next message was refused. */
   #refuse(error: unknown): void {
     if (!(error instanceof HttpError)) {
-      this.#service.report(error, null);
+      this.#registry.report(error, null);
       return this.destroy(error);
     }
     this.count(error);
@@ -281,19 +281,19 @@ export class Connection
   count(error: HttpError): void {
     if (error === this.#counted) return;
     this.#counted = error;
-    this.#service.refused(error.code);
+    this.#registry.refused(error.code);
   }
 
   report(error: unknown, res: HttpResponse | null): void {
     // To stop with the reason of the signal is right.
     if (this.#gone !== undefined && error === this.#gone) return;
-    this.#service.report(error, res);
+    this.#registry.report(error, res);
   }
 
   persists(close: boolean, whole: boolean): boolean {
     const { machine } = this;
     const { framing, line } = this.#exchange.request!;
-    const { maxRequests } = this.#service.limits;
+    const { maxRequests } = this.#registry.limits;
     // A response outside the turn of its window has a Date of its own.
     if (!this.#running) refreshDate();
     if (
@@ -301,7 +301,7 @@ export class Connection
       machine.error !== null ||
       // What a refused client sends next may be meant for the tunnel.
       line.method === CONNECT ||
-      (this.#service.draining && this.#isLast()) ||
+      (this.#registry.draining && this.#isLast()) ||
       // A stream may still be made of the body; a whole response is not.
       (machine.body.active && (whole || machine.body.unread) &&
         !this.#canDrain(this.#exchange.bodyComes))
@@ -352,7 +352,7 @@ export class Connection
   };
 
   handOver(): Duplex {
-    const raw = this.#raw = new RawDuplex(
+    const raw = this.#raw = new UpgradedConnection(
       this.machine,
       this.#transport,
       this.output,
@@ -360,7 +360,7 @@ export class Connection
     );
     if (this.#phase === "open") {
       this.#phase = "raw";
-      this.#service.sweeper.delete(this);
+      this.#registry.sweeper.delete(this);
       this.flushSoon();
       this.#done.resolve();
     } else raw.fail(this.#gone);
@@ -393,7 +393,7 @@ export class Connection
   /** The input failed. */
   fail(error: unknown): void {
     // What a transport of the program's own does wrong is no client's doing.
-    if (error instanceof ContractError) this.#service.report(error, null);
+    if (error instanceof ContractError) this.#registry.report(error, null);
     if (this.#phase === "raw") this.#raw!.fail(error);
     else this.destroy(error);
   }
@@ -468,8 +468,8 @@ export class Connection
     this.output.close(why);
     this.machine.close(why);
     this.#exchange.abort(why);
-    this.#service.sweeper.delete(this);
-    this.#service.delete(this);
+    this.#registry.sweeper.delete(this);
+    this.#registry.delete(this);
     this.#done.resolve();
   }
 
@@ -482,7 +482,7 @@ export class Connection
 
   /** Looks whether the client has kept us waiting for too long. */
   sweep(): void {
-    const { sweeper, limits } = this.#service;
+    const { sweeper, limits } = this.#registry;
     this.#sweepOutput();
     const awaited = this.#awaits();
     const mark = this.#markOf(awaited);
@@ -576,7 +576,7 @@ export class Connection
 
   #sweepOutput(): void {
     const { output } = this;
-    const { sweeper, limits } = this.#service;
+    const { sweeper, limits } = this.#registry;
     if (!output.isWriting || output.moves !== this.#writeMark) {
       this.#writeMark = output.moves;
       this.#writeSweeps = 0;

@@ -41,7 +41,7 @@ export interface ServerStats {
 }
 
 /** The common ground of connections. */
-export class Service {
+export class Registry {
   readonly handler: Handler;
   readonly options: ConnectionOptions;
   readonly limits: Required<ConnectionLimits>;

@@ -7,7 +7,7 @@
  */
 
 import type { Machine } from "../message/machine.ts";
-import { type Consumer, SourceInlet } from "../message/byte_source.ts";
+import { ByteSource, type Consumer } from "../message/byte_source.ts";
 
 /** Two streams that make up a connection. */
 export interface Duplex {
@@ -203,14 +203,14 @@ export class ConnTransport implements Transport {
 
 /** A pair of streams. */
 export class StreamTransport implements Transport {
-  readonly #inlet: SourceInlet;
+  readonly #inlet: ByteSource;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
 
   constructor(duplex: Duplex, machine: Machine, consumer: Consumer) {
     this.#writer = duplex.writable.getWriter();
     // A failed writer is met by its next write.
     this.#writer.closed.catch(() => {});
-    this.#inlet = new SourceInlet(machine, duplex.readable);
+    this.#inlet = new ByteSource(machine, duplex.readable);
     this.#inlet.consumer = consumer;
   }
 

@@ -15,7 +15,7 @@ import type { Duplex, Transport } from "./transport.ts";
 const LARGEST_CHUNK = 65536;
 
 /** The two streams of a connection that was handed over. */
-export class RawDuplex implements Duplex {
+export class UpgradedConnection implements Duplex {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly writable: WritableStream<Uint8Array>;
   readonly #machine: Machine;
