@@ -38,8 +38,8 @@ import { Output, type OutputOwner } from "./output.ts";
 import { EncodedResponse } from "./prepared_response.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 import type { HttpResponse } from "./response.ts";
-import type { Registry } from "./registry.ts";
-import type { Sweepable } from "./timeouts.ts";
+import type { Registered, Registry } from "./registry.ts";
+import { Wait } from "./timeouts.ts";
 import {
   type Conn,
   ConnTransport,
@@ -85,7 +85,7 @@ const READ_AHEAD = 65_536;
 
 /** A connection that is served. */
 export class Connection
-  implements Consumer, ExchangeOwner, OutputOwner, Sweepable {
+  implements Consumer, ExchangeOwner, OutputOwner, Registered {
   readonly machine: Machine;
   readonly output: Output;
   readonly info: ConnectionInfo;
@@ -119,12 +119,8 @@ export class Connection
   #flushMark = 0;
   #flushTurns = 0;
 
-  // What the last sweep saw.
-  #awaited: Awaited = "nothing";
-  #awaitedMark = 0;
-  #sweeps = 0;
-  #writeMark = 0;
-  #writeSweeps = 0;
+  readonly #wait = new Wait();
+  readonly #writeWait = new Wait();
 
   constructor(
     registry: Registry,
@@ -164,6 +160,14 @@ export class Connection
 
   get closed(): boolean {
     return this.#phase === "closed";
+  }
+
+  get received(): number {
+    return this.machine.received;
+  }
+
+  get sent(): number {
+    return this.output.sent;
   }
 
   // ------------------------------------------------------------------- requests
@@ -485,14 +489,8 @@ export class Connection
     const { sweeper, limits } = this.#registry;
     this.#sweepOutput();
     const awaited = this.#awaits();
-    const mark = this.#markOf(awaited);
-    if (awaited !== this.#awaited || mark !== this.#awaitedMark) {
-      this.#awaited = awaited;
-      this.#awaitedMark = mark;
-      this.#sweeps = 0;
-    }
-    this.#sweeps++;
-    const after = (limit: number) => this.#sweeps > sweeper.sweepsIn(limit);
+    const sweeps = this.#wait.sweeps(awaited, this.#markOf(awaited));
+    const after = (limit: number) => sweeps > sweeper.sweepsIn(limit);
     switch (awaited) {
       case "nothing":
         return;
@@ -577,14 +575,8 @@ export class Connection
   #sweepOutput(): void {
     const { output } = this;
     const { sweeper, limits } = this.#registry;
-    if (!output.isWriting || output.moves !== this.#writeMark) {
-      this.#writeMark = output.moves;
-      this.#writeSweeps = 0;
-    }
-    if (
-      output.isWriting &&
-      ++this.#writeSweeps > sweeper.sweepsIn(limits.writeTimeout)
-    ) {
+    const sweeps = this.#writeWait.sweeps(output.isWriting, output.moves);
+    if (output.isWriting && sweeps > sweeper.sweepsIn(limits.writeTimeout)) {
       this.destroy(
         new DOMException(
           `the client took nothing for ${limits.writeTimeout} ms`,

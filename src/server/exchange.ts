@@ -19,13 +19,8 @@ import { CONNECT, HEAD } from "../wire/names.ts";
 import {
   allowsBody,
   checkStatus,
-  type FieldPlan,
-  NO_FIELDS,
   planFields,
   statusLine,
-  writeDecimal,
-  writeFields,
-  writeText,
 } from "./head_writer.ts";
 import { DATE_LINE, refreshDate } from "./date.ts";
 import { appendFields, appendText, type Output } from "./output.ts";
@@ -36,12 +31,21 @@ import {
   TEXT_TYPE,
 } from "./prepared_response.ts";
 import {
+  type Answering,
   type HttpResponse,
   type HttpResponseBody,
   type HttpResponseInit,
   ServerResponse,
 } from "./response.ts";
-import { BodySender, type TrailerSource } from "./response_body.ts";
+import { BodySender } from "./response_body.ts";
+import {
+  appendHead,
+  CHUNKED,
+  type HeadInit,
+  NO_INIT,
+  readInit,
+  UNFRAMED,
+} from "./response_head.ts";
 import type { Duplex } from "./transport.ts";
 
 /** What is known of a connection. One object serves all its requests. */
@@ -100,26 +104,14 @@ export interface ExchangeOwner {
  */
 type ResponseState = "open" | "streaming" | "done" | "upgraded";
 
-/** How the head frames the body, besides by a length: not at all, … */
-const UNFRAMED = -1;
-/** … or in chunks. */
-const CHUNKED = -2;
-
 const encoder = new TextEncoder();
 
 const NO_LINE = new Uint8Array(0);
 const TEXT_LINE = encoder.encode(`Content-Type: ${TEXT_TYPE}\r\n`);
 const JSON_LINE = encoder.encode("Content-Type: application/json\r\n");
-const LENGTH = encoder.encode("Content-Length: ");
-
-/** Status lines with their default phrase, by status. Asked only after `checkStatus`. */
-const STATUS_LINES: (Uint8Array | undefined)[] = new Array(600);
-
 /** Interim responses that a handler may send (RFC 9110 §15.2, RFC 8297). */
 const INTERIM: ReadonlySet<number> = new Set([100, 102, 103, 104]);
 
-/** Room for the lines of the server's own, but for the type and a program's options. */
-const OWN_LINES = 128;
 /** ASCII text up to this length is written a character at a time. */
 const SHORT_TEXT = 256;
 
@@ -129,16 +121,8 @@ const NO_TUNNEL = new EncodedResponse({
   body: "Not Implemented\n",
 });
 
-/** An init as it was read, once: its getters may run a program's code. */
-interface ReadInit {
-  readonly status: number;
-  readonly line: Uint8Array;
-  readonly plan: FieldPlan;
-  readonly trailers: TrailerSource | undefined;
-}
-
 /** A request, its handler and its response. */
-export class Exchange {
+export class Exchange implements Answering {
   /** The request, until handler and response are both done. */
   request: PooledRequest | null = null;
   readonly #owner: ExchangeOwner;
@@ -384,15 +368,9 @@ export class Exchange {
   #read(
     response: ServerResponse,
     init: HttpResponseInit | undefined,
-  ): ReadInit {
+  ): HeadInit {
     if (init === undefined) return NO_INIT;
-    const status = checkStatus(init.status === undefined ? 200 : init.status);
-    const read = {
-      status,
-      line: lineOf(status, init.statusText),
-      plan: planFields(init.headers),
-      trailers: init.trailers,
-    };
+    const read = readInit(init);
     this.#claim(response);
     return read;
   }
@@ -432,7 +410,7 @@ export class Exchange {
 
   /** Sends ASCII text, or bytes, or no body at all. */
   #sendWhole(
-    init: ReadInit,
+    init: HeadInit,
     text: string | null,
     bytes: Uint8Array | null,
     type: Uint8Array,
@@ -463,7 +441,14 @@ export class Exchange {
     this.#state = "done";
     if (output.closed) return this.#complete();
     const persists = owner.persists(plan.close, true);
-    this.#writeHead(init, type, framing, persists);
+    appendHead(
+      output,
+      init,
+      type,
+      framing,
+      persists,
+      line.minorVersion,
+    );
     if (!isHead) {
       if (text !== null) appendText(output, text);
       else if (bytes !== null) output.append(bytes);
@@ -472,7 +457,7 @@ export class Exchange {
   }
 
   #sendStream(
-    init: ReadInit,
+    init: HeadInit,
     stream: ReadableStream<Uint8Array>,
     type: Uint8Array,
   ): void {
@@ -507,7 +492,14 @@ export class Exchange {
       const endsWithBody = length < 0 && !chunked && !isHead;
       const persists = owner.persists(plan.close || endsWithBody, isHead);
       const framing = chunked && !isHead ? CHUNKED : length;
-      this.#writeHead(init, type, framing, persists);
+      appendHead(
+        output,
+        init,
+        type,
+        framing,
+        persists,
+        request.line.minorVersion,
+      );
     }
     if (this.#state === "done") return this.#complete();
     owner.flushSoon();
@@ -548,7 +540,7 @@ export class Exchange {
   }
 
   /** Sends a response that another follows (RFC 9110 §15.2). */
-  #sendInterim(init: ReadInit, body: unknown): void {
+  #sendInterim(init: HeadInit, body: unknown): void {
     const { status } = init;
     if (status === 101) {
       throw new TypeError("to switch protocols there is upgrade()");
@@ -573,69 +565,7 @@ export class Exchange {
     return line.minorVersion === 1 && line.method !== HEAD &&
       allowsBody(status);
   }
-
-  #writeHead(
-    init: ReadInit,
-    type: Uint8Array,
-    framing: number,
-    persists: boolean,
-  ): void {
-    const { line, plan } = init;
-    const { output } = this.#owner;
-    const slab = output.reserve(
-      line.length + plan.size + type.length + plan.options.length + OWN_LINES,
-    );
-    const { bytes } = slab;
-    let at = output.end;
-    bytes.set(line, at);
-    at += line.length;
-    if (!plan.hasDate) {
-      bytes.set(DATE_LINE, at);
-      at += DATE_LINE.length;
-    }
-    if (plan.lines.length > 0) at = writeFields(bytes, at, plan.lines);
-    if (!plan.hasType) {
-      bytes.set(type, at);
-      at += type.length;
-    }
-    if (framing >= 0) {
-      bytes.set(LENGTH, at);
-      at = writeDecimal(bytes, at + LENGTH.length, framing);
-      at = writeText(bytes, at, "\r\n");
-    } else if (framing === CHUNKED) {
-      at = writeText(bytes, at, "Transfer-Encoding: chunked\r\n");
-    }
-    if (!persists) {
-      at = writeText(bytes, at, `Connection: close${plan.options}\r\n`);
-    } else if (this.request!.line.minorVersion === 0) {
-      at = writeText(bytes, at, `Connection: keep-alive${plan.options}\r\n`);
-    } else if (plan.options !== "") {
-      at = writeText(bytes, at, `Connection: ${plan.options.slice(2)}\r\n`);
-    }
-    output.end = writeText(bytes, at, "\r\n");
-  }
 }
-
-/** The status line with its CRLF, as bytes. `status` was checked. */
-function lineOf(status: number, statusText: unknown): Uint8Array {
-  if (statusText !== undefined && statusText !== "") {
-    return latin1Bytes(`${statusLine(status, statusText)}\r\n`);
-  }
-  return STATUS_LINES[status] ??= latin1Bytes(`${statusLine(status)}\r\n`);
-}
-
-function latin1Bytes(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length);
-  writeText(bytes, 0, text);
-  return bytes;
-}
-
-const NO_INIT: ReadInit = {
-  status: 200,
-  line: lineOf(200, undefined),
-  plan: NO_FIELDS,
-  trailers: undefined,
-};
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;

@@ -10,7 +10,6 @@
 import type { HttpErrorCode } from "../errors.ts";
 import { resolveLimits } from "../limits.ts";
 import { type PoolsStats, sharedPools } from "../message/pools.ts";
-import type { Connection } from "./connection.ts";
 import type { Handler } from "./exchange.ts";
 import {
   type ConnectionLimits,
@@ -18,7 +17,7 @@ import {
   type ErrorHandler,
   resolveConnectionLimits,
 } from "./options.ts";
-import { Sweeper } from "./timeouts.ts";
+import { type Sweepable, Sweeper } from "./timeouts.ts";
 
 /** The counts of a server, at one moment. */
 export interface ServerStats {
@@ -40,14 +39,32 @@ export interface ServerStats {
   pools: PoolsStats;
 }
 
-/** The common ground of connections. */
+/** A connection, as the server that has it needs it. */
+export interface Registered extends Sweepable {
+  /** Whether it is closed, and only its handler may still be at work. */
+  readonly closed: boolean;
+  /** Requests, bytes in and bytes out so far. */
+  readonly requests: number;
+  readonly received: number;
+  readonly sent: number;
+  /** Resolves when HTTP is over on it. */
+  readonly done: Promise<void>;
+  /** The server shuts down. */
+  drain(): void;
+  /** Ends it at once. */
+  destroy(reason: unknown): void;
+  /** Whether its reads keep the program running. */
+  keepAlive(keeps: boolean): void;
+}
+
+/** The connections of one server. */
 export class Registry {
   readonly handler: Handler;
   readonly options: ConnectionOptions;
   readonly limits: Required<ConnectionLimits>;
   readonly onError: ErrorHandler;
   readonly sweeper: Sweeper;
-  readonly connections: Set<Connection> = new Set();
+  readonly connections: Set<Registered> = new Set();
   readonly refusals: Partial<Record<HttpErrorCode, number>> = {};
   /** Whether connections are to end as soon as they are idle. */
   draining = false;
@@ -72,18 +89,18 @@ export class Registry {
     );
   }
 
-  add(connection: Connection): void {
+  add(connection: Registered): void {
     this.accepted++;
     this.connections.add(connection);
     this.sweeper.add(connection);
   }
 
   /** Nothing of a connection is left to happen. */
-  delete(connection: Connection): void {
+  delete(connection: Registered): void {
     if (!this.connections.delete(connection)) return;
     this.#requests += connection.requests;
-    this.#received += connection.machine.received;
-    this.#sent += connection.output.sent;
+    this.#received += connection.received;
+    this.#sent += connection.sent;
     this.onClosed();
   }
 
@@ -114,8 +131,8 @@ export class Registry {
     for (const connection of this.connections) {
       if (!connection.closed) stats.connections++;
       stats.requests += connection.requests;
-      stats.bytesReceived += connection.machine.received;
-      stats.bytesSent += connection.output.sent;
+      stats.bytesReceived += connection.received;
+      stats.bytesSent += connection.sent;
     }
     return stats;
   }

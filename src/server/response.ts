@@ -9,7 +9,6 @@
  * @module
  */
 
-import type { Exchange } from "./exchange.ts";
 import type { PreparedResponse } from "./prepared_response.ts";
 import type { TrailerSource } from "./response_body.ts";
 import type { Duplex } from "./transport.ts";
@@ -115,11 +114,31 @@ export interface HttpResponse {
   upgrade(init?: Omit<HttpResponseInit, "trailers">): Duplex;
 }
 
+/** What a response asks of its exchange, which answers the current response alone. */
+export interface Answering {
+  awaits(response: ServerResponse): boolean;
+  send(
+    response: ServerResponse,
+    body: HttpResponseBody | undefined,
+    init: HttpResponseInit | undefined,
+  ): void;
+  json(
+    response: ServerResponse,
+    value: unknown,
+    init: HttpResponseInit | undefined,
+  ): void;
+  upgrade(
+    response: ServerResponse,
+    init: Omit<HttpResponseInit, "trailers"> | undefined,
+  ): Duplex;
+  completed(response: ServerResponse): Promise<void>;
+}
+
 /** The one implementation of {@linkcode HttpResponse}: a claim on its exchange. */
 export class ServerResponse implements HttpResponse {
-  readonly #exchange: Exchange;
+  readonly #exchange: Answering;
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Answering) {
     this.#exchange = exchange;
   }
 

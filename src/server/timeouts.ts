@@ -14,6 +14,23 @@ export interface Sweepable {
   sweep(): void;
 }
 
+/** Counts the sweeps that one wait has lasted. */
+export class Wait {
+  #awaited: unknown = null;
+  #mark = 0;
+  #sweeps = 0;
+
+  /** The sweeps, this one included, that saw `awaited` without a change of `mark`. */
+  sweeps(awaited: unknown, mark: number): number {
+    if (awaited !== this.#awaited || mark !== this.#mark) {
+      this.#awaited = awaited;
+      this.#mark = mark;
+      this.#sweeps = 0;
+    }
+    return ++this.#sweeps;
+  }
+}
+
 const SHORTEST_PERIOD = 20;
 const LONGEST_PERIOD = 500;
 

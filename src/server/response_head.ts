@@ -1,0 +1,126 @@
+/**
+ * The head of a response: what a program says of it, read and checked, and its bytes.
+ *
+ * @module
+ */
+
+import { DATE_LINE } from "./date.ts";
+import {
+  checkStatus,
+  type FieldPlan,
+  NO_FIELDS,
+  planFields,
+  statusLine,
+  writeDecimal,
+  writeFields,
+  writeText,
+} from "./head_writer.ts";
+import type { Output } from "./output.ts";
+import type { HttpResponseInit } from "./response.ts";
+import type { TrailerSource } from "./response_body.ts";
+
+/** How a head frames its body, besides by a length: not at all, … */
+export const UNFRAMED = -1;
+/** … or in chunks. */
+export const CHUNKED = -2;
+
+const LENGTH = new TextEncoder().encode("Content-Length: ");
+
+/** Status lines with their default phrase, by status. Asked only after `checkStatus`. */
+const STATUS_LINES: (Uint8Array | undefined)[] = new Array(600);
+
+/** Room for the lines of the server's own, but for the type and a program's options. */
+const OWN_LINES = 128;
+
+/** The init of a response, read once: its getters may run a program's code. */
+export interface HeadInit {
+  readonly status: number;
+  /** The status line with its CRLF. */
+  readonly line: Uint8Array;
+  readonly plan: FieldPlan;
+  readonly trailers: TrailerSource | undefined;
+}
+
+/**
+ * Reads and checks an init.
+ *
+ * @throws {TypeError} A field or the reason phrase is malformed.
+ * @throws {RangeError} The status is no whole number from 100 to 599.
+ */
+export function readInit(init: HttpResponseInit): HeadInit {
+  const status = checkStatus(init.status === undefined ? 200 : init.status);
+  return {
+    status,
+    line: lineOf(status, init.statusText),
+    plan: planFields(init.headers),
+    trailers: init.trailers,
+  };
+}
+
+/** The status line with its CRLF, as bytes. `status` was checked. */
+function lineOf(status: number, statusText: unknown): Uint8Array {
+  if (statusText !== undefined && statusText !== "") {
+    return latin1Bytes(`${statusLine(status, statusText)}\r\n`);
+  }
+  return STATUS_LINES[status] ??= latin1Bytes(`${statusLine(status)}\r\n`);
+}
+
+function latin1Bytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  writeText(bytes, 0, text);
+  return bytes;
+}
+
+/** What a response without an init has. */
+export const NO_INIT: HeadInit = {
+  status: 200,
+  line: lineOf(200, undefined),
+  plan: NO_FIELDS,
+  trailers: undefined,
+};
+
+/**
+ * Appends a head. `framing` is the length of the body, or one of the two constants;
+ * `minorVersion` is that of the request.
+ */
+export function appendHead(
+  output: Output,
+  init: HeadInit,
+  type: Uint8Array,
+  framing: number,
+  persists: boolean,
+  minorVersion: number,
+): void {
+  const { line, plan } = init;
+  const slab = output.reserve(
+    line.length + plan.size + type.length + plan.options.length + OWN_LINES,
+  );
+  const { bytes } = slab;
+  let at = output.end;
+  bytes.set(line, at);
+  at += line.length;
+  if (!plan.hasDate) {
+    bytes.set(DATE_LINE, at);
+    at += DATE_LINE.length;
+  }
+  if (plan.lines.length > 0) at = writeFields(bytes, at, plan.lines);
+  if (!plan.hasType) {
+    bytes.set(type, at);
+    at += type.length;
+  }
+  if (framing >= 0) {
+    bytes.set(LENGTH, at);
+    at = writeDecimal(bytes, at + LENGTH.length, framing);
+    at = writeText(bytes, at, "\r\n");
+  } else if (framing === CHUNKED) {
+    at = writeText(bytes, at, "Transfer-Encoding: chunked\r\n");
+  }
+  if (!persists) {
+    at = writeText(bytes, at, `Connection: close${plan.options}\r\n`);
+  } else if (minorVersion === 0) {
+    at = writeText(bytes, at, `Connection: keep-alive${plan.options}\r\n`);
+  } else if (plan.options !== "") {
+    at = writeText(bytes, at, `Connection: ${plan.options.slice(2)}\r\n`);
+  }
+  output.end = writeText(bytes, at, "\r\n");
+}

@@ -1,0 +1,108 @@
+/**
+ * The layering of `src`, read from its imports, type-only ones included: no circle, no
+ * arrow that runs up, and no runtime named below the server.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+
+const ROOT = new URL("../src/", import.meta.url);
+
+/** The layers from the bottom up; a file imports from its own or a lower one. */
+const LAYERS: Record<string, number> = {
+  "wire/": 0,
+  "errors.ts": 1,
+  "limits.ts": 1,
+  "memory/": 1,
+  "message/": 2,
+  "server/": 3,
+};
+/** The doors: what users import. */
+const DOORS = 4;
+
+function layerOf(file: string): number {
+  const layer = Object.keys(LAYERS).find((name) => file.startsWith(name));
+  return layer === undefined ? DOORS : LAYERS[layer]!;
+}
+
+/** The source files, by their paths below `src`. */
+function filesIn(folder: string): string[] {
+  return [...Deno.readDirSync(new URL(folder, ROOT))].flatMap((entry) =>
+    entry.isDirectory
+      ? filesIn(`${folder}${entry.name}/`)
+      : [`${folder}${entry.name}`]
+  );
+}
+
+const SOURCES = new Map(
+  filesIn("").map((file) => [file, Deno.readTextFileSync(new URL(file, ROOT))]),
+);
+
+/** What a file imports or exports from, by the paths below `src`. */
+function importsOf(file: string): string[] {
+  const text = SOURCES.get(file)!;
+  const found = text.matchAll(/^(?:import|export)\b[^;]*?\bfrom "([^"]+)";/gm);
+  return [...found].map(([, specifier]) => {
+    const target = new URL(specifier!, new URL(file, ROOT)).href;
+    assert(
+      target.startsWith(ROOT.href),
+      `${file} imports ${specifier}, which is no file of src`,
+    );
+    return target.slice(ROOT.href.length);
+  });
+}
+
+const IMPORTS = new Map([...SOURCES.keys()].map((f) => [f, importsOf(f)]));
+
+Deno.test("every import is of a file that exists", () => {
+  const arrows = [...IMPORTS.values()].flat();
+  // What reads the imports has to find them.
+  assert(arrows.length > SOURCES.size, `${arrows.length} imports were found`);
+  for (const target of arrows) assert(SOURCES.has(target), target);
+});
+
+Deno.test("no import runs up", () => {
+  const up: string[] = [];
+  for (const [file, targets] of IMPORTS) {
+    for (const target of targets) {
+      if (layerOf(target) > layerOf(file)) up.push(`${file} → ${target}`);
+    }
+  }
+  assertEquals(up, []);
+});
+
+Deno.test("no imports make a circle", () => {
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, path: string[]) => {
+    if (path.includes(file)) {
+      circles.push([...path.slice(path.indexOf(file)), file].join(" → "));
+      return;
+    }
+    if (done.has(file)) return;
+    for (const target of IMPORTS.get(file)!) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of IMPORTS.keys()) visit(file, []);
+  assertEquals(circles, []);
+});
+
+Deno.test("no runtime is named below the server", () => {
+  const named: string[] = [];
+  for (const [file, text] of SOURCES) {
+    if (file.startsWith("server/") || file === "serve.ts") continue;
+    // Comments may speak of it; how a console shows an object is a symbol's name.
+    const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")
+      .replaceAll('Symbol.for("Deno.customInspect")', "");
+    if (/\bDeno\b|\bBun\b|\bprocess\b|"node:/.test(code)) named.push(file);
+  }
+  assertEquals(named, []);
+});
+
+Deno.test("no file is longer than 600 lines", () => {
+  const long: string[] = [];
+  for (const [file, text] of SOURCES) {
+    const lines = text.split("\n").length - 1;
+    if (lines > 600) long.push(`${file}: ${lines}`);
+  }
+  assertEquals(long, []);
+});
