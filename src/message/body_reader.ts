@@ -10,7 +10,7 @@
  */
 
 import { HttpError } from "../errors.ts";
-import { releasedError } from "./headers.ts";
+import { discardedError, releasedError, usedError } from "./misuse.ts";
 import type { Machine } from "./machine.ts";
 import { BodyDecoder, DATA, FINISHED, STARVED } from "./body_decoder.ts";
 import type { PooledRequest } from "./request.ts";
@@ -388,13 +388,3 @@ export class BodyReader {
 }
 
 const EMPTY: Bytes = new Uint8Array(0);
-
-export function usedError(): TypeError {
-  return new TypeError("the body was already used");
-}
-
-function discardedError(): TypeError {
-  return new TypeError(
-    "the next request was asked for before the body was read",
-  );
-}

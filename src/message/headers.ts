@@ -7,6 +7,7 @@
  * @module
  */
 
+import { releasedError } from "./misuse.ts";
 import type { Slab } from "../memory/slab.ts";
 import { COLON } from "../wire/ascii.ts";
 import {
@@ -195,9 +196,4 @@ export class Fields implements HttpHeaders {
     if (this.slab === null) throw releasedError();
     return this.slab.bytes;
   }
-}
-
-/** What any use of a request after its release throws. */
-export function releasedError(): TypeError {
-  return new TypeError("the request was released and can no longer be read");
 }

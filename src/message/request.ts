@@ -9,15 +9,9 @@
  * @module
  */
 
-import { usedError } from "./body_reader.ts";
-import {
-  Fields,
-  type HttpHeaders,
-  OWN_ROWS,
-  releasedError,
-} from "./headers.ts";
 import { HeadCache } from "./head_cache.ts";
-import type { Machine } from "./machine.ts";
+import { Fields, type HttpHeaders, OWN_ROWS } from "./headers.ts";
+import { releasedError, usedError } from "./misuse.ts";
 import type { Slab } from "../memory/slab.ts";
 import { QUESTION_MARK, SLASH } from "../wire/ascii.ts";
 import { FieldTable } from "../wire/field_lines.ts";
@@ -145,6 +139,25 @@ function isFetchable(method: string): boolean {
   return !FORBIDDEN.has(upper) && (method === upper || !NORMALIZED.has(upper));
 }
 
+/** What a request asks of the machine that made it. */
+export interface RequestOwner {
+  /** Whether the connection below is secured: the scheme of the target URI. */
+  readonly secure: boolean;
+  readonly body: RequestBody;
+  /** Takes the request back, with all that it holds. */
+  release(request: PooledRequest): void;
+}
+
+/** The body of a request, which whoever reads the connection has. */
+export interface RequestBody {
+  stream(request: PooledRequest): ReadableStream<Uint8Array<ArrayBuffer>>;
+  gather(request: PooledRequest): Promise<Uint8Array<ArrayBuffer>>;
+  /** The stream of the body went to a Fetch request, which may outlive this one. */
+  outliveRequest(request: PooledRequest): void;
+  /** The request is released. */
+  leave(request: PooledRequest): void;
+}
+
 /** The one implementation of {@linkcode HttpRequest}. */
 export class PooledRequest implements HttpRequest {
   readonly line: RequestLine = new RequestLine();
@@ -157,8 +170,8 @@ export class PooledRequest implements HttpRequest {
    */
   known: HeadCache | null = null;
   readonly #ownTable = new FieldTable(OWN_ROWS);
-  /** The machine that made this request, while it is in use. */
-  #machine: Machine | null = null;
+  /** What made this request, while it is in use. */
+  #owner: RequestOwner | null = null;
   /** Where the request line lies in the slab. */
   #base = 0;
   /**
@@ -188,8 +201,8 @@ export class PooledRequest implements HttpRequest {
    * Makes the parsed head visible, whose line begins at `base` and whose field
    * section at `section`. The slab must hold a reference for it.
    */
-  open(machine: Machine, slab: Slab, base: number, section: number): void {
-    this.#machine = machine;
+  open(owner: RequestOwner, slab: Slab, base: number, section: number): void {
+    this.#owner = owner;
     this.#base = base;
     this.fields.slab = slab;
     this.fields.base = section;
@@ -228,7 +241,7 @@ export class PooledRequest implements HttpRequest {
 
   /** Ends the use of this object. A known head stays. */
   close(): void {
-    this.#machine = null;
+    this.#owner = null;
     this.held = false;
     this.fields.slab = null;
   }
@@ -326,9 +339,9 @@ export class PooledRequest implements HttpRequest {
   }
 
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
-    const machine = this.#live();
+    const owner = this.#live();
     if (!this.framing.hasBody) return null;
-    return this.#body ??= machine.body.stream(this);
+    return this.#body ??= owner.body.stream(this);
   }
 
   /** The body's stream, if somebody has it. */
@@ -352,7 +365,7 @@ export class PooledRequest implements HttpRequest {
   }
 
   get released(): boolean {
-    return this.#machine === null;
+    return this.#owner === null;
   }
 
   get signal(): AbortSignal {
@@ -396,13 +409,13 @@ export class PooledRequest implements HttpRequest {
 
   // deno-lint-ignore require-await -- async, so that misuse rejects and does not throw
   async #gather(): Promise<Uint8Array<ArrayBuffer>> {
-    const machine = this.#live();
+    const owner = this.#live();
     if (!this.framing.hasBody) return new Uint8Array(0);
     if (this.#bodyUsed || this.#body?.locked) {
       throw usedError();
     }
     this.#bodyUsed = true;
-    return machine.body.gather(this);
+    return owner.body.gather(this);
   }
 
   toRequest(): Request {
@@ -422,7 +435,7 @@ export class PooledRequest implements HttpRequest {
   toFetch(): Request | 400 | 421 | 501 {
     const { method, line } = this;
     if (!isFetchable(method)) return 501;
-    if (line.absolute && this.#namesHttps() !== this.#machine!.secure) {
+    if (line.absolute && this.#namesHttps() !== this.#owner!.secure) {
       return 421;
     }
     const hasBody = this.framing.hasBody && method !== "GET" &&
@@ -436,7 +449,7 @@ export class PooledRequest implements HttpRequest {
   }
 
   #toRequest(hasBody: boolean, signal?: AbortSignal): Request {
-    const machine = this.#live();
+    const owner = this.#live();
     const init: RequestInit & { duplex?: "half" } = {
       method: this.method,
       headers: this.#fetchHeaders(),
@@ -450,7 +463,7 @@ export class PooledRequest implements HttpRequest {
     const request = new Request(this.#url(), init);
     if (hasBody) {
       this.#bodyUsed = true;
-      machine.body.outliveRequest(this);
+      owner.body.outliveRequest(this);
     }
     return request;
   }
@@ -465,11 +478,11 @@ export class PooledRequest implements HttpRequest {
   }
 
   release(): void {
-    const machine = this.#machine;
-    if (machine === null) return;
-    if (!this.held) return machine.release(this);
-    this.#machine = null;
-    machine.body.leave(this);
+    const owner = this.#owner;
+    if (owner === null) return;
+    if (!this.held) return owner.release(this);
+    this.#owner = null;
+    owner.body.leave(this);
   }
 
   [Symbol.dispose](): void {
@@ -478,14 +491,14 @@ export class PooledRequest implements HttpRequest {
 
   /** How a console shows it. */
   [Symbol.for("Deno.customInspect")](): string {
-    return this.#machine === null
+    return this.#owner === null
       ? "HttpRequest (released)"
       : `HttpRequest ${this.method} ${this.target}`;
   }
 
   /** What a logger may show: nothing of the memory behind it. */
   toJSON(): unknown {
-    if (this.#machine === null) return { released: true };
+    if (this.#owner === null) return { released: true };
     const { method, target, httpVersion, headers } = this;
     return { method, target, httpVersion, headers };
   }
@@ -496,7 +509,7 @@ export class PooledRequest implements HttpRequest {
     const authority = this.line.method === CONNECT
       ? this.target
       : this.fields.get("host") ?? "localhost";
-    const scheme = this.#machine!.secure ? "https" : "http";
+    const scheme = this.#owner!.secure ? "https" : "http";
     return this.target.startsWith("/")
       ? `${scheme}://${authority}${this.target}`
       : `${scheme}://${authority}`;
@@ -535,9 +548,9 @@ export class PooledRequest implements HttpRequest {
     return latin1(bytes, this.#base + start, this.#base + end);
   }
 
-  #live(): Machine {
-    if (this.#machine === null) throw releasedError();
-    return this.#machine;
+  #live(): RequestOwner {
+    if (this.#owner === null) throw releasedError();
+    return this.#owner;
   }
 }
 
