@@ -50,6 +50,11 @@ export function resolveLimits(limits: ParserLimits): Required<ParserLimits> {
       throw new RangeError(`${name} is ${value}; expected a whole number`);
     }
   }
+  // No field line is shorter than four bytes; tables are made to this measure.
+  resolved.maxHeaders = Math.min(
+    resolved.maxHeaders,
+    resolved.maxHeaderBytes >> 2,
+  );
   // A head must fit a 16-bit offset, with room for what ends it.
   const head = resolved.maxRequestLine + resolved.maxHeaderBytes;
   if (head > MAX_HEAD) {

@@ -15,7 +15,8 @@
  * @module
  */
 
-import { Machine, NO_BYTES, type ParserOptions } from "./message/machine.ts";
+import { Machine, type ParserOptions } from "./message/machine.ts";
+import { noBytesError } from "./message/misuse.ts";
 import type { HttpRequest } from "./message/request.ts";
 
 export * from "./message.ts";
@@ -44,7 +45,7 @@ export class RequestParser implements Disposable {
    * @throws {TypeError} The input was already ended, or the chunk is no Uint8Array.
    */
   push(chunk: Uint8Array): void {
-    if (!(chunk instanceof Uint8Array)) throw new TypeError(NO_BYTES);
+    if (!(chunk instanceof Uint8Array)) throw noBytesError();
     this.#machine.push(chunk);
     this.#machine.body.progress();
   }

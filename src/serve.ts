@@ -19,6 +19,7 @@
  * @module
  */
 
+import { noBytesError } from "./message/misuse.ts";
 import type { AcceptSource } from "./server/acceptor.ts";
 import { Connection } from "./server/connection.ts";
 import type { Handler } from "./server/exchange.ts";
@@ -189,12 +190,13 @@ export function serveConnection(
   options: ServeConnectionOptions = {},
 ): Promise<void> {
   const { remoteAddr, received, signal } = options;
-  const served = new Connection(
-    new Registry(handler, options),
-    connection,
-    remoteAddr,
-  );
-  follow(signal, (reason) => served.destroy(reason), served.done);
+  if (received !== undefined && !(received instanceof Uint8Array)) {
+    throw noBytesError();
+  }
+  const registry = new Registry(handler, options);
+  const served = new Connection(registry, connection, remoteAddr);
+  registry.onClosed = follow(signal, (reason) => served.destroy(reason));
+  if (served.closed) registry.onClosed();
   served.start(received);
   return served.done;
 }

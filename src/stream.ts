@@ -21,7 +21,8 @@
  * @module
  */
 
-import { Machine, NO_BYTES, type ParserOptions } from "./message/machine.ts";
+import { Machine, type ParserOptions } from "./message/machine.ts";
+import { noBytesError } from "./message/misuse.ts";
 import type { HttpRequest } from "./message/request.ts";
 import { ByteSource, Feed, type Inlet } from "./message/byte_source.ts";
 
@@ -328,7 +329,7 @@ class WriterInlet implements Inlet {
 
   #written(chunk: Uint8Array): Promise<void> {
     if (!(chunk instanceof Uint8Array)) {
-      const error = new TypeError(NO_BYTES);
+      const error = noBytesError();
       this.outlet.fail(error);
       return Promise.reject(error);
     }

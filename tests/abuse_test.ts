@@ -13,12 +13,14 @@ import {
 } from "@std/assert";
 import {
   type Conn,
+  type ErrorHandler,
   fetchHandler,
   type Handler,
   HttpError,
   type HttpResponse,
   Pools,
   prepareResponse,
+  RequestParser,
   serve,
   serveConnection,
 } from "@pooled/http1";
@@ -938,4 +940,178 @@ sanitized("a refused body rejects whoever reads it, once", async () => {
     );
     assert(answer.endsWith("chunk-data-end"), answer);
   });
+});
+
+// ------------------------------------------------- errors that are no client's
+
+for (const how of ["handler", "stream", "upgraded"]) {
+  sanitized(
+    `an HttpError of another parser is the program's (${how})`,
+    async () => {
+      const foreign = (() => {
+        using parser = new RequestParser();
+        parser.push(bytesOf("GET / HTTP/1.1\r\nHo"));
+        parser.end();
+        let thrown: unknown;
+        try {
+          parser.next();
+        } catch (error) {
+          thrown = error;
+        }
+        return thrown;
+      })();
+      await withServer(async (_req, res) => {
+        if (how === "upgraded") res.upgrade();
+        if (how === "stream") {
+          return res.send(
+            new ReadableStream({ pull: () => Promise.reject(foreign) }),
+          );
+        }
+        await turn();
+        throw foreign;
+      }, async ({ port, server, errors }) => {
+        const answer = await answerTo(
+          port,
+          "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\n" +
+            "Upgrade: x\r\n\r\n",
+        ).catch(() => "");
+        if (how === "handler") assertStringIncludes(answer, " 500 ");
+        assertEquals(errors, [foreign]);
+        assertEquals(server.stats().refusals, {});
+      });
+    },
+  );
+}
+
+sanitized(
+  "a stream that gives strings, and bytes that are transferred, are reported",
+  async () => {
+    const errors: unknown[] = [];
+    const onError = (error: unknown) => void errors.push(error);
+    const readable = new ReadableStream({
+      pull: (controller) => controller.enqueue("text" as unknown as Uint8Array),
+    });
+    await serveConnection(
+      { readable, writable: new WritableStream() },
+      hello,
+      { onError },
+    );
+    assertEquals(errors.length, 1);
+    const conn = memoryConn(GET);
+    await serveConnection(conn, (_req, res) => {
+      const bytes = new Uint8Array(100_000);
+      res.send(bytes);
+      bytes.buffer.transfer();
+    }, { onError });
+    assertEquals(errors.length, 2);
+    for (const error of errors) assert(error instanceof TypeError, `${error}`);
+  },
+);
+
+sanitized("a pair that cannot be served keeps no lock", () => {
+  for (const locked of ["readable", "writable"] as const) {
+    const { readable, writable } = new TransformStream<
+      Uint8Array,
+      Uint8Array
+    >();
+    if (locked === "readable") readable.getReader();
+    else writable.getWriter();
+    assertThrows(
+      () => serveConnection({ readable, writable }, hello),
+      TypeError,
+    );
+    assertEquals([readable.locked, writable.locked], [
+      locked === "readable",
+      locked === "writable",
+    ]);
+  }
+  return Promise.resolve();
+});
+
+sanitized("a thenable that settles twice ends one exchange", async () => {
+  await withServer((req, res) => {
+    if (req.path === "/next") return turn().then(() => res.send("next"));
+    res.send("first");
+    return {
+      then(resolve: () => void) {
+        resolve();
+        queueMicrotask(resolve);
+        setTimeout(resolve);
+      },
+    } as Promise<void>;
+  }, async ({ port, errors }) => {
+    const answer = await answerTo(
+      port,
+      GET + "GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    );
+    assert(answer.endsWith("next"), answer);
+    assertEquals(errors, []);
+  });
+});
+
+sanitized(
+  "nothing is read without a bound behind a body at fault",
+  async () => {
+    const gate = Promise.withResolvers<void>();
+    await withServer(async (req, res) => {
+      await req.bytes().catch(() => {});
+      await gate.promise;
+      res.send("done");
+    }, async ({ port, server }) => {
+      using client = await RawClient.connect(port);
+      await client.send(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nXX",
+      );
+      await until(
+        () => server.stats().requests === 1,
+        "the request",
+      );
+      let sent = 0;
+      const flood = (async () => {
+        const bytes = new Uint8Array(65536);
+        for (let i = 0; i < 2000; i++) sent += await client.conn.write(bytes);
+      })().catch(() => {});
+      // The sockets take a few MiB; the server takes nothing of the 125.
+      let before = -1;
+      while (sent > before) {
+        before = sent;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assert(sent < 50_000_000, `${sent} bytes were taken`);
+      gate.resolve();
+      await client.until("done").catch(() => {});
+      client.conn.close();
+      await flood;
+    });
+  },
+);
+
+sanitized(
+  "a body that is left in the middle of a read is waited for no more",
+  async () => {
+    await withServer(async (req, res) => {
+      const reader = req.body!.getReader();
+      await reader.read();
+      reader.read().catch(() => {});
+      await reader.cancel();
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      res.send("done");
+    }, async ({ port, server }) => {
+      const answer = await answerTo(
+        port,
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" +
+          "Content-Length: 10\r\n\r\nhello",
+      );
+      assert(answer.endsWith("done"), answer);
+      assertEquals(server.stats().refusals, {});
+    }, { bodyTimeout: 100 });
+  },
+);
+
+Deno.test("onError returns nothing: a Response would be ignored", () => {
+  // @ts-expect-error -- answer by `res`
+  const wrong: ErrorHandler = () => new Response("sorry");
+  // @ts-expect-error -- nor from a promise
+  const later: ErrorHandler = () => Promise.resolve(new Response("sorry"));
+  assert(wrong !== later);
 });

@@ -4,7 +4,12 @@
  * sanitizers check.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   type AcceptSource,
   type Conn,
@@ -336,6 +341,92 @@ sanitized(
     });
   },
 );
+
+for (
+  const [what, body] of Object.entries({
+    "of a known length": "Content-Length: 5\r\n\r\nhello",
+    "in chunks": "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+  })
+) {
+  sanitized(
+    `shutdown answers what stands whole behind an unread body ${what}`,
+    async () => {
+      const gate = Promise.withResolvers<void>();
+      await withServer(async (req, res) => {
+        if (req.method === "POST") await gate.promise;
+        res.send(`<${req.path}>`);
+      }, async ({ server, port }) => {
+        using client = await RawClient.connect(port);
+        await client.send(
+          `POST /1 HTTP/1.1\r\nHost: a\r\n${body}` +
+            "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n",
+        );
+        await until(() => server.stats().requests === 1, "the request");
+        await turn();
+        const finished = server.shutdown();
+        await turn();
+        await turn();
+        gate.resolve();
+        const answers = await client.rest();
+        assertEquals(answers.match(/<[^>]*>/g), ["</1>", "</2>"]);
+        client.conn.close();
+        await within(finished, "the end of the server");
+      });
+    },
+  );
+}
+
+sanitized("shutdown holds with limits beyond all measure", async () => {
+  const gate = Promise.withResolvers<void>();
+  await withServer(async (_req, res) => {
+    await gate.promise;
+    res.send("hello");
+  }, async ({ server, port }) => {
+    using client = await RawClient.connect(port);
+    await client.send(GET + GET);
+    await until(() => server.stats().requests === 1, "the request");
+    const finished = server.shutdown();
+    await turn();
+    gate.resolve();
+    assertEquals((await client.rest()).match(/hello/g)?.length, 2);
+    client.conn.close();
+    await within(finished, "the end of the server");
+  }, { maxHeaders: Number.MAX_SAFE_INTEGER });
+});
+
+for (const how of ["serve", "serveConnection"]) {
+  sanitized(
+    `${how}: a signal ends what was handed over, also after the end`,
+    async () => {
+      const aborter = new AbortController();
+      const pair = Promise.withResolvers<Duplex>();
+      const listener = listen();
+      const accepting = how === "serve" ? null : listener.accept();
+      const handler: Handler = (_req, res) => pair.resolve(res.upgrade());
+      const server = how === "serve"
+        ? serve(listener, handler, { signal: aborter.signal })
+        : null;
+      using client = await RawClient.connect(
+        (listener.addr as Deno.NetAddr).port,
+      );
+      await client.send(
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+      );
+      if (accepting !== null) {
+        await serveConnection(await accepting, handler, {
+          signal: aborter.signal,
+        });
+        listener.close();
+      }
+      const { readable } = await pair.promise;
+      await server?.shutdown();
+      const reading = readable.getReader().read();
+      aborter.abort(new Error("enough"));
+      await assertRejects(() => within(reading, "the end"), Error, "enough");
+      await client.rest().catch(() => {});
+    },
+  );
+}
 
 sanitized("shutdown does not wait for the rest of a head", async () => {
   await withServer(hello, async ({ server, port }) => {

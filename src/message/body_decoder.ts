@@ -20,13 +20,17 @@ import {
   readChunkLine,
 } from "../wire/chunk_line.ts";
 import {
-  FieldTable,
+  type FieldTable,
   NAME_START,
   readFieldLines,
   ROW,
 } from "../wire/field_lines.ts";
 import { LAST_FRAMING_FIELD } from "../wire/names.ts";
-import { holdsChunks, holdsTrailers } from "../wire/whole_request.ts";
+import {
+  endOfChunks,
+  endOfData,
+  endOfTrailers,
+} from "../wire/whole_request.ts";
 import {
   faultOffset,
   faultRefusal,
@@ -54,9 +58,6 @@ const IN_CHUNK = 2;
 const AT_CHUNK_END = 3;
 const IN_TRAILERS = 4;
 const AT_END = 5;
-
-/** Bytes of what ends the data of a chunk. */
-const CRLF = 2;
 
 /** A chunk of more bytes than this is not moved: it makes a run of its own. */
 const LARGEST_MOVED_CHUNK = 512;
@@ -113,30 +114,31 @@ export class BodyDecoder {
    * of a known length; 0 for chunks whose end lies in the window; else Infinity.
    */
   get mostRemaining(): number {
-    switch (this.#state) {
-      case AT_END:
-        return 0;
-      case IN_LENGTH:
-        return this.#remaining;
-      case AT_CHUNK_LINE:
-        return this.#endsAfter(0, holdsChunks);
-      case AT_CHUNK_END:
-        return this.#endsAfter(CRLF, holdsChunks);
-      case IN_CHUNK:
-        return this.#endsAfter(this.#remaining + CRLF, holdsChunks);
-      default:
-        return this.#endsAfter(0, holdsTrailers);
-    }
+    if (this.#state === IN_LENGTH) return this.#remaining;
+    return this.endInWindow >= 0 ? 0 : Infinity;
   }
 
-  /** 0 where the rest of the body, behind `count` bytes, lies in the window. */
-  #endsAfter(count: number, holds: typeof holdsChunks): number {
+  /** Where the body ends, if that lies in the window; else -1. */
+  get endInWindow(): number {
     const { slab, start, end, limits, lent } = this.#machine;
-    if (slab === null || lent || start + count > end) return Infinity;
-    const table = new FieldTable(limits.maxHeaders);
-    return holds(slab.bytes, slab.view, start + count, end, table)
-      ? 0
-      : Infinity;
+    if (slab === null || lent) return -1;
+    const { bytes, view } = slab;
+    let at = start;
+    switch (this.#state) {
+      case AT_END:
+        return start;
+      case IN_LENGTH:
+        return start + this.#remaining <= end ? start + this.#remaining : -1;
+      case IN_TRAILERS:
+        return endOfTrailers(bytes, view, start, end, limits);
+      case IN_CHUNK:
+        at = endOfData(bytes, start, this.#remaining, end);
+        break;
+      case AT_CHUNK_END:
+        at = endOfData(bytes, start, 0, end);
+        break;
+    }
+    return at < 0 ? -1 : endOfChunks(bytes, view, at, end, limits);
   }
 
   /** `count` bytes of a body of known length went past the window. */

@@ -144,6 +144,7 @@ export class BodyReader {
         if (this.#controller !== own) return;
         this.#request?.useBody();
         this.#controller = null;
+        this.#waiting = false;
         this.#mode = DISCARDING;
       },
     });
@@ -327,8 +328,7 @@ export class BodyReader {
       if (this.#controller !== controller) return;
       if (found === FINISHED || decoder.isComplete) {
         this.#finish();
-        controller.close();
-        controller.byobRequest?.respond(0);
+        endStream(controller);
       }
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
@@ -384,6 +384,19 @@ export class BodyReader {
     this.#gathered = EMPTY;
     this.#waiting = false;
     this.#outlivesRequest = false;
+  }
+}
+
+/**
+ * Closes a byte stream, and answers a reader that brought a buffer. Where the last
+ * bytes fill no whole element of that buffer's type, the stream has errored instead.
+ */
+export function endStream(controller: ReadableByteStreamController): void {
+  try {
+    controller.close();
+    controller.byobRequest?.respond(0);
+  } catch {
+    // The reader has met the error.
   }
 }
 

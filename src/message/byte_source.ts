@@ -7,7 +7,8 @@
  * @module
  */
 
-import { type Machine, NO_BYTES } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import { noBytesError } from "./misuse.ts";
 
 /** Where the bytes of a machine come from. */
 export interface Inlet {
@@ -46,7 +47,10 @@ export class Feed {
   }
 
   set(chunk: Uint8Array): void {
-    this.#chunk = chunk;
+    // Without the constructor of a subclass, which `subarray` would call.
+    this.#chunk = chunk.constructor === Uint8Array
+      ? chunk
+      : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     this.#fed = 0;
   }
 
@@ -162,7 +166,7 @@ export class ByteSource implements Inlet {
         // What comes after a cancel has no machine to go to.
         if (this.consumer.closed) return;
         if (!done && !(value instanceof Uint8Array)) {
-          const error = new TypeError(NO_BYTES);
+          const error = noBytesError();
           this.#failed(error);
           reader.cancel(error).catch(() => {});
           return;

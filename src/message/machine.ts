@@ -49,7 +49,7 @@ import {
 } from "../wire/refusals.ts";
 import { readRequestLine } from "../wire/request_line.ts";
 import { latin1 } from "../wire/text.ts";
-import { holdsWholeRequest } from "../wire/whole_request.ts";
+import { holdsRequest } from "../wire/whole_request.ts";
 
 /** What a parser can be given: limits, and the pools to draw from. */
 export interface ParserOptions extends ParserLimits {
@@ -67,9 +67,6 @@ const MAX_EMPTY_LINES = 4;
 const SMALLEST_READ = 512;
 /** Bytes that a refusal quotes. */
 const QUOTED = 24;
-
-/** What is said of a chunk that is of another type. */
-export const NO_BYTES = "a chunk of the input is no Uint8Array";
 
 const NOTHING = new Uint8Array(0);
 
@@ -126,6 +123,11 @@ export class Machine {
     return this.error !== null || this.body.refused !== null;
   }
 
+  /** Whether `error` is what a message of this input was refused with. */
+  refusedWith(error: unknown): boolean {
+    return error === this.error || error === this.body.refused;
+  }
+
   /** Whether memory is with a reader, so that nothing can be parsed. */
   get lent(): boolean {
     return this.#lent !== null;
@@ -153,15 +155,12 @@ export class Machine {
   holdsRequest(received: number): boolean {
     const { slab } = this;
     // What is lent has been parsed as far as it could be.
-    if (slab === null || this.#lent !== null || this.body.active) return false;
+    if (slab === null || this.#lent !== null) return false;
+    const { body, limits } = this;
+    const start = body.active ? body.decoder.endInWindow : this.start;
     const end = Math.min(this.end, received - this.#origin);
-    return holdsWholeRequest(
-      slab.bytes,
-      slab.view,
-      this.start,
-      end,
-      this.limits,
-    );
+    return start >= 0 &&
+      holdsRequest(slab.bytes, slab.view, start, end, limits);
   }
 
   /** Bytes of the input so far. */
@@ -516,7 +515,9 @@ export class Machine {
     return new HttpError(
       refusalCode(BODY_TOO_LARGE),
       this.#bodyOffset,
-      `more than ${this.limits.maxBodySize} bytes`,
+      this.limits.maxBodySize === Infinity
+        ? "more than memory holds"
+        : `more than ${this.limits.maxBodySize} bytes`,
     );
   }
 

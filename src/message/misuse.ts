@@ -1,8 +1,17 @@
 /**
- * What a program is told that uses a request or its body too late, or twice.
+ * What a program is told that uses a request or its body too late, or twice, or whose
+ * connection does not keep to its interface.
  *
  * @module
  */
+
+/** A stream or connection of the program's own does what it may not. */
+export class MisuseError extends TypeError {}
+
+/** A chunk of another type than `Uint8Array`. */
+export function noBytesError(): TypeError {
+  return new MisuseError("a chunk of the input is no Uint8Array");
+}
 
 /** A use of a request after its release. */
 export function releasedError(): TypeError {

@@ -9,13 +9,20 @@
  * @module
  */
 
-import { closeUnserved, type Conn, type Duplex } from "./transport.ts";
+import {
+  closeUnserved,
+  type Conn,
+  type Duplex,
+  isConnection,
+  quietly,
+} from "./transport.ts";
 
 /**
  * What `serve` takes connections from: a `Deno.Listener`, a `ReadableStream` of
  * connections, an async generator, or an object of your own.
  *
- * The server ends a source when it ends itself. A stream is cancelled. Of any other
+ * The server ends a source when it ends itself. A stream is cancelled; give it a
+ * `highWaterMark` of 0, since nobody closes what waits in its queue. Of any other
  * source `close()` is called, and `return()` of its iterator; neither is waited for.
  * An async generator that waits for a connection notices a `return()` only when it
  * has one, so give it a `close()` that ends its wait:
@@ -111,7 +118,13 @@ export class Acceptor {
     });
     // A stop in the same turn finds the connection between the two.
     if (this.#stopped && next !== null) closeUnserved(next);
-    return this.#stopped ? null : next;
+    if (this.#stopped || next === null) return null;
+    if (!isConnection(next)) {
+      throw new TypeError(
+        "the source gave no connection: neither read and write, nor two streams",
+      );
+    }
+    return next;
   }
 
   /** Ends the source, and a wait for it. */
@@ -198,7 +211,7 @@ class ListenerSteps implements Steps {
 
   stop(): void {
     this.#stopped = true;
-    close(this.#listener);
+    quietly(() => this.#listener.close());
     clearTimeout(this.#timer);
     this.#resume();
   }
@@ -257,16 +270,8 @@ class IteratorSteps implements Steps {
   }
 
   stop(): void {
-    close(this.#source);
+    quietly(() => this.#source.close?.());
     // Not awaited: a generator that waits for a connection answers when it has one.
-    (async () => await this.#iterator.return?.())().catch(() => {});
-  }
-}
-
-function close(source: AcceptSource): void {
-  try {
-    source.close?.();
-  } catch {
-    // Its owner has closed it already.
+    quietly(() => this.#iterator.return?.());
   }
 }

@@ -23,6 +23,7 @@
 
 import { HttpError } from "../errors.ts";
 import { Machine } from "../message/machine.ts";
+import { MisuseError } from "../message/misuse.ts";
 import type { PooledRequest } from "../message/request.ts";
 import type { Consumer } from "../message/byte_source.ts";
 import { CONNECT } from "../wire/names.ts";
@@ -43,7 +44,6 @@ import { Wait } from "./timeouts.ts";
 import {
   type Conn,
   ConnTransport,
-  ContractError,
   type Duplex,
   isConn,
   StreamTransport,
@@ -227,6 +227,8 @@ export class Connection
   #watch(): void {
     const { machine } = this;
     if (this.#exchange.request === null || this.#phase !== "open") return;
+    // What follows a fault is read by nobody, and without a bound.
+    if (machine.error !== null) return;
     if (machine.drained) {
       if (machine.idle) machine.rest();
       this.#transport.demand();
@@ -360,7 +362,7 @@ export class Connection
       this.machine,
       this.#transport,
       this.output,
-      (reason) => this.#close(reason),
+      (reason) => this.#closeRaw(reason),
     );
     if (this.#phase === "open") {
       this.#phase = "raw";
@@ -371,6 +373,16 @@ export class Connection
     return raw;
   }
 
+  /** Both streams of a connection that was handed over are at their end. */
+  #closeRaw(reason: unknown): void {
+    if (reason !== undefined || this.#phase !== "raw") {
+      return this.#close(reason);
+    }
+    this.#phase = "lingering";
+    this.#registry.sweeper.add(this);
+    this.#linger();
+  }
+
   takeBack(error: unknown): void {
     this.#raw!.fail(error);
   }
@@ -379,6 +391,16 @@ export class Connection
 
   /** Bytes came, or the input ended. */
   wake(): void {
+    try {
+      this.#wake();
+    } catch (error) {
+      // A fault of this module's or of a stream's; it ends no more than a connection.
+      this.#registry.report(error, null);
+      this.destroy(error);
+    }
+  }
+
+  #wake(): void {
     switch (this.#phase) {
       case "open":
         if (this.#transport.ended && this.#exchange.request !== null) {
@@ -397,7 +419,7 @@ export class Connection
   /** The input failed. */
   fail(error: unknown): void {
     // What a transport of the program's own does wrong is no client's doing.
-    if (error instanceof ContractError) this.#registry.report(error, null);
+    if (error instanceof MisuseError) this.#registry.report(error, null);
     if (this.#phase === "raw") this.#raw!.fail(error);
     else this.destroy(error);
   }
@@ -557,7 +579,8 @@ export class Connection
         return output.pending === 0 ? "content" : "nothing";
       }
       if (machine.body.starved) return "body";
-      return this.#transport.ended || machine.unread > READ_AHEAD
+      return this.#transport.ended || machine.error !== null ||
+          machine.unread > READ_AHEAD
         ? "sign of life"
         : "nothing";
     }

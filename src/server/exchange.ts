@@ -12,7 +12,7 @@
  * @module
  */
 
-import { HttpError } from "../errors.ts";
+import type { HttpError } from "../errors.ts";
 import type { Machine } from "../message/machine.ts";
 import type { HttpRequest, PooledRequest } from "../message/request.ts";
 import { CONNECT, HEAD } from "../wire/names.ts";
@@ -109,6 +109,9 @@ const encoder = new TextEncoder();
 const NO_LINE = new Uint8Array(0);
 const TEXT_LINE = encoder.encode(`Content-Type: ${TEXT_TYPE}\r\n`);
 const JSON_LINE = encoder.encode("Content-Type: application/json\r\n");
+/** What the streams of responses failed with, for those who ask later. */
+const FAILED = new WeakMap<ServerResponse, unknown>();
+
 /** Interim responses that a handler may send (RFC 9110 §15.2, RFC 8297). */
 const INTERIM: ReadonlySet<number> = new Set([100, 102, 103, 104]);
 
@@ -161,7 +164,8 @@ export class Exchange implements Answering {
     try {
       const result = owner.handler(request, response, owner.info);
       if (result !== undefined && typeof result?.then === "function") {
-        result.then(this.#settled, this.#failed);
+        // A thenable of another make may settle twice.
+        Promise.resolve(result).then(this.#settled, this.#failed);
         return;
       }
     } catch (error) {
@@ -186,7 +190,8 @@ export class Exchange implements Answering {
     const owner = this.#owner;
     const response = this.#response!;
     const open = this.#state === "open";
-    if (error instanceof HttpError) this.#refuse(error);
+    // An error of another parser's, that a proxy lets pass, is no fault of this client.
+    if (owner.machine.refusedWith(error)) this.#refuse(error as HttpError);
     else owner.report(error, open ? response : null);
     if (this.#state === "upgraded") owner.takeBack(error);
     else if (this.#state === "open") {
@@ -240,7 +245,7 @@ export class Exchange implements Answering {
     this.#owner.flushSoon();
   }
 
-  /** Whether the body can still come: nobody asked for it, and nothing forbids it. */
+  /** Whether a 100 may still be sent: the response has not begun. */
   get mayContinue(): boolean {
     return this.request !== null && this.#state === "open";
   }
@@ -267,12 +272,19 @@ export class Exchange implements Answering {
 
   /** What `info.completed` of a Fetch application is. */
   completed(response: ServerResponse): Promise<void> {
+    const { output } = this.#owner;
+    if (FAILED.has(response)) {
+      return heard(Promise.reject(FAILED.get(response)));
+    }
     // Of an exchange that is over, all that is left to know is the output's fate.
-    if (this.#response !== response) return this.#owner.output.empty();
+    if (this.#response !== response) {
+      return output.closed && !output.lost
+        ? Promise.resolve()
+        : heard(output.empty());
+    }
     if (this.#completed === null) {
       this.#completed = Promise.withResolvers<void>();
-      // Nobody has to wait for it.
-      this.#completed.promise.catch(() => {});
+      heard(this.#completed.promise);
       if (this.#state === "done") this.#awaitOutput();
     }
     return this.#completed.promise;
@@ -292,6 +304,9 @@ export class Exchange implements Answering {
     } else if (typeof body === "string") {
       this.#sendText(response, body, init, TEXT_LINE);
     } else if (body === null || body instanceof Uint8Array) {
+      if (isDetached(body)) {
+        throw new TypeError("the bytes of the body were transferred");
+      }
       this.#sendWhole(this.#read(response, init), null, body, NO_LINE);
     } else if (body instanceof ReadableStream) {
       this.#sendStream(this.#read(response, init), body, NO_LINE);
@@ -326,7 +341,7 @@ export class Exchange implements Answering {
     if (!connect && !request.framing.upgrade) {
       throw new TypeError("the request asks for no other protocol");
     }
-    if (owner.machine.body.active) {
+    if (owner.machine.body.active || owner.machine.error !== null) {
       throw new TypeError("the body of the request was not read to its end");
     }
     const status = checkStatus(init?.status ?? (connect ? 200 : 101));
@@ -469,18 +484,21 @@ export class Exchange implements Answering {
     const { output } = owner;
     const request = this.request!;
     if (request.line.method === CONNECT && isSuccess(status)) {
-      stream.cancel().catch(() => {});
-      return this.#sendPrepared(NO_TUNNEL);
+      this.#sendPrepared(NO_TUNNEL);
+      return void stream.cancel().catch(() => {});
     }
     const trailers = this.#takesTrailers(status) ? init.trailers : undefined;
     const length = plan.contentLength;
     const chunked = (length < 0 || trailers !== undefined) &&
       request.line.minorVersion === 1;
     const isHead = request.line.method === HEAD;
+    let sender: BodySender | null = null;
     if (output.closed || isHead) {
-      stream.cancel(output.closed ? goneError() : undefined).catch(() => {});
+      // The cancel may run a program's code, which must find the response sent.
       this.#state = "done";
+      stream.cancel(output.closed ? goneError() : undefined).catch(() => {});
     } else {
+      sender = new BodySender(stream, output, { chunked, length, trailers });
       // The client may wait for its 100 before it sends what this response is made of.
       const { openedBody } = request;
       if (openedBody !== null && (openedBody === stream || openedBody.locked)) {
@@ -501,20 +519,18 @@ export class Exchange implements Answering {
         request.line.minorVersion,
       );
     }
-    if (this.#state === "done") return this.#complete();
+    if (sender === null) return this.#complete();
     owner.flushSoon();
-    const sender = this.#sender = new BodySender(stream, output, {
-      chunked,
-      length,
-      trailers,
-    });
+    const response = this.#response!;
+    this.#sender = sender;
     sender.run().then(
       () => this.#streamed(),
       (error) => {
         this.#completed?.reject(error);
         owner.forbidNext();
         // A stream that was made of the request's body fails as that does.
-        if (error instanceof HttpError) owner.count(error);
+        FAILED.set(response, error);
+        if (owner.machine.refusedWith(error)) owner.count(error as HttpError);
         else if (!output.closed) owner.report(error, null);
         this.#streamed();
       },
@@ -529,6 +545,10 @@ export class Exchange implements Answering {
 
   /** The response was put into the output to its end. */
   #complete(): void {
+    const response = this.#response!;
+    if (this.#owner.output.closed && !FAILED.has(response)) {
+      FAILED.set(response, goneError());
+    }
     if (this.#completed !== null) this.#awaitOutput();
     this.#owner.flushSoon();
     this.finish();
@@ -565,6 +585,18 @@ export class Exchange implements Answering {
     return line.minorVersion === 1 && line.method !== HEAD &&
       allowsBody(status);
   }
+}
+
+/** Nobody has to wait for a promise of this module's. */
+function heard(promise: Promise<void>): Promise<void> {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** Whether an array has lost its memory; a shared one cannot. */
+function isDetached(bytes: Uint8Array | null): boolean {
+  return bytes !== null && bytes.length === 0 &&
+    bytes.buffer instanceof ArrayBuffer && bytes.buffer.detached;
 }
 
 function isSuccess(status: number): boolean {

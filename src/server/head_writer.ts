@@ -241,7 +241,12 @@ function pairsOf(headers: HeadersInit): FieldPair[] {
   const pairs = Symbol.iterator in headers
     ? [...headers as Iterable<FieldPair>]
     : Object.entries(headers as Record<string, string>);
-  return pairs.map(([name, value]) => [String(name), String(value)]);
+  return pairs.map((pair) => {
+    if (pair.length !== 2) {
+      throw new TypeError("a field is a pair of a name and a value");
+    }
+    return [String(pair[0]), String(pair[1])];
+  });
 }
 
 function checkName(name: string): void {

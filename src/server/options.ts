@@ -10,8 +10,8 @@ import type { HttpResponse } from "./response.ts";
 /**
  * Limits and timeouts of a connection, besides those on a message. Times are in
  * milliseconds; one is late by up to a quarter of the shortest of them, or half a
- * second, and never early. They are measured in what the program was able to attend to: a busy program times
- * nobody out. `Infinity` switches one off.
+ * second, and never early. They are measured in what the program was able to attend
+ * to: a busy program times nobody out. `Infinity` switches one off.
  *
  * | option | default | what happens then |
  * |---|---|---|

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { MisuseError } from "../message/misuse.ts";
 import {
   LAST_TIER,
   type Slab,
@@ -21,7 +22,7 @@ import {
   writeFields,
   writeText,
 } from "./head_writer.ts";
-import { ContractError, isCount } from "./transport.ts";
+import { countError, isCount } from "./transport.ts";
 
 /**
  * With more than this waiting to be written, nothing new is begun. Below the largest
@@ -53,6 +54,8 @@ export class Output {
   slab: Slab | null = null;
   end = 0;
   closed = false;
+  /** Whether bytes were left when it closed. */
+  lost = false;
   /** Bytes written so far. */
   sent = 0;
   /** Counts up as writes begin and go on, for whoever looks for a stall. */
@@ -130,7 +133,7 @@ export class Output {
     }
     const { slab } = this;
     if (slab !== null) this.#enqueueSlab(slab);
-    this.#queue.push({ bytes, length: bytes.length, slab: null });
+    this.#queue.push({ bytes: plain(bytes), length: bytes.length, slab: null });
     this.#queued += bytes.length;
   }
 
@@ -167,7 +170,7 @@ export class Output {
       const piece = this.#queue.shift()!;
       if (piece.bytes.length !== piece.length) {
         return this.#onFailed(
-          new TypeError(
+          new MisuseError(
             "the bytes of a body were transferred before the write",
           ),
         );
@@ -192,7 +195,7 @@ export class Output {
   readonly #onWritten = (count: number): void => {
     const writing = this.#writing!;
     if (count !== writing.length && !isCount(count, writing.length)) {
-      return this.#onFailed(new ContractError("write", count, writing.length));
+      return this.#onFailed(countError("write", count, writing.length));
     }
     this.sent += count;
     this.#queued -= count;
@@ -217,8 +220,12 @@ export class Output {
 
   #endWrite(): void {
     this.#writing = null;
-    if (this.#writingSlab !== null) this.#slabs.release(this.#writingSlab);
+    const slab = this.#writingSlab;
     this.#writingSlab = null;
+    if (slab === null) return;
+    // A connection of the program's own that transferred the memory has taken it.
+    if (slab.bytes.length === 0) this.#slabs.drop(slab);
+    else this.#slabs.release(slab);
   }
 
   /** Resolves when there is room for more; rejects when the output closed. */
@@ -255,6 +262,7 @@ export class Output {
   close(reason: unknown): void {
     if (this.closed) return;
     this.closed = true;
+    this.lost = this.pending > 0;
     this.#reason = reason;
     for (const { slab } of this.#queue) {
       if (slab !== null) this.#slabs.release(slab);
@@ -266,6 +274,14 @@ export class Output {
     for (const { done } of this.#waiting) done.reject(reason);
     this.#waiting = [];
   }
+}
+
+/** The same bytes without the constructor of a subclass, which `subarray` would call. */
+function plain(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, byteLength } = bytes;
+  return bytes.constructor === Uint8Array
+    ? bytes
+    : new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** Appends text of one byte a character. */

@@ -113,7 +113,11 @@ export class Registry {
     try {
       await this.onError(...args);
     } catch (error) {
-      console.error(error);
+      try {
+        console.error(error);
+      } catch {
+        // An object that cannot even be shown.
+      }
     }
   }
 

@@ -49,11 +49,15 @@ export interface HeadInit {
  */
 export function readInit(init: HttpResponseInit): HeadInit {
   const status = checkStatus(init.status === undefined ? 200 : init.status);
+  const { statusText, headers, trailers } = init;
+  if (trailers !== undefined && typeof trailers !== "function") {
+    throw new TypeError("trailers are given by a function");
+  }
   return {
     status,
-    line: lineOf(status, init.statusText),
-    plan: planFields(init.headers),
-    trailers: init.trailers,
+    line: lineOf(status, statusText),
+    plan: planFields(headers),
+    trailers,
   };
 }
 

@@ -65,17 +65,16 @@ export interface HttpServer extends AsyncDisposable {
 
 const MAX_CONNECTIONS = 16_384;
 
-/** Ends something when the signal aborts, as long as it is not over. */
+/** Calls `end` when the signal aborts. Gives how to stop listening. */
 export function follow(
   signal: AbortSignal | undefined,
   end: (reason: unknown) => void,
-  over: Promise<void>,
-): void {
-  if (signal === undefined) return;
+): () => void {
+  if (signal === undefined) return () => {};
   const abort = () => end(signal.reason);
-  if (signal.aborted) return abort();
-  signal.addEventListener("abort", abort, { once: true });
-  over.finally(() => signal.removeEventListener("abort", abort));
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+  return () => signal.removeEventListener("abort", abort);
 }
 
 /** The one implementation of {@linkcode HttpServer}. */
@@ -91,6 +90,7 @@ export class Server implements HttpServer {
   #wake: () => void = () => {};
   /** Keeps the program running until the last connection has ended. */
   #awake: ReturnType<typeof setInterval> | undefined;
+  #unfollow: () => void = () => {};
   /** Resolves when the connections know of the shutdown. */
   #drained: Promise<void> = Promise.resolve();
 
@@ -112,10 +112,13 @@ export class Server implements HttpServer {
       failed: (error) => registry.report(error, null),
     });
     this.addr = this.#acceptor.addr;
-    registry.onClosed = () => this.#wake();
+    registry.onClosed = () => {
+      this.#wake();
+      this.#unfollowAtEnd();
+    };
     if (this.addr !== null) options.onListen?.(this.addr);
     this.finished = this.#run();
-    follow(signal, (reason) => this.#abort(reason), this.finished);
+    this.#unfollow = follow(signal, (reason) => this.#abort(reason));
   }
 
   async #run(): Promise<void> {
@@ -127,6 +130,12 @@ export class Server implements HttpServer {
     await this.#acceptor.released();
     this.#over = true;
     clearInterval(this.#awake);
+    this.#unfollowAtEnd();
+  }
+
+  /** The signal ends connections that were handed over, too, for as long as they last. */
+  #unfollowAtEnd(): void {
+    if (this.#over && this.#registry.connections.size === 0) this.#unfollow();
   }
 
   /** Serves connections until the source has ended or was stopped. */
@@ -136,12 +145,16 @@ export class Server implements HttpServer {
       for (;;) {
         const connection = await this.#acceptor.next();
         if (connection === null) break;
-        this.#serve(connection);
+        // A source may give without end what cannot be served; others have a turn.
+        if (!this.#serve(connection)) {
+          await new Promise((r) => setTimeout(r, 0));
+        }
         while (
           connections.size >= this.#maxConnections && !this.#registry.draining
         ) await this.#change();
       }
       // A listener ends when its owner closes it; an iterable may just be at its end.
+      this.#acceptor.stop();
       if (this.#acceptor.listens) this.shutdown();
     } catch (error) {
       this.#registry.report(error, null);
@@ -149,14 +162,16 @@ export class Server implements HttpServer {
     }
   }
 
-  #serve(conn: Conn | Duplex): void {
+  #serve(conn: Conn | Duplex): boolean {
     try {
       const connection = new Connection(this.#registry, conn);
       if (!this.#keepsAlive) connection.keepAlive(false);
       connection.start();
+      return true;
     } catch (error) {
       // No connection: a pair with a locked stream, say.
       this.#registry.report(error, null);
+      return false;
     }
   }
 
@@ -207,6 +222,8 @@ export class Server implements HttpServer {
   #keepAlive(keeps: boolean): void {
     this.#keepsAlive = keeps;
     this.#acceptor.keepAlive(keeps);
+    clearInterval(this.#awake);
+    if (keeps && this.#registry.draining && !this.#over) this.#stayAwake();
     for (const connection of this.#registry.connections) {
       connection.keepAlive(keeps);
     }

@@ -7,6 +7,7 @@
  */
 
 import type { Machine } from "../message/machine.ts";
+import { MisuseError } from "../message/misuse.ts";
 import { ByteSource, type Consumer } from "../message/byte_source.ts";
 
 /** Two streams that make up a connection. */
@@ -76,16 +77,16 @@ const WASTE = new Uint8Array(16384);
 /** Bytes of a read ahead. */
 const ASIDE = 2048;
 
-/** A connection of the program's own make does not do what `Conn` asks of it. */
-export class ContractError extends TypeError {
-  /** @param method The method that gave `count`, where 1 to `most` bytes could be. */
-  constructor(method: "read" | "write", count: unknown, most: number) {
-    super(
-      `${method}() of the connection gave ${count}; expected a whole number ` +
-        `from 1 to ${most}${method === "read" ? ", or null" : ""}`,
-    );
-    this.name = "ContractError";
-  }
+/** A connection of the program's own make gave a count that no read or write can have. */
+export function countError(
+  method: "read" | "write",
+  count: unknown,
+  most: number,
+): MisuseError {
+  return new MisuseError(
+    `${method}() of the connection gave ${count}; expected a whole number from 1 to ` +
+      `${most}${method === "read" ? ", or null" : ""}`,
+  );
 }
 
 /** Whether `count` bytes of `most` can have been read or written. */
@@ -111,12 +112,9 @@ export class ConnTransport implements Transport {
     this.#conn = conn;
     this.#machine = machine;
     this.#consumer = consumer;
-    try {
-      // Responses leave whole; to hold the end of one back would only delay it.
-      conn.setNoDelay?.(true);
-    } catch {
-      // A connection that is closed already is met by the first read.
-    }
+    // Responses leave whole; to hold the end of one back would only delay it. A
+    // connection that is closed already is met by the first read.
+    quietly(() => conn.setNoDelay?.(true));
   }
 
   demand(): boolean {
@@ -142,7 +140,9 @@ export class ConnTransport implements Transport {
     this.#target = target;
     this.#into = into;
     try {
-      this.#conn.read(into).then(this.#onRead, this.#onFailed);
+      // A thenable of another make may settle twice.
+      Promise.resolve(this.#conn.read(into))
+        .then(this.#onRead, this.#onFailed);
     } catch (error) {
       // A connection of the program's own making; to all others it makes no difference.
       queueMicrotask(() => this.#onFailed(error));
@@ -152,7 +152,7 @@ export class ConnTransport implements Transport {
   readonly #onRead = (count: number | null): void => {
     const into = this.#into;
     if (count !== null && !isCount(count, into.length)) {
-      return this.#onFailed(new ContractError("read", count, into.length));
+      return this.#onFailed(countError("read", count, into.length));
     }
     this.#reading = false;
     this.#into = WASTE;
@@ -177,7 +177,7 @@ export class ConnTransport implements Transport {
 
   write(bytes: Uint8Array): Promise<number> {
     try {
-      return this.#conn.write(bytes);
+      return Promise.resolve(this.#conn.write(bytes));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -188,11 +188,7 @@ export class ConnTransport implements Transport {
   }
 
   close(): void {
-    try {
-      this.#conn.close();
-    } catch {
-      // The end of the input may have closed it already.
-    }
+    quietly(() => this.#conn.close());
   }
 
   keepAlive(keeps: boolean): void {
@@ -207,11 +203,17 @@ export class StreamTransport implements Transport {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
 
   constructor(duplex: Duplex, machine: Machine, consumer: Consumer) {
-    this.#writer = duplex.writable.getWriter();
-    // A failed writer is met by its next write.
-    this.#writer.closed.catch(() => {});
     this.#inlet = new ByteSource(machine, duplex.readable);
     this.#inlet.consumer = consumer;
+    try {
+      this.#writer = duplex.writable.getWriter();
+    } catch (error) {
+      // A pair that is not served keeps no lock.
+      this.#inlet.refuse();
+      throw error;
+    }
+    // A failed writer is met by its next write.
+    this.#writer.closed.catch(() => {});
   }
 
   get ended(): boolean {
@@ -250,16 +252,26 @@ export class StreamTransport implements Transport {
   }
 }
 
-/** Closes a connection that nobody is going to serve. */
+/** Closes a connection that nobody is going to serve, whatever it is. */
 export function closeUnserved(connection: Conn | Duplex): void {
-  if (isConn(connection)) {
-    try {
-      connection.close();
-    } catch {
-      // It is closed already.
-    }
-    return;
+  quietly(() => {
+    if (isConn(connection)) return connection.close();
+    quietly(() => connection.readable.cancel());
+    quietly(() => connection.writable.abort());
+  });
+}
+
+/** Calls what may fail, at once or later, because its end has come already. */
+export function quietly(end: () => unknown): void {
+  try {
+    Promise.resolve(end()).catch(() => {});
+  } catch {
+    // As above.
   }
-  connection.readable.cancel().catch(() => {});
-  connection.writable.abort().catch(() => {});
+}
+
+/** Whether a source gave what can be served. */
+export function isConnection(value: unknown): value is Conn | Duplex {
+  return typeof value === "object" && value !== null &&
+    (isConn(value as Conn) || ("readable" in value && "writable" in value));
 }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { endStream } from "../message/body_reader.ts";
 import type { Machine } from "../message/machine.ts";
 import type { Output } from "./output.ts";
 import type { Duplex, Transport } from "./transport.ts";
@@ -85,8 +86,7 @@ export class UpgradedConnection implements Duplex {
         this.#asked = false;
         this.#enqueue();
       } else if (this.#transport.ended) {
-        this.#reader.close();
-        this.#reader.byobRequest?.respond(0);
+        endStream(this.#reader);
         this.#endReadable();
       } else if (!this.#transport.demand()) return;
     }

@@ -1,5 +1,5 @@
 /**
- * Whether bytes begin with a whole request, or with a whole body in chunks.
+ * Where a whole request ends, or a whole body in chunks, if it lies in a window.
  *
  * A server asks before an answer that may be its last: at a shutdown, and where the
  * handler left a body unread. That is rare enough to make the objects to read into.
@@ -8,24 +8,24 @@
  */
 
 import { CR, LF } from "./ascii.ts";
-import { ChunkLine, readChunkLine } from "./chunk_line.ts";
+import { ChunkLine, MAX_CHUNK_LINE, readChunkLine } from "./chunk_line.ts";
 import { FieldTable, readFieldLines } from "./field_lines.ts";
 import { Framing, readFraming } from "./framing.ts";
 import { readRequestLine, RequestLine } from "./request_line.ts";
 
-/** Bounds on the head; a request beyond them counts as none. */
-export interface HeadLimits {
+/** Bounds on a section of field lines. */
+export interface SectionLimits {
   readonly maxHeaders: number;
   readonly maxHeaderBytes: number;
 }
 
-/** Whether a whole request that is not at fault lies in `[start, end)`. */
-export function holdsWholeRequest(
+/** Whether a whole request that is not at fault begins at `start` and ends by `end`. */
+export function holdsRequest(
   bytes: Uint8Array,
   view: DataView,
   start: number,
   end: number,
-  limits: HeadLimits,
+  limits: SectionLimits,
 ): boolean {
   let at = start;
   while (at + 1 < end && bytes[at] === CR && bytes[at + 1] === LF) at += 2;
@@ -33,69 +33,81 @@ export function holdsWholeRequest(
   const section = readRequestLine(bytes, view, at, end, line);
   if (section < 0 || section > end) return false;
   const table = new FieldTable(limits.maxHeaders);
-  const body = readSection(bytes, view, section, end, table);
-  if (body < 0 || body - section > limits.maxHeaderBytes) return false;
+  const body = endOfSection(bytes, view, section, end, limits, table);
+  if (body < 0) return false;
   const framing = new Framing();
   const length = body - section;
   if (readFraming(bytes, view, section, line, table, length, framing) !== 0) {
     return false;
   }
   return framing.chunked
-    ? holdsChunks(bytes, view, body, end, table)
+    ? endOfChunks(bytes, view, body, end, limits) >= 0
     : Math.max(0, framing.contentLength) <= end - body;
 }
 
-/** Gives the position behind a section that ends within `end`, or -1. */
-function readSection(
-  bytes: Uint8Array,
-  view: DataView,
-  section: number,
-  end: number,
-  table: FieldTable,
-): number {
-  table.clear();
-  const { capacity } = table;
-  const outcome = readFieldLines(
-    bytes,
-    view,
-    section,
-    end,
-    section,
-    table,
-    capacity,
-  );
-  return outcome <= end ? outcome : -1;
-}
-
-/** Whether a whole trailer section lies in `[start, end)`. */
-export function holdsTrailers(
+/** The position behind the chunks and trailers that begin at `start`, or -1. */
+export function endOfChunks(
   bytes: Uint8Array,
   view: DataView,
   start: number,
   end: number,
-  table: FieldTable,
-): boolean {
-  return readSection(bytes, view, start, end, table) >= 0;
-}
-
-/** Whether a whole body in chunks, trailers included, lies in `[body, end)`. */
-export function holdsChunks(
-  bytes: Uint8Array,
-  view: DataView,
-  body: number,
-  end: number,
-  table: FieldTable,
-): boolean {
+  limits: SectionLimits,
+): number {
   const chunk = new ChunkLine();
-  let at = body;
+  let at = start;
   for (;;) {
     const data = readChunkLine(bytes, at, end, chunk);
-    if (data < 0 || data > end) return false;
-    if (chunk.size === 0) {
-      return holdsTrailers(bytes, view, data, end, table);
-    }
-    // The data is followed by its CRLF.
-    at = data + chunk.size + 2;
-    if (at > end) return false;
+    if (data < 0 || data > end || data > at + MAX_CHUNK_LINE + 2) return -1;
+    if (chunk.size === 0) return endOfTrailers(bytes, view, data, end, limits);
+    at = endOfData(bytes, data, chunk.size, end);
+    if (at < 0) return -1;
   }
+}
+
+/** The position behind `count` bytes of chunk data and their CRLF, or -1. */
+export function endOfData(
+  bytes: Uint8Array,
+  start: number,
+  count: number,
+  end: number,
+): number {
+  const at = start + count;
+  return at + 2 <= end && bytes[at] === CR && bytes[at + 1] === LF
+    ? at + 2
+    : -1;
+}
+
+/** The position behind the trailer section that begins at `start`, or -1. */
+export function endOfTrailers(
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  limits: SectionLimits,
+): number {
+  const table = new FieldTable(limits.maxHeaders);
+  const at = endOfSection(bytes, view, start, end, limits, table);
+  // A field that frames or routes a message is refused here.
+  return table.seen === 0 ? at : -1;
+}
+
+function endOfSection(
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  limits: SectionLimits,
+  table: FieldTable,
+): number {
+  const { maxHeaders, maxHeaderBytes } = limits;
+  const outcome = readFieldLines(
+    bytes,
+    view,
+    start,
+    end,
+    start,
+    table,
+    maxHeaders,
+  );
+  return outcome <= end && outcome - start <= maxHeaderBytes ? outcome : -1;
 }
