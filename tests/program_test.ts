@@ -358,9 +358,8 @@ for (const framing of ["in chunks", "after an upgrade"]) {
       const seen = Promise.withResolvers<unknown>();
       const half = Promise.withResolvers<void>();
       await withServer(async (req, res) => {
-        const body = framing === "in chunks"
-          ? req.body!
-          : res.upgrade().readable;
+        const raw = framing === "in chunks" ? null : res.upgrade();
+        const body = raw?.readable ?? req.body!;
         const reader = body.getReader({ mode: "byob" });
         half.resolve();
         seen.resolve(
@@ -368,7 +367,8 @@ for (const framing of ["in chunks", "after an upgrade"]) {
             () => reader.read(new Uint16Array(4)),
           ).catch((error) => error),
         );
-        if (!res.sent) res.send("done");
+        if (raw === null) res.send("done");
+        else await raw.writable.close();
       }, async ({ server, port }) => {
         using client = await RawClient.connect(port);
         await client.send(
@@ -382,9 +382,7 @@ for (const framing of ["in chunks", "after an upgrade"]) {
         else await client.conn.closeWrite();
         assert(await within(seen.promise, "the read") instanceof TypeError);
         client.conn.close();
-        if (framing === "in chunks") {
-          await until(() => server.stats().connections === 0, "the end");
-        }
+        await until(() => server.stats().connections === 0, "the end");
       });
     },
   );
