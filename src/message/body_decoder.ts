@@ -9,9 +9,11 @@
  * @module
  */
 
-import type { Machine } from "./machine.ts";
+import type { HttpError } from "../errors.ts";
+import type { ParserLimits } from "../limits.ts";
+import type { Window } from "../memory/window.ts";
 import { PartialLine } from "./partial_line.ts";
-import { acquireTable, releaseTable } from "./pools.ts";
+import { acquireTable, type OpenPools, releaseTable } from "./pools.ts";
 import type { PooledRequest } from "./request.ts";
 import { CR, LF } from "../wire/ascii.ts";
 import {
@@ -45,7 +47,7 @@ import {
   UNEXPECTED_EOF,
 } from "../wire/refusals.ts";
 
-/** What `next()` finds: payload in `[start, end)` of the slab, … */
+/** What `next()` finds: payload, as the run of the window, … */
 export const DATA = 0;
 /** … nothing until more bytes come, … */
 export const STARVED = 1;
@@ -62,12 +64,31 @@ const AT_END = 5;
 /** A chunk of more bytes than this is not moved: it makes a run of its own. */
 const LARGEST_MOVED_CHUNK = 512;
 
+/** What a decoder asks of the machine whose window it decodes. */
+export interface DecoderHost {
+  readonly window: Window;
+  readonly limits: Required<ParserLimits>;
+  readonly pools: OpenPools;
+  /** Whether the input has ended. */
+  readonly ended: boolean;
+  /** Whether memory is with a reader, so that nothing can be parsed. */
+  readonly lent: boolean;
+  /** Ends everything with a refusal found at position `at` of the slab. */
+  fail(refusal: number, at: number): HttpError;
+  /** Ends everything with the refusal of a field section at fault. */
+  refuseFields(
+    outcome: number,
+    table: FieldTable,
+    section: number,
+    sectionEnd: number,
+    tooLarge: number,
+  ): HttpError;
+}
+
 /** The payload of the one message whose body is being read. */
 export class BodyDecoder {
-  /** The run of payload bytes that is not yet used up. */
-  start = 0;
-  end = 0;
-  readonly #machine: Machine;
+  readonly #host: DecoderHost;
+  readonly #window: Window;
   #state = AT_END;
   /** Bytes of the message, or of the chunk, that have not come yet. */
   #remaining = 0;
@@ -76,8 +97,9 @@ export class BodyDecoder {
   #trailers: FieldTable | null = null;
   #request: PooledRequest | null = null;
 
-  constructor(machine: Machine) {
-    this.#machine = machine;
+  constructor(host: DecoderHost) {
+    this.#host = host;
+    this.#window = host.window;
   }
 
   /** A body of `length` bytes, or in chunks where `length` is negative. */
@@ -85,7 +107,7 @@ export class BodyDecoder {
     this.#request = request;
     this.#remaining = length;
     this.#state = length < 0 ? AT_CHUNK_LINE : IN_LENGTH;
-    this.start = this.end = 0;
+    this.#window.setRun(0, 0);
   }
 
   /** The request is gone; its trailers have nowhere to go. */
@@ -96,10 +118,10 @@ export class BodyDecoder {
   /** Gives back what an unfinished body holds. */
   close(): void {
     this.#request = null;
-    this.start = this.end = 0;
+    this.#window.setRun(0, 0);
     this.#state = AT_END;
     if (this.#trailers !== null) {
-      releaseTable(this.#machine.pools, this.#trailers);
+      releaseTable(this.#host.pools, this.#trailers);
       this.#trailers = null;
     }
   }
@@ -120,7 +142,8 @@ export class BodyDecoder {
 
   /** Where the body ends, if that lies in the window; else -1. */
   get endInWindow(): number {
-    const { slab, start, end, limits, lent } = this.#machine;
+    const { limits, lent } = this.#host;
+    const { slab, start, end } = this.#window;
     if (slab === null || lent) return -1;
     const { bytes, view } = slab;
     let at = start;
@@ -148,19 +171,9 @@ export class BodyDecoder {
 
   /** Whether a body of known length is wholly used up. */
   get isComplete(): boolean {
+    const { runStart, runEnd } = this.#window;
     return this.#state === IN_LENGTH && this.#remaining === 0 &&
-      this.start === this.end;
-  }
-
-  /** The window moved by `delta`, and the run with it. */
-  shift(delta: number): void {
-    this.start += delta;
-    this.end += delta;
-  }
-
-  /** Uses up `count` bytes of the run. */
-  take(count: number): void {
-    this.start += count;
+      runStart === runEnd;
   }
 
   /**
@@ -169,47 +182,50 @@ export class BodyDecoder {
    * @throws {HttpError} The body is at fault, or the input ended inside it.
    */
   next(): number {
-    if (this.start < this.end) return DATA;
-    const machine = this.#machine;
+    const window = this.#window;
+    if (window.runStart < window.runEnd) return DATA;
+    const host = this.#host;
     if (this.#state === AT_END) return FINISHED;
     // The window is with a reader; what it holds cannot be looked at.
-    if (machine.lent) return STARVED;
+    if (host.lent) return STARVED;
     const found = this.#state === IN_LENGTH
       ? this.#nextOfLength()
       : this.#nextOfChunks();
-    if (found === STARVED && machine.ended) {
-      throw machine.fail(UNEXPECTED_EOF, machine.end);
+    if (found === STARVED && host.ended) {
+      throw host.fail(UNEXPECTED_EOF, window.end);
     }
     return found;
   }
 
   #nextOfLength(): number {
-    const machine = this.#machine;
+    const window = this.#window;
     if (this.#remaining === 0) {
       this.#state = AT_END;
       return FINISHED;
     }
-    const count = Math.min(this.#remaining, machine.end - machine.start);
+    const { start } = window;
+    const count = Math.min(this.#remaining, window.end - start);
     if (count === 0) return STARVED;
-    this.start = machine.start;
-    this.end = machine.start += count;
+    window.setRun(start, start + count);
+    window.advance(start + count);
     this.#remaining -= count;
     return DATA;
   }
 
   // Flat, with the cursor in a local: a call for each chunk would cost more than
-  // a small chunk itself. `machine.start` and the state are only moved past what
+  // a small chunk itself. The window and the state are only moved past what
   // was good, so that a fault is met again by the next call.
   #nextOfChunks(): number {
-    const machine = this.#machine;
-    const slab = machine.slab;
+    const window = this.#window;
+    const slab = window.slab;
     if (slab === null) return STARVED;
     const bytes = slab.bytes;
-    const end = machine.end;
-    let at = machine.start;
+    const end = window.end;
+    let at = window.start;
     let state = this.#state;
     let remaining = this.#remaining;
-    // Where the run ends so far; below zero, there is none.
+    // Where the run lies so far; below zero, there is none.
+    let run = -1;
     let out = -1;
     let refusal = 0;
 
@@ -235,7 +251,7 @@ export class BodyDecoder {
         const count = Math.min(remaining, end - at);
         if (count === 0) break;
         if (out < 0) {
-          this.start = at;
+          run = at;
           out = at + count;
         } else {
           if (count > LARGEST_MOVED_CHUNK) break;
@@ -258,35 +274,38 @@ export class BodyDecoder {
       }
     }
 
-    machine.start = at;
+    window.advance(at);
     if (state === IN_TRAILERS && this.#state !== IN_TRAILERS) {
       this.#trailerLine.begin(0);
     }
     this.#state = state;
     this.#remaining = remaining;
     if (out >= 0) {
-      this.end = out;
+      window.setRun(run, out);
       return DATA;
     }
-    if (refusal > 0) throw machine.fail(refusal, at);
+    if (refusal > 0) throw this.#host.fail(refusal, at);
     if (refusal < 0) {
-      throw machine.fail(faultRefusal(refusal), at + faultOffset(refusal));
+      throw this.#host.fail(faultRefusal(refusal), at + faultOffset(refusal));
     }
     return state === IN_TRAILERS ? this.#readTrailers() : STARVED;
   }
 
   /** The trailer section (RFC 9112 §7.1.2) begins where the window does. */
   #readTrailers(): number {
-    const machine = this.#machine;
-    const { bytes, view } = machine.slab!;
-    const { start, end, limits, pools } = machine;
+    const host = this.#host;
+    const window = this.#window;
+    const slab = window.slab!;
+    const { bytes, view } = slab;
+    const { start, end } = window;
+    const { limits, pools } = host;
     const line = this.#trailerLine;
     if (bytes[start] === CR && bytes[start + 1] === LF) {
-      machine.start = start + 2;
+      window.advance(start + 2);
       this.#state = AT_END;
       return FINISHED;
     }
-    if (!machine.ended && !line.isWorthReading(bytes, start, end)) {
+    if (!host.ended && !line.isWorthReading(bytes, start, end)) {
       return STARVED;
     }
     const table = this.#trailers ??= acquireTable(pools, limits.maxHeaders);
@@ -305,14 +324,14 @@ export class BodyDecoder {
       (outcome === INCOMPLETE && end >= sectionEnd)
     ) {
       const at = outcome === TABLE_FULL ? table.unread : sectionEnd;
-      throw machine.fail(TRAILERS_TOO_LARGE, Math.min(at, sectionEnd));
+      throw host.fail(TRAILERS_TOO_LARGE, Math.min(at, sectionEnd));
     }
     if (outcome === INCOMPLETE) {
       line.wait(table.unread - start, end - start, limits.maxHeaderBytes);
       return STARVED;
     }
     if (outcome < 0) {
-      throw machine.refuseFields(
+      throw host.refuseFields(
         outcome,
         table,
         start,
@@ -321,16 +340,16 @@ export class BodyDecoder {
       );
     }
     if (table.seen !== 0) {
-      throw machine.fail(FORBIDDEN_TRAILER, start + firstFramingField(table));
+      throw host.fail(FORBIDDEN_TRAILER, start + firstFramingField(table));
     }
     this.#trailers = null;
     if (this.#request === null) {
       releaseTable(pools, table);
     } else {
-      machine.slab!.refs++;
-      this.#request.openTrailers(machine.slab!, start, table);
+      slab.refs++;
+      this.#request.openTrailers(slab, start, table);
     }
-    machine.start = outcome;
+    window.advance(outcome);
     this.#state = AT_END;
     return FINISHED;
   }

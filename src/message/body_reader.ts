@@ -11,9 +11,15 @@
 
 import { HttpError } from "../errors.ts";
 import { discardedError, releasedError, usedError } from "./misuse.ts";
-import type { Machine } from "./machine.ts";
-import { BodyDecoder, DATA, FINISHED, STARVED } from "./body_decoder.ts";
-import type { PooledRequest } from "./request.ts";
+import type { Window } from "../memory/window.ts";
+import {
+  BodyDecoder,
+  DATA,
+  type DecoderHost,
+  FINISHED,
+  STARVED,
+} from "./body_decoder.ts";
+import type { PooledRequest, RequestBody } from "./request.ts";
 
 /** No message has a body under way. */
 const IDLE = 0;
@@ -43,10 +49,19 @@ const SMALLEST_DIRECT = 4096;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+/** What a reader of bodies asks of its machine. */
+export interface ReaderHost extends DecoderHost {
+  /** Puts bytes in at once and gives true, or sees to it that `progress()` is called. */
+  demand(): boolean;
+  /** The refusal of a body that may not be gathered. */
+  bodyTooLarge(): HttpError;
+}
+
 /** The body of the one message that is being read. */
-export class BodyReader {
+export class BodyReader implements RequestBody {
   readonly decoder: BodyDecoder;
-  readonly #machine: Machine;
+  readonly #host: ReaderHost;
+  readonly #window: Window;
   #mode = IDLE;
   /** The request that the body belongs to, until its release. */
   #request: PooledRequest | null = null;
@@ -68,9 +83,10 @@ export class BodyReader {
   #controller: ReadableByteStreamController | null = null;
   #outlivesRequest = false;
 
-  constructor(machine: Machine) {
-    this.#machine = machine;
-    this.decoder = new BodyDecoder(machine);
+  constructor(host: ReaderHost) {
+    this.#host = host;
+    this.#window = host.window;
+    this.decoder = new BodyDecoder(host);
   }
 
   /** Whether a body holds the connection. */
@@ -106,7 +122,7 @@ export class BodyReader {
     this.#length = length > 0 ? length : Infinity;
     this.#filled = 0;
     if (
-      length > Math.min(this.#machine.limits.maxBodySize, LONGEST_ARRAY) ||
+      length > Math.min(this.#host.limits.maxBodySize, LONGEST_ARRAY) ||
       (length > 0 && !this.#grow(Math.min(length, MOST_AHEAD)))
     ) return Promise.reject(this.#refuse());
     this.#controller = null;
@@ -180,7 +196,8 @@ export class BodyReader {
         this.#finish();
         return true;
       }
-      decoder.take(decoder.end - decoder.start);
+      const { runStart, runEnd } = this.#window;
+      this.#window.takeRun(runEnd - runStart);
     }
   }
 
@@ -255,7 +272,7 @@ export class BodyReader {
             : this.#gathered.slice(0, this.#filled);
           this.#finish();
           return whole;
-        } else if (!this.#machine.demand()) {
+        } else if (!this.#host.demand()) {
           this.#waiting = true;
           return null;
         }
@@ -269,7 +286,7 @@ export class BodyReader {
 
   /** The body is too large to be gathered, and nobody gets the rest of it. */
   #refuse(): HttpError {
-    const error = this.#machine.bodyTooLarge();
+    const error = this.#host.bodyTooLarge();
     this.refused = error;
     this.decoder.forgetRequest(); // It was not read to its end: no trailers.
     this.#stop(() => error);
@@ -278,16 +295,16 @@ export class BodyReader {
 
   /** Copies the run into the array. Gives false when the array may not grow so far. */
   #append(): boolean {
-    const { decoder } = this;
-    const bytes = this.#machine.slab!.bytes;
-    const count = decoder.end - decoder.start;
+    const bytes = this.#window.slab!.bytes;
+    const { runStart, runEnd } = this.#window;
+    const count = runEnd - runStart;
     const filled = this.#filled;
     if (
       filled + count > this.#gathered.length && !this.#grow(filled + count)
     ) return false;
-    this.#gathered.set(bytes.subarray(decoder.start, decoder.end), filled);
+    this.#gathered.set(bytes.subarray(runStart, runEnd), filled);
     this.#filled = filled + count;
-    decoder.take(count);
+    this.#window.takeRun(count);
     return true;
   }
 
@@ -296,7 +313,7 @@ export class BodyReader {
    * not be so long, or memory does not have them.
    */
   #grow(least: number): boolean {
-    const most = Math.min(this.#machine.limits.maxBodySize, this.#length);
+    const most = Math.min(this.#host.limits.maxBodySize, this.#length);
     if (least > most) return false;
     const filled = this.#filled;
     const longer = this.#length === Infinity
@@ -318,7 +335,7 @@ export class BodyReader {
     try {
       let found: number;
       while ((found = decoder.next()) === STARVED) {
-        if (!this.#machine.demand()) {
+        if (!this.#host.demand()) {
           this.#waiting = true;
           return;
         }
@@ -339,17 +356,16 @@ export class BodyReader {
 
   /** Hands the run, or as much as fits, to the stream's reader. */
   #enqueue(controller: ReadableByteStreamController): void {
-    const { decoder } = this;
-    const bytes = this.#machine.slab!.bytes;
-    const { start } = decoder;
+    const bytes = this.#window.slab!.bytes;
+    const { runStart: start, runEnd } = this.#window;
     const request = controller.byobRequest;
     const view = request?.view;
     const count = Math.min(
-      decoder.end - start,
+      runEnd - start,
       view?.byteLength ?? LARGEST_STREAMED,
     );
     // What is handed over is used up first: the reader may ask for more at once.
-    decoder.take(count);
+    this.#window.takeRun(count);
     if (request && view) {
       new Uint8Array(view.buffer, view.byteOffset, count)
         .set(bytes.subarray(start, start + count));

@@ -17,7 +17,8 @@ import { BodyReader } from "./body_reader.ts";
 import { HttpError, refusalCode } from "../errors.ts";
 import { type ParserLimits, resolveLimits } from "../limits.ts";
 import { Shelf } from "../memory/pool.ts";
-import { LAST_TIER, type Slab, SLAB_SIZES } from "../memory/slab.ts";
+import type { Slab } from "../memory/slab.ts";
+import { Window } from "../memory/window.ts";
 import { PartialLine } from "./partial_line.ts";
 import {
   acquireTable,
@@ -48,7 +49,6 @@ import {
   UNEXPECTED_EOF,
 } from "../wire/refusals.ts";
 import { readRequestLine } from "../wire/request_line.ts";
-import { latin1 } from "../wire/text.ts";
 import { holdsRequest } from "../wire/whole_request.ts";
 
 /** What a parser can be given: limits, and the pools to draw from. */
@@ -63,11 +63,6 @@ export interface ParserOptions extends ParserLimits {
 
 /** Empty lines before a request line that are skipped (RFC 9112 §2.2 asks for one). */
 const MAX_EMPTY_LINES = 4;
-/** Less free room than this is not worth a read. */
-const SMALLEST_READ = 512;
-/** Bytes that a refusal quotes. */
-const QUOTED = 24;
-
 const NOTHING = new Uint8Array(0);
 
 /** The machine behind parsers and streams. */
@@ -81,10 +76,7 @@ export class Machine {
    */
   demand: () => boolean = () => false;
 
-  /** The window: the bytes `[start, end)` of `slab`. */
-  slab: Slab | null = null;
-  start = 0;
-  end = 0;
+  readonly window: Window;
   /** Whether the input has ended. */
   ended = false;
   /** The refusal that ended everything, or `null`. */
@@ -95,14 +87,8 @@ export class Machine {
   secure = false;
 
   readonly #shelf = new Shelf<PooledRequest>();
-  /** Offset in the input of the slab's first byte. */
-  #origin = 0;
-  /** The tier of the next slab. */
-  #tier = 0;
-  /** Whether the slab's memory, or the array being gathered, is with a reader. */
-  #lent: "slab" | "body" | null = null;
-  #lentLength = 0;
-  #lentBuffer: ArrayBuffer | null = null;
+  /** The array of a buffered read while it is with a reader. */
+  #lentArray: ArrayBuffer | null = null;
   #emptyLines = 0;
   /** The request whose head is being read. */
   #request: PooledRequest | null = null;
@@ -115,6 +101,7 @@ export class Machine {
   constructor(options: ParserOptions = {}) {
     this.limits = resolveLimits(options);
     this.pools = poolsOf(options.pools ?? sharedPools);
+    this.window = new Window(this.pools.slabs);
     this.body = new BodyReader(this);
   }
 
@@ -130,48 +117,50 @@ export class Machine {
 
   /** Whether memory is with a reader, so that nothing can be parsed. */
   get lent(): boolean {
-    return this.#lent !== null;
+    return this.window.lent || this.#lentArray !== null;
   }
 
   /** Whether the window is empty and no message is under way. */
   get idle(): boolean {
-    return this.start === this.end && !this.body.active &&
-      this.#request === null;
+    return this.empty && !this.body.active && this.#request === null;
+  }
+
+  /** Whether nothing is left to be parsed. */
+  get empty(): boolean {
+    const { start, end } = this.window;
+    return start === end;
   }
 
   /** Whether nothing lies in the slab that is still to be read, of a body either. */
   get drained(): boolean {
-    const { decoder } = this.body;
-    return this.start === this.end && decoder.start === decoder.end;
+    return this.window.drained;
   }
 
   /** Bytes that lie in the slab and are still to be read, of a body too. */
   get unread(): number {
-    const { decoder } = this.body;
-    return this.end - this.start + decoder.end - decoder.start;
-  }
-
-  /** Whether a whole request that is next lies in the first `received` bytes of the input. */
-  holdsRequest(received: number): boolean {
-    const { slab } = this;
-    // What is lent has been parsed as far as it could be.
-    if (slab === null || this.#lent !== null) return false;
-    const { body, limits } = this;
-    const start = body.active ? body.decoder.endInWindow : this.start;
-    const end = Math.min(this.end, received - this.#origin);
-    return start >= 0 &&
-      holdsRequest(slab.bytes, slab.view, start, end, limits);
+    return this.window.unread;
   }
 
   /** Bytes of the input so far. */
   get received(): number {
-    return this.#origin + this.end;
+    return this.window.received;
+  }
+
+  /** Whether a whole request that is next lies in the first `received` bytes of the input. */
+  holdsRequest(received: number): boolean {
+    const { window, body, limits } = this;
+    const { slab } = window;
+    // What is lent has been parsed as far as it could be.
+    if (slab === null || this.lent) return false;
+    const start = body.active ? body.decoder.endInWindow : window.start;
+    const end = Math.min(window.end, window.positionOf(received));
+    return start >= 0 &&
+      holdsRequest(slab.bytes, slab.view, start, end, limits);
   }
 
   /** Whether the input ended and everything in it was handed out. */
   get finished(): boolean {
-    return this.ended && this.start === this.end && this.#request === null &&
-      !this.body.active;
+    return this.ended && this.idle;
   }
 
   // -------------------------------------------------------------- requests out
@@ -187,12 +176,12 @@ export class Machine {
   // functions of its own. Only while this one is so short does TurboFan inline what
   // it calls.
   next(): PooledRequest | null {
-    const slab = this.slab;
+    const { window } = this;
+    const { slab, start, end } = window;
     if (
-      slab === null || this.error !== null || this.#lent !== null ||
+      slab === null || this.error !== null || window.lent ||
       this.#request !== null || this.body.active
     ) return this.#nextUnderWay();
-    const { start, end } = this;
     if (start === end && !this.ended) return null;
     if (start === end || slab.bytes[start] === CR) {
       return this.#nextAfterEmptyLines(slab);
@@ -211,14 +200,13 @@ export class Machine {
   /** The next request, where a head or a body was under way, or none can be had. */
   #nextUnderWay(): PooledRequest | null {
     if (this.error !== null) throw this.error;
-    if (this.#lent !== null) return null;
+    if (this.lent) return null;
     if (this.body.active && !this.body.discard()) return null;
-    const { slab } = this;
+    const { slab, start, end } = this.window;
     if (slab === null) return null;
     const resumed = this.#request;
     if (resumed === null) return this.#nextAfterEmptyLines(slab);
-    return this.ended ||
-        this.#line.isWorthReading(slab.bytes, this.start, this.end)
+    return this.ended || this.#line.isWorthReading(slab.bytes, start, end)
       ? this.#resumeHead(slab, resumed)
       : null;
   }
@@ -251,22 +239,24 @@ export class Machine {
   }
 
   /** Whether a request line may begin at the start of the window. */
-  #skipEmptyLines(slab: Slab): boolean {
-    const { bytes } = slab;
-    while (bytes[this.start] === CR && this.start < this.end) {
-      if (this.start + 1 === this.end) {
-        if (this.ended) throw this.fail(UNEXPECTED_EOF, this.end);
+  #skipEmptyLines({ bytes }: Slab): boolean {
+    const { window } = this;
+    const { end } = window;
+    let { start } = window;
+    while (bytes[start] === CR && start < end) {
+      if (start + 1 === end) {
+        if (this.ended) throw this.fail(UNEXPECTED_EOF, end);
         return false;
       }
-      if (bytes[this.start + 1] !== LF) throw this.fail(BARE_CR, this.start);
+      if (bytes[start + 1] !== LF) throw this.fail(BARE_CR, start);
       if (this.#emptyLines === MAX_EMPTY_LINES) {
-        throw this.fail(INVALID_REQUEST_LINE, this.start);
+        throw this.fail(INVALID_REQUEST_LINE, start);
       }
       this.#emptyLines++;
-      this.start += 2;
+      window.advance(start += 2);
     }
-    if (this.start < this.end) return true;
-    if (this.ended) this.#dropWindow();
+    if (start < end) return true;
+    if (this.ended) window.drop();
     return false;
   }
 
@@ -283,12 +273,12 @@ export class Machine {
   #resumeHead(slab: Slab, request: PooledRequest): PooledRequest | null {
     return this.#fieldsStart === 0
       ? this.#readLine(slab, request)
-      : this.#readFields(slab, request, this.start + this.#line.start);
+      : this.#readFields(slab, request, this.window.start + this.#line.start);
   }
 
   #readLine(slab: Slab, request: PooledRequest): PooledRequest | null {
     const { bytes, view } = slab;
-    const { start, end } = this;
+    const { start, end } = this.window;
     const outcome = readRequestLine(bytes, view, start, end, request.line);
     // A line of the full length has two more bytes, its CRLF.
     const lineEnd = start + this.limits.maxRequestLine + 2;
@@ -306,7 +296,7 @@ export class Machine {
     at: number,
   ): PooledRequest | null {
     const { bytes, view } = slab;
-    const { start, end } = this;
+    const { start, end } = this.window;
     const section = start + this.#fieldsStart;
     const table = request.fields.table;
     const outcome = readFieldLines(
@@ -348,7 +338,7 @@ export class Machine {
     }
     // A larger table goes back at the release, so what lies in it cannot stay known.
     if (known !== null && table === request.ownTable) {
-      known.keep(slab.view, this.start, section, sectionEnd);
+      known.keep(slab.view, this.window.start, section, sectionEnd);
     }
     this.#open(slab, request, section, sectionEnd);
     return request;
@@ -361,22 +351,23 @@ export class Machine {
     section: number,
     sectionEnd: number,
   ): void {
+    const { window } = this;
     slab.refs++;
-    request.open(this, slab, this.start, section);
+    request.open(this, slab, window.start, section);
     this.#request = null;
-    this.start = sectionEnd;
+    window.advance(sectionEnd);
     if (request.framing.hasBody) this.#beginBody(request);
   }
 
   #beginBody(request: PooledRequest): void {
     const { chunked, contentLength } = request.framing;
-    this.#bodyOffset = this.#origin + this.start;
+    this.#bodyOffset = this.window.offsetOf(this.window.start);
     this.body.begin(request, chunked ? -1 : contentLength);
   }
 
   /** The request line is not whole, too long, or at fault. */
   #stopInRequestLine(outcome: number, lineEnd: number): null {
-    const { start, end } = this;
+    const { start, end } = this.window;
     if (isFault(outcome)) throw this.#refuseLine(outcome, lineEnd);
     if (outcome > lineEnd || end >= lineEnd) {
       throw this.fail(REQUEST_LINE_TOO_LONG, lineEnd - 2);
@@ -388,12 +379,12 @@ export class Machine {
 
   /** The refusal of a request line at fault, unless it was too long before that. */
   #refuseLine(outcome: number, lineEnd: number): HttpError {
-    const { start } = this;
+    const { start } = this.window;
     const { line } = this.#request!;
-    const tooLong = this.#isIncompleteWithin(
+    const tooLong = this.window.readWithin(
       lineEnd,
       ({ bytes, view }) => readRequestLine(bytes, view, start, lineEnd, line),
-    );
+    ) === INCOMPLETE;
     return tooLong
       ? this.fail(REQUEST_LINE_TOO_LONG, lineEnd - 2)
       : this.fail(faultRefusal(outcome), start + faultOffset(outcome));
@@ -407,7 +398,8 @@ export class Machine {
     section: number,
     sectionEnd: number,
   ): PooledRequest | null {
-    const { start, end, limits } = this;
+    const { limits } = this;
+    const { start, end } = this.window;
     const table = request.fields.table;
     if (
       outcome > sectionEnd || (outcome === INCOMPLETE && end >= sectionEnd) ||
@@ -451,44 +443,28 @@ export class Machine {
   ): HttpError {
     if (
       table.unread >= sectionEnd ||
-      this.#isIncompleteWithin(sectionEnd, (slab) =>
-        readFieldLines(
-          slab.bytes,
-          slab.view,
-          table.unread,
-          sectionEnd,
-          section,
-          table,
-          table.capacity,
-        ))
+      this.window.readWithin(sectionEnd, ({ bytes, view }) =>
+          readFieldLines(
+            bytes,
+            view,
+            table.unread,
+            sectionEnd,
+            section,
+            table,
+            table.capacity,
+          )) === INCOMPLETE
     ) {
       return this.fail(tooLarge, sectionEnd);
     }
     return this.fail(faultRefusal(outcome), section + faultOffset(outcome));
   }
 
-  /**
-   * Whether a fault is only found past `limit`: reads again what was at fault, with
-   * the window cut there. So a refusal does not depend on how the input was cut.
-   */
-  #isIncompleteWithin(
-    limit: number,
-    readAgain: (slab: Slab) => number,
-  ): boolean {
-    if (this.end <= limit) return false;
-    const slab = this.slab!;
-    const byte = slab.bytes[limit]!;
-    slab.bytes[limit] = 0;
-    const outcome = readAgain(slab);
-    slab.bytes[limit] = byte;
-    return outcome === INCOMPLETE;
-  }
-
   /** Ends everything with a refusal found at position `at` of the slab. */
   fail(refusal: number, at: number): HttpError {
-    const error = this.#refuse(refusal, this.#origin + at, this.#quote(at));
+    const { window } = this;
+    const error = this.#refuse(refusal, window.offsetOf(at), window.quote(at));
     this.#dropRequest();
-    this.#dropWindow();
+    window.drop();
     return error;
   }
 
@@ -521,13 +497,6 @@ export class Machine {
     );
   }
 
-  /** What stands at `at`, for people. */
-  #quote(at: number): string {
-    if (this.slab === null || at >= this.end) return "the end of the input";
-    const end = Math.min(this.end, at + QUOTED);
-    return JSON.stringify(latin1(this.slab.bytes, at, end));
-  }
-
   // ------------------------------------------------------------------ bytes in
 
   /** Copies a chunk into the window. */
@@ -535,11 +504,7 @@ export class Machine {
     const rest = this.ended || this.error !== null || this.body.active
       ? this.#pushUnderWay(chunk)
       : chunk;
-    const count = rest.length;
-    if (count === 0) return;
-    const { bytes } = this.#makeRoom(count);
-    bytes.set(rest, this.end);
-    bytes[this.end += count] = 0;
+    this.window.push(rest);
   }
 
   /** What of a chunk is left for the window. */
@@ -554,15 +519,14 @@ export class Machine {
     if (direct === null) return chunk;
     const count = Math.min(direct.length, chunk.length);
     direct.set(chunk.subarray(0, count));
-    this.#origin += count;
-    this.body.directed(direct.buffer, count);
+    this.#directed(direct.buffer, count);
     return chunk.subarray(count);
   }
 
   /** The input ends here. What is left of it can still be asked for. */
   finish(): void {
     this.ended = true;
-    if (this.drained && this.#request === null) this.#dropWindow();
+    if (this.drained && this.#request === null) this.window.drop();
   }
 
   /**
@@ -571,9 +535,7 @@ export class Machine {
    */
   lend(): Uint8Array<ArrayBuffer> {
     const direct = this.#direct();
-    return direct !== null
-      ? this.#lendBody(direct)
-      : this.#lendSlab(this.#makeRoomToLend());
+    return direct !== null ? this.#lendArray(direct) : this.window.lend();
   }
 
   /**
@@ -582,215 +544,60 @@ export class Machine {
    */
   offer(): Uint8Array<ArrayBuffer> {
     const direct = this.#direct();
-    return direct !== null
-      ? this.#lendBody(direct)
-      : this.#lendSlab(this.#makeRoomToFill());
+    return direct !== null ? this.#lendArray(direct) : this.window.offer();
   }
 
   /** Where bytes can go past the window, which has to be empty for that. */
   #direct(): Uint8Array<ArrayBuffer> | null {
-    return this.start === this.end ? this.body.direct() : null;
+    return this.empty ? this.body.direct() : null;
   }
 
-  #lendBody(view: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    this.#lent = "body";
-    this.#lentBuffer = view.buffer;
-    this.#lentLength = view.length;
+  #directed(buffer: ArrayBuffer, count: number): void {
+    this.window.bypass(count);
+    this.body.directed(buffer, count);
+  }
+
+  #lendArray(view: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    this.#lentArray = view.buffer;
     return view;
-  }
-
-  #lendSlab(slab: Slab): Uint8Array<ArrayBuffer> {
-    this.#lent = "slab";
-    this.#lentBuffer = slab.buffer;
-    this.#lentLength = slab.capacity - this.end;
-    return new Uint8Array(slab.buffer, this.end, this.#lentLength);
   }
 
   /** Takes the lent memory back, with what was read into it; nothing after `close`. */
   adopt(view: Uint8Array<ArrayBuffer>): void {
-    if (this.#lent === null) return;
-    this.#lentBuffer = view.buffer;
-    if (this.#lent === "slab") this.slab!.adopt(view.buffer);
-    this.commit(view.length);
+    if (this.window.lent) this.window.adopt(view);
+    else if (this.#lentArray !== null) {
+      this.#lentArray = null;
+      this.#directed(view.buffer, view.length);
+    }
   }
 
   /** Takes the memory on offer back, `count` bytes filled; nothing after `close`. */
   commit(count: number): void {
-    const lent = this.#lent;
-    if (lent === null) return;
-    this.#lent = null;
-    const buffer = this.#lentBuffer!;
-    this.#lentBuffer = null;
-    if (lent === "body") {
-      this.#origin += count;
-      this.body.directed(buffer, count);
-      return;
-    }
-    const slab = this.slab!;
-    this.end += count;
-    slab.bytes[this.end] = 0;
-    // Grow while reads fill their slabs, shrink when they hardly do.
-    if (count === this.#lentLength) {
-      this.#tier = Math.min(this.#tier + 1, LAST_TIER);
-    } else if (this.#tier > 0 && count < SLAB_SIZES[this.#tier - 1]! / 2) {
-      this.#tier--;
+    const array = this.#lentArray;
+    if (this.window.lent) this.window.commit(count);
+    else if (array !== null) {
+      this.#lentArray = null;
+      this.#directed(array, count);
     }
   }
 
   /** The lent memory will not come back. */
   lose(): void {
-    if (this.#lent === "slab") {
-      this.pools.slabs.drop(this.slab!);
-      this.slab = null;
-      this.#origin += this.end;
-      this.start = this.end = 0;
-    }
-    this.#lent = null;
-    this.#lentBuffer = null;
-  }
-
-  /** The connection goes idle: the next read is into a slab of the smallest tier. */
-  rest(): void {
-    this.#tier = 0;
-  }
-
-  /** The bytes of the window, as far as they fit; they are used up. */
-  takeInto(target: Uint8Array): number {
-    const count = Math.min(target.length, this.end - this.start);
-    if (count === 0) return 0;
-    target.set(this.slab!.bytes.subarray(this.start, this.start + count));
-    this.start += count;
-    return count;
+    this.window.lose();
+    this.#lentArray = null;
   }
 
   /** Gives everything back; who still reads a body meets `reason`. */
   close(reason: unknown): void {
     this.ended = true;
-    if (this.#lent !== null) this.lose();
+    this.lose();
     this.body.close(reason);
     this.#dropRequest();
-    this.#dropWindow();
+    this.window.drop();
     for (let i = 0; i < this.#shelf.count; i++) {
       this.#shelf.items[i]!.forgetHead();
     }
     this.pools.requests.closeShelf(this.#shelf);
-  }
-
-  // -------------------------------------------------------------------- window
-
-  /** The slab, with room for `count` more bytes at the end of the window. */
-  #makeRoom(count: number): Slab {
-    const slab = this.slab;
-    if (slab === null) return this.#takeSlab(count);
-    if (slab.refs === 1 && this.#low() === this.end) this.#rewind();
-    return slab.capacity - this.end >= count
-      ? slab
-      : this.#moveForRoom(slab, count);
-  }
-
-  #moveForRoom(slab: Slab, count: number): Slab {
-    const low = this.#low();
-    const held = this.end - low;
-    if (slab.refs === 1 && held + count <= slab.capacity) {
-      this.#moveTo(slab, low);
-      return slab;
-    }
-    // A window past the largest tier doubles, so that its copies stay linear.
-    const bytes = held + count > SLAB_SIZES[LAST_TIER]
-      ? 2 * held + count
-      : held + count;
-    return this.#carry(slab, low, bytes);
-  }
-
-  /** The slab, referred to by nobody else, with room for a read worth its while. */
-  #makeRoomToLend(): Slab {
-    const slab = this.slab;
-    if (slab === null) return this.#takeSlab(0);
-    const low = this.#low();
-    const held = this.end - low;
-    if (
-      slab.refs > 1 || slab.tier < this.#tier ||
-      (held === 0 && slab.tier > this.#tier)
-    ) {
-      return this.#carry(slab, low, held + SMALLEST_READ);
-    }
-    if (held === 0) this.#rewind();
-    if (slab.capacity - this.end >= SMALLEST_READ) return slab;
-    if (held <= slab.capacity / 2) {
-      this.#moveTo(slab, low);
-      return slab;
-    }
-    return this.#carry(slab, low, 2 * held);
-  }
-
-  /** The slab, with room for a read worth its while; requests may point into it. */
-  #makeRoomToFill(): Slab {
-    const slab = this.slab;
-    if (slab === null) return this.#takeSlab(0);
-    const low = this.#low();
-    const held = this.end - low;
-    if (slab.refs === 1 && held === 0 && slab.tier === this.#tier) {
-      this.#rewind();
-      return slab;
-    }
-    const room = slab.capacity - this.end;
-    // A slab that others point into is shared to its end, unless it is too large
-    // for an idle connection or smaller than the reads have come to be.
-    return slab.refs > 1 && slab.tier === this.#tier && room >= SMALLEST_READ
-      ? slab
-      : this.#makeRoomToLend();
-  }
-
-  /** Where the bytes begin that must not be lost. */
-  #low(): number {
-    const { decoder } = this.body;
-    return decoder.start < decoder.end ? decoder.start : this.start;
-  }
-
-  #takeSlab(bytes: number): Slab {
-    const slab = this.slab = this.pools.slabs.acquire(this.#tier, bytes);
-    this.#origin += this.start;
-    this.start = this.end = 0;
-    return slab;
-  }
-
-  /** Carries the window to the front of a fresh slab. */
-  #carry(slab: Slab, low: number, bytes: number): Slab {
-    const fresh = this.pools.slabs.acquire(this.#tier, bytes);
-    fresh.bytes.set(slab.bytes.subarray(low, this.end));
-    this.#moved(low);
-    this.slab = fresh;
-    fresh.bytes[this.end] = 0;
-    this.pools.slabs.release(slab);
-    return fresh;
-  }
-
-  /** Moves the window to the front of its own slab. */
-  #moveTo(slab: Slab, low: number): void {
-    slab.bytes.copyWithin(0, low, this.end);
-    this.#moved(low);
-    slab.bytes[this.end] = 0;
-  }
-
-  #moved(by: number): void {
-    this.#origin += by;
-    this.start -= by;
-    this.end -= by;
-    this.body.decoder.shift(-by);
-  }
-
-  /** An empty window goes back to the front of its slab. */
-  #rewind(): void {
-    this.#origin += this.start;
-    this.start = this.end = 0;
-  }
-
-  #dropWindow(): void {
-    if (this.slab === null) return;
-    this.pools.slabs.release(this.slab);
-    this.slab = null;
-    this.#origin += this.end;
-    this.start = this.end = 0;
   }
 
   /** Gives back the request whose head was not read to its end. */

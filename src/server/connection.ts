@@ -219,7 +219,7 @@ export class Connection
     }
     // The write goes first: nobody sends the next request before it.
     this.output.flush();
-    if (machine.idle) machine.rest();
+    if (machine.idle) machine.window.rest();
     return this.#transport.demand();
   }
 
@@ -230,7 +230,7 @@ export class Connection
     // What follows a fault is read by nobody, and without a bound.
     if (machine.error !== null) return;
     if (machine.drained) {
-      if (machine.idle) machine.rest();
+      if (machine.idle) machine.window.rest();
       this.#transport.demand();
     } else {
       while (
@@ -323,7 +323,7 @@ export class Connection
   #demandBody(): boolean {
     const exchange = this.#exchange;
     if (
-      exchange.mayContinue && this.machine.start === this.machine.end &&
+      exchange.mayContinue && this.machine.empty &&
       !this.output.closed
     ) exchange.sendContinue();
     return this.#transport.demand();

@@ -82,7 +82,7 @@ export class UpgradedConnection implements Duplex {
   /** Bytes came, or the input ended. */
   wake(): void {
     while (this.#asked && !this.#readableDone) {
-      if (this.#machine.start < this.#machine.end) {
+      if (!this.#machine.empty) {
         this.#asked = false;
         this.#enqueue();
       } else if (this.#transport.ended) {
@@ -104,14 +104,14 @@ export class UpgradedConnection implements Duplex {
     const request = this.#reader.byobRequest;
     const view = request?.view;
     if (request && view) {
-      request.respond(this.#machine.takeInto(
+      request.respond(this.#machine.window.takeInto(
         new Uint8Array(view.buffer, view.byteOffset, view.byteLength),
       ));
       return;
     }
-    const waiting = this.#machine.end - this.#machine.start;
+    const waiting = this.#machine.unread;
     const chunk = new Uint8Array(Math.min(LARGEST_CHUNK, waiting));
-    this.#machine.takeInto(chunk);
+    this.#machine.window.takeInto(chunk);
     this.#reader.enqueue(chunk);
   }
 
