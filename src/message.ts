@@ -7,8 +7,7 @@
 export { HttpError, type HttpErrorCode } from "./errors.ts";
 export type { HttpHeaders } from "./message/headers.ts";
 export type { ParserLimits } from "./limits.ts";
-export type { ParserOptions } from "./message/machine.ts";
 export type { PoolStats } from "./memory/pool.ts";
 export type { SlabStats } from "./memory/slab.ts";
-export { Pools, type PoolsStats } from "./message/pools.ts";
+export { type ParserOptions, Pools, type PoolsStats } from "./message/pools.ts";
 export type { HttpRequest } from "./message/request.ts";

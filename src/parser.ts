@@ -15,7 +15,8 @@
  * @module
  */
 
-import { Machine, type ParserOptions } from "./message/machine.ts";
+import { Machine } from "./message/machine.ts";
+import type { ParserOptions } from "./message/pools.ts";
 import { noBytesError } from "./message/misuse.ts";
 import type { HttpRequest } from "./message/request.ts";
 

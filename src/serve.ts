@@ -22,7 +22,7 @@
 import { noBytesError } from "./message/misuse.ts";
 import type { AcceptSource } from "./server/acceptor.ts";
 import { Connection } from "./server/connection.ts";
-import type { Handler } from "./server/exchange.ts";
+import type { Handler } from "./server/handler.ts";
 import type { ConnectionOptions } from "./server/options.ts";
 import { Registry } from "./server/registry.ts";
 import { announce, listen, type ServeOptions } from "./server/listen.ts";
@@ -36,7 +36,7 @@ import type { Conn, Duplex } from "./server/transport.ts";
 
 export * from "./message.ts";
 export type { AcceptSource } from "./server/acceptor.ts";
-export type { ConnectionInfo, Handler } from "./server/exchange.ts";
+export type { ConnectionInfo, Handler } from "./server/handler.ts";
 export {
   type FetchApp,
   fetchHandler,

@@ -21,7 +21,8 @@
  * @module
  */
 
-import { Machine, type ParserOptions } from "./message/machine.ts";
+import { Machine } from "./message/machine.ts";
+import type { ParserOptions } from "./message/pools.ts";
 import { noBytesError } from "./message/misuse.ts";
 import type { HttpRequest } from "./message/request.ts";
 import { ByteSource, Feed, type Inlet } from "./message/byte_source.ts";

@@ -23,7 +23,7 @@ import { PartialLine } from "./partial_line.ts";
 import {
   acquireTable,
   type OpenPools,
-  type Pools,
+  type ParserOptions,
   poolsOf,
   releaseTable,
   sharedPools,
@@ -50,16 +50,6 @@ import {
 } from "../wire/refusals.ts";
 import { readRequestLine } from "../wire/request_line.ts";
 import { holdsRequest } from "../wire/whole_request.ts";
-
-/** What a parser can be given: limits, and the pools to draw from. */
-export interface ParserOptions extends ParserLimits {
-  /**
-   * The pools to draw from.
-   *
-   * @default {one set that all parsers share}
-   */
-  pools?: Pools;
-}
 
 /** Empty lines before a request line that are skipped (RFC 9112 §2.2 asks for one). */
 const MAX_EMPTY_LINES = 4;
@@ -112,7 +102,8 @@ export class Machine {
 
   /** Whether `error` is what a message of this input was refused with. */
   refusedWith(error: unknown): boolean {
-    return error === this.error || error === this.body.refused;
+    return error !== null &&
+      (error === this.error || error === this.body.refused);
   }
 
   /** Whether memory is with a reader, so that nothing can be parsed. */
@@ -162,8 +153,6 @@ export class Machine {
   get finished(): boolean {
     return this.ended && this.idle;
   }
-
-  // -------------------------------------------------------------- requests out
 
   /**
    * The next request, or `null` until more bytes come. What was not read of the

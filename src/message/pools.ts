@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { ParserLimits } from "../limits.ts";
 import { Pool, type PoolStats } from "../memory/pool.ts";
 import { SlabPool, type SlabStats } from "../memory/slab.ts";
 import { PooledRequest } from "./request.ts";
@@ -84,6 +85,16 @@ export class Pools {
       tables: pools.#tables,
     });
   }
+}
+
+/** What a parser can be given: limits, and the pools to draw from. */
+export interface ParserOptions extends ParserLimits {
+  /**
+   * The pools to draw from.
+   *
+   * @default {one set that all parsers share}
+   */
+  pools?: Pools;
 }
 
 /** The pools of a set, as the machine uses them. */

@@ -29,18 +29,14 @@ import type { Consumer } from "../message/byte_source.ts";
 import { CONNECT } from "../wire/names.ts";
 import { BODY_TIMEOUT, HEAD_TIMEOUT } from "../wire/refusals.ts";
 import { refreshDate } from "./date.ts";
-import {
-  type ConnectionInfo,
-  Exchange,
-  type ExchangeOwner,
-  type Handler,
-} from "./exchange.ts";
+import { Exchange, type ExchangeOwner } from "./exchange.ts";
+import type { ConnectionInfo, Handler } from "./handler.ts";
 import { Output, type OutputOwner } from "./output.ts";
 import { EncodedResponse } from "./prepared_response.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 import type { HttpResponse } from "./response.ts";
 import type { Registered, Registry } from "./registry.ts";
-import { Wait } from "./timeouts.ts";
+import { type Awaited, endedError, silentError, Wait } from "./timeouts.ts";
 import {
   type Conn,
   ConnTransport,
@@ -55,21 +51,6 @@ import {
  * and the input read to its end; the connection was handed over; it is closed.
  */
 type Phase = "open" | "leaving" | "lingering" | "raw" | "closed";
-
-/** What a connection can wait for, as its timeouts see it. */
-type Awaited =
-  | "nothing"
-  /** The rest of a head, or the first one. */
-  | "head"
-  | "body"
-  /** The next request. */
-  | "request"
-  /** The client's end, after ours. */
-  | "close"
-  /** A handler whose client may be gone: the input has ended, or cannot be seen. */
-  | "sign of life"
-  /** A body of ours that gives nothing, while the client may have left. */
-  | "content";
 
 /** Milliseconds that a client may take to end a connection that we have ended. */
 const LINGER = 2000;
@@ -608,15 +589,4 @@ export class Connection
       );
     }
   }
-}
-
-function endedError(): DOMException {
-  return new DOMException("the client ended the connection", "AbortError");
-}
-
-function silentError(): DOMException {
-  return new DOMException(
-    "the client may have left, and the handler did not answer in time",
-    "TimeoutError",
-  );
 }

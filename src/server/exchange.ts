@@ -14,7 +14,7 @@
 
 import type { HttpError } from "../errors.ts";
 import type { Machine } from "../message/machine.ts";
-import type { HttpRequest, PooledRequest } from "../message/request.ts";
+import type { PooledRequest } from "../message/request.ts";
 import { CONNECT, HEAD } from "../wire/names.ts";
 import {
   allowsBody,
@@ -23,6 +23,7 @@ import {
   statusLine,
 } from "./head_writer.ts";
 import { DATE_LINE, refreshDate } from "./date.ts";
+import type { ConnectionInfo, Handler } from "./handler.ts";
 import { appendFields, appendText, type Output } from "./output.ts";
 import {
   bodylessError,
@@ -47,29 +48,6 @@ import {
   UNFRAMED,
 } from "./response_head.ts";
 import type { Duplex } from "./transport.ts";
-
-/** What is known of a connection. One object serves all its requests. */
-export interface ConnectionInfo {
-  /** The other end; `null` for a pair of streams, unless it was given. */
-  readonly remoteAddr: Deno.Addr | null;
-  /** This end; `null` for a pair of streams. */
-  readonly localAddr: Deno.Addr | null;
-  /** Whether the connection is secured by TLS. */
-  readonly secure: boolean;
-}
-
-/**
- * Answers requests, one at a time on each connection.
- *
- * It calls `res.send`, `res.json` or `res.upgrade` before it returns, or before the
- * promise it returns resolves. The request is released then and once the response
- * is sent: what it keeps of the request it has to read before.
- */
-export type Handler = (
-  req: HttpRequest,
-  res: HttpResponse,
-  info: ConnectionInfo,
-) => void | Promise<void>;
 
 /** What an exchange asks of its connection. */
 export interface ExchangeOwner {
@@ -147,8 +125,6 @@ export class Exchange implements Answering {
   get streaming(): boolean {
     return this.#state === "streaming";
   }
-
-  // -------------------------------------------------------------------- handler
 
   /** Gives a request to the handler. */
   begin(request: PooledRequest): void {
@@ -254,8 +230,6 @@ export class Exchange implements Answering {
   get bodyComes(): boolean {
     return this.#continued || !this.request!.framing.expectContinue;
   }
-
-  // ------------------------------------------------------------------- response
 
   /** Whether `response` is the current one, and nothing was sent yet. */
   awaits(response: ServerResponse): boolean {

@@ -9,7 +9,7 @@
  */
 
 import type { PooledRequest } from "../message/request.ts";
-import type { ConnectionInfo, Handler } from "./exchange.ts";
+import type { ConnectionInfo, Handler } from "./handler.ts";
 import { lengthError } from "./prepared_response.ts";
 import type { HttpResponse, ServerResponse } from "./response.ts";
 

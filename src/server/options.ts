@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ParserOptions } from "../message/machine.ts";
+import type { ParserOptions } from "../message/pools.ts";
 import type { HttpResponse } from "./response.ts";
 
 /**

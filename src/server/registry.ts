@@ -10,7 +10,7 @@
 import type { HttpErrorCode } from "../errors.ts";
 import { resolveLimits } from "../limits.ts";
 import { type PoolsStats, sharedPools } from "../message/pools.ts";
-import type { Handler } from "./exchange.ts";
+import type { Handler } from "./handler.ts";
 import {
   type ConnectionLimits,
   type ConnectionOptions,

@@ -14,6 +14,34 @@ export interface Sweepable {
   sweep(): void;
 }
 
+/** What a connection can wait for, as its timeouts see it. */
+export type Awaited =
+  | "nothing"
+  /** The rest of a head, or the first one. */
+  | "head"
+  | "body"
+  /** The next request. */
+  | "request"
+  /** The client's end, after ours. */
+  | "close"
+  /** A handler whose client may be gone: the input has ended, or cannot be seen. */
+  | "sign of life"
+  /** A body of ours that gives nothing, while the client may have left. */
+  | "content";
+
+/** Why a request is given up whose client has ended the connection. */
+export function endedError(): DOMException {
+  return new DOMException("the client ended the connection", "AbortError");
+}
+
+/** Why one is given up whose client may have. */
+export function silentError(): DOMException {
+  return new DOMException(
+    "the client may have left, and the handler did not answer in time",
+    "TimeoutError",
+  );
+}
+
 /** Counts the sweeps that one wait has lasted. */
 export class Wait {
   #awaited: unknown = null;
