@@ -1,5 +1,5 @@
 /**
- * The bounds on what a peer may send, with their defaults.
+ * Every limit and timeout, with its default and its range.
  *
  * @module
  */
@@ -36,33 +36,176 @@ export interface ParserLimits {
   maxBodySize?: number;
 }
 
-/** The limits with their defaults filled in, checked. */
-export function resolveLimits(limits: ParserLimits): Required<ParserLimits> {
-  const resolved = {
-    maxRequestLine: limits.maxRequestLine ?? 8192,
-    maxHeaderBytes: limits.maxHeaderBytes ?? 16384,
-    maxHeaders: limits.maxHeaders ?? 100,
-    maxBodySize: limits.maxBodySize ?? 1024 * 1024,
+/**
+ * Limits and timeouts of a connection, besides those on a message. Times are in
+ * milliseconds; one is late by up to a quarter of the shortest of them, or half a
+ * second, and never early. They are measured in what the program was able to attend
+ * to: a busy program times nobody out. `Infinity` switches one off.
+ *
+ * | option | default | what happens then |
+ * |---|---|---|
+ * | `headTimeout` | 30 s from the first byte of a head, or from the start of the connection, to the end of the head | 408, close |
+ * | `bodyTimeout` | 30 s without a byte of a body that is waited for | the reader of the body meets an `HttpError`; 408, close |
+ * | `idleTimeout` | 60 s between two requests, or without an answer for a client that may be gone | close |
+ * | `writeTimeout` | 30 s in which the client takes nothing of what is sent | the connection is dropped |
+ * | `maxRequests` | no bound on the requests of a connection | the last response says `Connection: close` |
+ * | `maxDrain` | 256 KiB of a body that the handler did not read | close after the response |
+ */
+export interface ConnectionLimits {
+  /**
+   * From the first byte of a head, or from the start of the connection, to the end
+   * of the head: bounds slow senders. Answered with 408.
+   *
+   * @default {30000}
+   */
+  headTimeout?: number;
+  /**
+   * Between two pieces of a body that somebody waits for. The reader of the body
+   * meets an `HttpError` with the status 408.
+   *
+   * @default {30000}
+   */
+  bodyTimeout?: number;
+  /**
+   * Between a response and the next request. Also what a handler has to answer once
+   * its client may be gone: the input has ended, which a client that waits for the
+   * answer can do too, or more than 64 KiB of it lie unread, so that its end can't be
+   * seen. The connection is dropped then, and `req.signal` aborted.
+   *
+   * @default {60000}
+   */
+  idleTimeout?: number;
+  /**
+   * Without progress of a write: the client does not read. The connection is dropped.
+   * Progress shows only when the system takes more, on Linux once a third of its send
+   * buffer has left, which can be a megabyte: a client that steadily takes less than
+   * some 50 kB/s of a long response needs a longer time than the default.
+   *
+   * @default {30000}
+   */
+  writeTimeout?: number;
+  /**
+   * Requests on a connection; the last response closes it.
+   *
+   * @default {Infinity}
+   */
+  maxRequests?: number;
+  /**
+   * Bytes of a body that are read and thrown away when the handler left them, so
+   * that the connection can be kept; with more it is closed.
+   *
+   * @default {262144}
+   */
+  maxDrain?: number;
+}
+
+/** The bound of a server on all its connections. */
+export interface ServerLimits {
+  /**
+   * Connections at once, with those that `upgrade()` handed over. With so many,
+   * none is accepted until one closes; clients wait in the queue of the system.
+   * Over TLS the runtime keeps the descriptor of a client that stalls in its handshake
+   * until that client leaves, also after its connection was closed here.
+   *
+   * @default {16384}
+   */
+  maxConnections?: number;
+}
+
+/** A limit: its default, and the least that it can be set to. */
+interface Limit {
+  readonly value: number;
+  readonly least: number;
+  /** Whether `Infinity` switches it off. */
+  readonly unbounded: boolean;
+}
+
+type LimitName =
+  | keyof ParserLimits
+  | keyof ConnectionLimits
+  | keyof ServerLimits;
+
+/** Every limit and timeout. To add one, write its doc above and its row here. */
+const LIMITS: Readonly<Record<LimitName, Limit>> = {
+  maxRequestLine: { value: 8192, least: 0, unbounded: false },
+  maxHeaderBytes: { value: 16_384, least: 0, unbounded: false },
+  maxHeaders: { value: 100, least: 0, unbounded: false },
+  maxBodySize: { value: 1_048_576, least: 0, unbounded: true },
+  headTimeout: { value: 30_000, least: 1, unbounded: true },
+  bodyTimeout: { value: 30_000, least: 1, unbounded: true },
+  idleTimeout: { value: 60_000, least: 1, unbounded: true },
+  writeTimeout: { value: 30_000, least: 1, unbounded: true },
+  maxRequests: { value: Infinity, least: 1, unbounded: true },
+  maxDrain: { value: 262_144, least: 0, unbounded: true },
+  maxConnections: { value: 16_384, least: 1, unbounded: true },
+};
+
+/** A head must fit a 16-bit offset, with room for what ends it. */
+const MAX_HEAD = 65_000;
+/** No field line is shorter: a character as its name, a colon, CRLF. */
+const SHORTEST_FIELD_LINE = 4;
+
+/**
+ * The limits of a message with their defaults filled in.
+ *
+ * @throws {RangeError} One is out of its range.
+ */
+export function resolveParserLimits(
+  options: ParserLimits,
+): Required<ParserLimits> {
+  const limits = {
+    maxRequestLine: resolve(options, "maxRequestLine"),
+    maxHeaderBytes: resolve(options, "maxHeaderBytes"),
+    maxHeaders: resolve(options, "maxHeaders"),
+    maxBodySize: resolve(options, "maxBodySize"),
   };
-  for (const [name, value] of Object.entries(resolved)) {
-    const unbounded = name === "maxBodySize" && value === Infinity;
-    if (!unbounded && (!Number.isSafeInteger(value) || value < 0)) {
-      throw new RangeError(`${name} is ${value}; expected a whole number`);
-    }
-  }
-  // No field line is shorter than four bytes; tables are made to this measure.
-  resolved.maxHeaders = Math.min(
-    resolved.maxHeaders,
-    resolved.maxHeaderBytes >> 2,
-  );
-  // A head must fit a 16-bit offset, with room for what ends it.
-  const head = resolved.maxRequestLine + resolved.maxHeaderBytes;
+  const { maxRequestLine, maxHeaderBytes, maxHeaders } = limits;
+  const head = maxRequestLine + maxHeaderBytes;
   if (head > MAX_HEAD) {
     throw new RangeError(
       `maxRequestLine and maxHeaderBytes add up to ${head}; expected ${MAX_HEAD} at most`,
     );
   }
-  return resolved;
+  // Tables are made to this measure.
+  const most = Math.floor(maxHeaderBytes / SHORTEST_FIELD_LINE);
+  return { ...limits, maxHeaders: Math.min(maxHeaders, most) };
 }
 
-const MAX_HEAD = 65000;
+/** The same for a connection. */
+export function resolveConnectionLimits(
+  options: ConnectionLimits,
+): Required<ConnectionLimits> {
+  return {
+    headTimeout: resolve(options, "headTimeout"),
+    bodyTimeout: resolve(options, "bodyTimeout"),
+    idleTimeout: resolve(options, "idleTimeout"),
+    writeTimeout: resolve(options, "writeTimeout"),
+    maxRequests: resolve(options, "maxRequests"),
+    maxDrain: resolve(options, "maxDrain"),
+  };
+}
+
+/** The same for a server. */
+export function resolveServerLimits(
+  options: ServerLimits,
+): Required<ServerLimits> {
+  return { maxConnections: resolve(options, "maxConnections") };
+}
+
+function resolve<Name extends LimitName>(
+  options: { readonly [name in Name]?: number },
+  name: Name,
+): number {
+  const { value, least, unbounded } = LIMITS[name];
+  const given = options[name] ?? value;
+  if (
+    !(given >= least) ||
+    !(Number.isSafeInteger(given) || (unbounded && given === Infinity))
+  ) {
+    throw new RangeError(
+      `${name} is ${given}; expected a whole number from ${least} on` +
+        (unbounded ? ", or Infinity" : ""),
+    );
+  }
+  return given;
+}

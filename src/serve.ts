@@ -42,11 +42,8 @@ export {
   fetchHandler,
   type FetchInfo,
 } from "./server/fetch_handler.ts";
-export type {
-  ConnectionLimits,
-  ConnectionOptions,
-  ErrorHandler,
-} from "./server/options.ts";
+export type { ConnectionLimits, ServerLimits } from "./limits.ts";
+export type { ConnectionOptions, ErrorHandler } from "./server/options.ts";
 export {
   type PreparedResponse,
   type PreparedResponseInit,

@@ -15,7 +15,7 @@
 
 import { BodyReader } from "./body_reader.ts";
 import { HttpError, refusalCode } from "../errors.ts";
-import { type ParserLimits, resolveLimits } from "../limits.ts";
+import { type ParserLimits, resolveParserLimits } from "../limits.ts";
 import { Shelf } from "../memory/pool.ts";
 import type { Slab } from "../memory/slab.ts";
 import { Window } from "../memory/window.ts";
@@ -89,7 +89,7 @@ export class Machine {
   #bodyOffset = 0;
 
   constructor(options: ParserOptions = {}) {
-    this.limits = resolveLimits(options);
+    this.limits = resolveParserLimits(options);
     this.pools = poolsOf(options.pools ?? sharedPools);
     this.window = new Window(this.pools.slabs);
     this.body = new BodyReader(this);

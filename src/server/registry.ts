@@ -8,15 +8,14 @@
  */
 
 import type { HttpErrorCode } from "../errors.ts";
-import { resolveLimits } from "../limits.ts";
-import { type PoolsStats, sharedPools } from "../message/pools.ts";
-import type { Handler } from "./handler.ts";
 import {
   type ConnectionLimits,
-  type ConnectionOptions,
-  type ErrorHandler,
   resolveConnectionLimits,
-} from "./options.ts";
+  resolveParserLimits,
+} from "../limits.ts";
+import { type PoolsStats, sharedPools } from "../message/pools.ts";
+import type { Handler } from "./handler.ts";
+import type { ConnectionOptions, ErrorHandler } from "./options.ts";
 import { type Sweepable, Sweeper } from "./timeouts.ts";
 
 /** The counts of a server, at one moment. */
@@ -81,7 +80,7 @@ export class Registry {
     this.handler = handler;
     this.options = options;
     this.limits = resolveConnectionLimits(options);
-    resolveLimits(options);
+    resolveParserLimits(options);
     this.onError = options.onError ?? ((error) => console.error(error));
     const { headTimeout, bodyTimeout, idleTimeout, writeTimeout } = this.limits;
     this.sweeper = Sweeper.for(

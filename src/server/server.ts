@@ -10,19 +10,13 @@
 
 import { Acceptor, type AcceptSource } from "./acceptor.ts";
 import { Connection } from "./connection.ts";
+import { resolveServerLimits, type ServerLimits } from "../limits.ts";
 import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
 import type { Conn, Duplex } from "./transport.ts";
 
 /** What `serve` can be given on any listener. */
-export interface ServerOptions extends ConnectionOptions {
-  /**
-   * Connections at once, with those that `upgrade()` handed over. With so many,
-   * none is accepted until one closes; clients wait in the queue of the system.
-   *
-   * @default {16384}
-   */
-  maxConnections?: number;
+export interface ServerOptions extends ConnectionOptions, ServerLimits {
   /**
    * Ends the server at once, and with it every connection; those that `upgrade()`
    * handed over too. Handlers at work learn of it by `req.signal`.
@@ -63,8 +57,6 @@ export interface HttpServer extends AsyncDisposable {
   stats(): ServerStats;
 }
 
-const MAX_CONNECTIONS = 16_384;
-
 /** Calls `end` when the signal aborts. Gives how to stop listening. */
 export function follow(
   signal: AbortSignal | undefined,
@@ -99,13 +91,8 @@ export class Server implements HttpServer {
     registry: Registry,
     options: ServerOptions,
   ) {
-    const { maxConnections = MAX_CONNECTIONS, signal } = options;
-    if (!(maxConnections >= 1)) {
-      throw new RangeError(
-        `maxConnections is ${maxConnections}; expected 1 or more`,
-      );
-    }
-    this.#maxConnections = maxConnections;
+    const { signal } = options;
+    this.#maxConnections = resolveServerLimits(options).maxConnections;
     this.#registry = registry;
     this.#acceptor = new Acceptor(source, {
       aborted: () => registry.aborted++,
