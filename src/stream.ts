@@ -81,7 +81,7 @@ class Outlet {
     this.#controller.error(error);
   }
 
-  /** Whoever waited for a request has gone. */
+  /** The reader that waited for a request has gone. */
   forgetAsking(): void {
     this.#asked = false;
   }

@@ -8,25 +8,7 @@
  */
 
 import { Pool, type PoolStats } from "./pool.ts";
-
-/**
- * Bytes past the capacity of a slab. The scanner reads up to eight bytes at a
- * time, and stops on the NUL that follows the last byte of the window.
- */
-export const SLAB_PADDING = 16;
-
-/** The capacities of the three tiers, in bytes. */
-export const SLAB_SIZES: readonly [number, number, number] = [
-  2048,
-  16384,
-  65536,
-];
-export const LAST_TIER = 2;
-/** The tier of a slab that was made to measure and will not be kept. */
-const OVERSIZE = 3;
-
-/** Idle slabs of each tier kept at the most: 2 MiB, 4 MiB, 4 MiB, and none oversize. */
-const IDLE_BOUNDS: readonly number[] = [1024, 256, 64, 0];
+import { IDLE_SLABS, OVERSIZE, SLAB_PADDING, SLAB_SIZES } from "./sizes.ts";
 
 /** A buffer with the views that the scanner needs. */
 export class Slab {
@@ -63,7 +45,7 @@ export interface SlabStats extends PoolStats {
 /** The slabs of all tiers. */
 export class SlabPool {
   #wanted = 0;
-  readonly #tiers: readonly Pool<Slab>[] = IDLE_BOUNDS.map((bound, tier) =>
+  readonly #tiers: readonly Pool<Slab>[] = IDLE_SLABS.map((bound, tier) =>
     new Pool(() => new Slab(SLAB_SIZES[tier] ?? this.#wanted, tier), bound)
   );
 

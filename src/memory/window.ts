@@ -13,10 +13,9 @@
  */
 
 import { latin1 } from "../wire/text.ts";
-import { LAST_TIER, type Slab, SLAB_SIZES, type SlabPool } from "./slab.ts";
+import { LAST_TIER, SLAB_SIZES, SMALLEST_READ } from "./sizes.ts";
+import type { Slab, SlabPool } from "./slab.ts";
 
-/** Less free room than this is not worth a read. */
-const SMALLEST_READ = 512;
 /** Bytes that a refusal quotes. */
 const QUOTED = 24;
 

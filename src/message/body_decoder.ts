@@ -11,6 +11,7 @@
 
 import type { HttpError } from "../errors.ts";
 import type { ParserLimits } from "../limits.ts";
+import { LARGEST_MOVED_CHUNK } from "../memory/sizes.ts";
 import type { Window } from "../memory/window.ts";
 import { PartialLine } from "./partial_line.ts";
 import { acquireTable, type OpenPools, releaseTable } from "./pools.ts";
@@ -60,9 +61,6 @@ const IN_CHUNK = 2;
 const AT_CHUNK_END = 3;
 const IN_TRAILERS = 4;
 const AT_END = 5;
-
-/** A chunk of more bytes than this is not moved: it makes a run of its own. */
-const LARGEST_MOVED_CHUNK = 512;
 
 /** What a decoder asks of the machine whose window it decodes. */
 export interface DecoderHost {

@@ -11,6 +11,13 @@
 
 import { HttpError } from "../errors.ts";
 import { discardedError, releasedError, usedError } from "./misuse.ts";
+import {
+  FIRST_GATHERED,
+  LARGEST_STREAMED,
+  LONGEST_ARRAY,
+  MOST_AHEAD,
+  SMALLEST_DIRECT_READ,
+} from "../memory/sizes.ts";
 import type { Window } from "../memory/window.ts";
 import {
   BodyDecoder,
@@ -30,22 +37,9 @@ const STREAMING = 3;
 /** Nobody will read the rest. */
 const DISCARDING = 4;
 
-/** The first array of a buffered read of unknown length. */
-const FIRST_GATHERED = 4096;
-/**
- * The first array of a buffered read of known length is no longer than this: a length
- * is only a promise of bytes, and memory is taken for those that came.
- */
-const MOST_AHEAD = 1024 * 1024;
 /** How much longer an array grows: a known length is worth longer steps. */
 const GROWTH = 2;
 const GROWTH_TO_LENGTH = 4;
-/** Longer arrays than this are made by no engine. */
-const LONGEST_ARRAY = 2 ** 35;
-/** The most bytes in one chunk of the stream. */
-const LARGEST_STREAMED = 65536;
-/** A read straight into place pays from this many bytes on. */
-const SMALLEST_DIRECT = 4096;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -228,7 +222,7 @@ export class BodyReader implements RequestBody {
   direct(): Bytes | null {
     if (
       this.#mode !== GATHERING || this.#length === Infinity ||
-      this.decoder.knownRemaining < SMALLEST_DIRECT ||
+      this.decoder.knownRemaining < SMALLEST_DIRECT_READ ||
       // Without memory, the bytes meet the window, and the body its refusal.
       (this.#filled === this.#gathered.length && !this.#grow(this.#filled + 1))
     ) return null;

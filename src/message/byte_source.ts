@@ -7,6 +7,7 @@
  * @module
  */
 
+import { ASIDE_READ, FEED_PIECE } from "../memory/sizes.ts";
 import type { Machine } from "./machine.ts";
 import { noBytesError } from "./misuse.ts";
 
@@ -20,7 +21,7 @@ export interface Inlet {
   refuse(error: unknown): void;
 }
 
-/** Who is told of bytes that came. */
+/** Told of bytes that came. */
 export interface Consumer {
   /** Whether nobody wants to know any more. */
   readonly closed: boolean;
@@ -29,12 +30,6 @@ export interface Consumer {
   /** The source failed. */
   fail(error: unknown): void;
 }
-
-/** A piece of a chunk: with the longest head before it, it still fits the largest slab. */
-const PIECE = 32768;
-
-/** Bytes of a read ahead. */
-const ASIDE = 2048;
 
 /** The pieces of a chunk that were not yet fed to a machine. */
 export class Feed {
@@ -63,7 +58,7 @@ export class Feed {
     const chunk = this.#chunk;
     if (chunk === null) return false;
     const start = this.#fed;
-    this.#fed = Math.min(chunk.length, start + PIECE);
+    this.#fed = Math.min(chunk.length, start + FEED_PIECE);
     this.#machine.push(
       start === 0 && this.#fed === chunk.length
         ? chunk
@@ -115,7 +110,7 @@ export class ByteSource implements Inlet {
     if (this.#byob === null) return this.demand();
     if (this.#reading || this.#machine.ended) return false;
     this.#reading = true;
-    this.#byob.read(new Uint8Array(ASIDE)).then(
+    this.#byob.read(new Uint8Array(ASIDE_READ)).then(
       ({ done, value }) => {
         if (this.consumer.closed) return;
         if (value !== undefined && value.length > 0) this.#machine.push(value);
@@ -131,7 +126,7 @@ export class ByteSource implements Inlet {
     if (this.#reading) return;
     this.#reading = true;
     const read: Promise<ReadableStreamReadResult<unknown>> =
-      this.#byob?.read(new Uint8Array(PIECE)) ?? this.#reader!.read();
+      this.#byob?.read(new Uint8Array(FEED_PIECE)) ?? this.#reader!.read();
     read.then(
       ({ done }) => this.#arrived(done),
       (error) => this.#failed(error),

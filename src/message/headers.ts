@@ -64,9 +64,6 @@ export interface HttpHeaders extends Iterable<[name: string, value: string]> {
   [Symbol.iterator](): IterableIterator<[name: string, value: string]>;
 }
 
-/** Rows in the table that every request has of its own. */
-export const OWN_ROWS = 32;
-
 /** The one implementation of {@linkcode HttpHeaders}. */
 export class Fields implements HttpHeaders {
   /** The slab that the section lies in, or `null` when there is no request. */

@@ -161,9 +161,8 @@ export class Machine {
    * @throws {HttpError} The next message is refused. It is thrown again by each
    * later call.
    */
-  // A head that is known is found here; reading one, and all that is rare, stands in
-  // functions of its own. Only while this one is so short does TurboFan inline what
-  // it calls.
+  // The fast path: a cache hit on the head. Kept within TurboFan's inlining budget;
+  // reading a head, and rare paths, are separate methods.
   next(): PooledRequest | null {
     const { window } = this;
     const { slab, start, end } = window;

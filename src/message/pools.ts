@@ -9,16 +9,14 @@
 
 import type { ParserLimits } from "../limits.ts";
 import { Pool, type PoolStats } from "../memory/pool.ts";
+import {
+  IDLE_REQUESTS,
+  IDLE_TABLES,
+  LARGE_TABLE_ROWS,
+} from "../memory/sizes.ts";
 import { SlabPool, type SlabStats } from "../memory/slab.ts";
 import { PooledRequest } from "./request.ts";
 import { FieldTable } from "../wire/field_lines.ts";
-
-/** Rows of a large field table; the default `maxHeaders` fits. */
-const LARGE_TABLE_ROWS = 128;
-
-/** Idle objects kept at the most: a request is under 1 KiB, a large table 1 KiB. */
-const IDLE_REQUESTS = 1024;
-const IDLE_TABLES = 64;
 
 /** The counts of all pools of a set. */
 export interface PoolsStats {

@@ -10,8 +10,9 @@
  */
 
 import { HeadCache } from "./head_cache.ts";
-import { Fields, type HttpHeaders, OWN_ROWS } from "./headers.ts";
+import { Fields, type HttpHeaders } from "./headers.ts";
 import { releasedError, usedError } from "./misuse.ts";
+import { OWN_ROWS } from "../memory/sizes.ts";
 import type { Slab } from "../memory/slab.ts";
 import { QUESTION_MARK, SLASH } from "../wire/ascii.ts";
 import { FieldTable } from "../wire/field_lines.ts";

@@ -22,6 +22,7 @@
  */
 
 import { HttpError } from "../errors.ts";
+import { READ_AHEAD } from "../memory/sizes.ts";
 import { Machine } from "../message/machine.ts";
 import { MisuseError } from "../message/misuse.ts";
 import type { PooledRequest } from "../message/request.ts";
@@ -60,9 +61,6 @@ const SILENCE = 500;
 
 /** Turns of the microtask queue that a write waits for the next response. */
 const PATIENCE = 6;
-
-/** Bytes that are read ahead of a handler, to notice the end behind them. */
-const READ_AHEAD = 65_536;
 
 /** A connection that is served. */
 export class Connection

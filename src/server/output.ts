@@ -4,7 +4,7 @@
  *
  * One write runs at a time and nobody awaits it: the next response gathers in
  * another slab meanwhile. Bytes too many to be worth a copy are written from where
- * they lie. Who produces without end asks `room()` first.
+ * they lie. A producer without end asks `room()` first.
  *
  * @module
  */
@@ -12,10 +12,11 @@
 import { MisuseError } from "../message/misuse.ts";
 import {
   LAST_TIER,
-  type Slab,
+  MOST_PENDING,
   SLAB_SIZES,
-  type SlabPool,
-} from "../memory/slab.ts";
+  SMALLEST_DIRECT_WRITE,
+} from "../memory/sizes.ts";
+import type { Slab, SlabPool } from "../memory/slab.ts";
 import {
   type FieldPair,
   sizeOfFields,
@@ -24,15 +25,7 @@ import {
 } from "./head_writer.ts";
 import { countError, isCount } from "./transport.ts";
 
-/**
- * With more than this waiting to be written, nothing new is begun. Below the largest
- * slab, so that usual responses do not begin another one just before the write.
- */
-const MOST_PENDING = 49152;
-/** Bytes from this many on are written from where they lie. */
-export const SMALLEST_DIRECT = 32768;
-
-/** Who owns the output. */
+/** The owner of an output. */
 export interface OutputOwner {
   /** A write is done, also one of an output that was closed meanwhile. */
   written(): void;
@@ -125,7 +118,7 @@ export class Output {
 
   /** Appends bytes: a copy of them, or, where they are many, themselves. */
   append(bytes: Uint8Array): void {
-    if (bytes.length < SMALLEST_DIRECT) {
+    if (bytes.length < SMALLEST_DIRECT_WRITE) {
       const slab = this.reserve(bytes.length);
       slab.bytes.set(bytes, this.end);
       this.end += bytes.length;

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { ASIDE_READ } from "../memory/sizes.ts";
 import type { Machine } from "../message/machine.ts";
 import { MisuseError } from "../message/misuse.ts";
 import { ByteSource, type Consumer } from "../message/byte_source.ts";
@@ -74,9 +75,6 @@ export function isConn(connection: Conn | Duplex): connection is Conn {
 /** What is read while a connection lingers goes here, and nobody looks at it. */
 const WASTE = new Uint8Array(16384);
 
-/** Bytes of a read ahead. */
-const ASIDE = 2048;
-
 /** A connection of the program's own make gave a count that no read or write can have. */
 export function countError(
   method: "read" | "write",
@@ -126,7 +124,7 @@ export class ConnTransport implements Transport {
 
   readAhead(): boolean {
     if (!this.#reading && !this.ended) {
-      this.#read("aside", new Uint8Array(ASIDE));
+      this.#read("aside", new Uint8Array(ASIDE_READ));
     }
     return false;
   }

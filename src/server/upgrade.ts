@@ -7,13 +7,11 @@
  * @module
  */
 
+import { LARGEST_STREAMED } from "../memory/sizes.ts";
 import { endStream } from "../message/body_reader.ts";
 import type { Machine } from "../message/machine.ts";
 import type { Output } from "./output.ts";
 import type { Duplex, Transport } from "./transport.ts";
-
-/** The most bytes in one chunk for a reader that brings no buffer. */
-const LARGEST_CHUNK = 65536;
 
 /** The two streams of a connection that was handed over. */
 export class UpgradedConnection implements Duplex {
@@ -110,7 +108,7 @@ export class UpgradedConnection implements Duplex {
       return;
     }
     const waiting = this.#machine.unread;
-    const chunk = new Uint8Array(Math.min(LARGEST_CHUNK, waiting));
+    const chunk = new Uint8Array(Math.min(LARGEST_STREAMED, waiting));
     this.#machine.window.takeInto(chunk);
     this.#reader.enqueue(chunk);
   }
