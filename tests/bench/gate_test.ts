@@ -3,8 +3,8 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { type Baseline, baselineOf, newAllocations } from "../bench/gate.ts";
-import { OURS, type Results } from "../bench/results.ts";
+import { type Baseline, baselineOf, newAllocations } from "../../bench/gate.ts";
+import { OURS, type Results } from "../../bench/results.ts";
 
 const BASELINE: Baseline = {
   parse: { ratio: 0.5, bytesPerOp: 0, allocsPerOp: 0 },
@@ -91,7 +91,11 @@ Deno.test("the baseline holds ratios and allocations of ours, and no times", () 
 
 Deno.test("this repository passes its gate", async () => {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", new URL("../bench/gate.ts", import.meta.url).pathname],
+    args: [
+      "run",
+      "-A",
+      new URL("../../bench/gate.ts", import.meta.url).pathname,
+    ],
   }).output();
   assert(success, new TextDecoder().decode(stderr));
 });

@@ -12,7 +12,7 @@ Deno.test("parsing, header lookup and release allocate nothing, and the cycle of
       "-A",
       "--no-config",
       "--v8-flags=--expose-gc,--min-semi-space-size=512,--max-semi-space-size=512",
-      new URL("allocation/measure.ts", import.meta.url).pathname,
+      new URL("measure.ts", import.meta.url).pathname,
     ],
     stderr: "inherit",
   }).output();

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 
-const parser = new URL("../src/parser.ts", import.meta.url).href;
+const parser = new URL("../../src/parser.ts", import.meta.url).href;
 
 const PROGRAM = `
 import { HttpError, Pools, RequestParser } from "${parser}";

@@ -9,8 +9,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { putInto, report } from "../bench/report.ts";
-import { OURS, type Results, type Row } from "../bench/results.ts";
+import { putInto, report } from "../../bench/report.ts";
+import { OURS, type Results, type Row } from "../../bench/results.ts";
 
 /** ECharts schedules a frame when it draws, and lets nobody cancel it: it is waited for. */
 function drawing(name: string, run: () => void): void {

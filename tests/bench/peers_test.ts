@@ -4,8 +4,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import * as inputs from "../bench/inputs.ts";
-import { peers } from "../bench/peers.ts";
+import * as inputs from "../../bench/inputs.ts";
+import { peers } from "../../bench/peers.ts";
 
 const [ours, ...others] = peers();
 
