@@ -1,16 +1,18 @@
 /**
- * A head whose bytes came before is not read again. So whatever came before on a
- * connection, or in the pools, a head must tell the same as it does to a parser that
+ * A head whose bytes came before is not read again. Whatever came before on a
+ * connection, or in the pools, a head must give the same as it does to a parser that
  * never saw another, and be refused for the same reason at the same byte.
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
+import {
+  HttpError,
+  type HttpRequest,
+  Pools,
+  RequestParser,
+} from "@pooled/http1";
 import fc from "fast-check";
-import { HttpError, type HttpRequest, Pools, RequestParser } from "../mod.ts";
-
-function bytesOf(text: string): Uint8Array {
-  return Uint8Array.from(text, (char) => char.charCodeAt(0));
-}
+import { bytesOf } from "../support/bytes.ts";
 
 /** The fields that a request is asked for. */
 const ASKED = [
