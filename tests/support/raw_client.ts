@@ -56,7 +56,10 @@ export class RawClient implements Disposable {
 
   /** Reads once. Gives false at the end. */
   async read(): Promise<boolean> {
-    const count = await this.conn.read(this.#buffer);
+    const count = await within(
+      this.conn.read(this.#buffer),
+      "bytes from the server",
+    );
     if (count === null) {
       this.ended = true;
       return false;
