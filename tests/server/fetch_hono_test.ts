@@ -54,11 +54,14 @@ function honoApp(aborted: () => void): Hono {
     }));
   app.get("/events", (c) =>
     streamSSE(c, async (stream) => {
-      stream.onAbort(aborted);
+      let told = false;
+      stream.onAbort(() => void (told = true));
       for (let id = 0; !stream.aborted; id++) {
         await stream.writeSSE({ data: `event ${id}`, id: String(id) });
         await stream.sleep(1);
       }
+      // Told only now, when the timer of the last pause has fired too.
+      if (told) aborted();
     }));
   app.get("/fail", () => {
     throw new Error("of the application");

@@ -2,18 +2,17 @@
  * Streams as bodies of responses: failures, backpressure, and clients that leave.
  */
 
-import { connect } from "node:net";
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { Pools, prepareResponse, serveConnection } from "@pooled/http1";
 import { assertAtRest } from "../support/at_rest.ts";
 import { bytesOf } from "../support/bytes.ts";
 import { rawExchange } from "../support/exchange.ts";
 import { MemoryConn } from "../support/memory_conn.ts";
-import { RawClient } from "../support/raw_client.ts";
+import { RawClient, ResettingClient } from "../support/raw_client.ts";
 import { GET_10, keep, LAST_GET } from "../support/requests.ts";
 import { answersIn } from "../support/response_reader.ts";
 import { cancellable } from "../support/streams.ts";
-import { settle, test } from "../support/waiting.ts";
+import { settle, sleep, test } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
 const PREPARED_TEXT = prepareResponse({ body: "prepared: ü" });
@@ -127,7 +126,7 @@ test("a client that does not read stops the stream, and its reading moves it on"
         while (pulled !== before) {
           before = pulled;
           assert(pulled < 256 * 1024 * 1024, "nothing stops the stream");
-          await new Promise((resolve) => setTimeout(resolve, 100));
+          await sleep(100);
         }
         const buffer = new Uint8Array(262_144);
         for (let read = 0; read < pulled;) {
@@ -146,22 +145,14 @@ test("a client that does not read stops the stream, and its reading moves it on"
 });
 
 /** A client that asks, waits for `part` of the answer, and resets the connection. */
-function askAndReset(
+async function askAndReset(
   port: number,
   request: string,
   part: string,
 ): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  let received = "";
-  const socket = connect(port, "127.0.0.1", () => void socket.write(request));
-  socket.setEncoding("latin1");
-  socket.on("data", (text: string) => {
-    received += text;
-    if (received.includes(part)) socket.resetAndDestroy();
-  });
-  socket.on("close", () => resolve());
-  socket.on("error", reject);
-  return promise;
+  const client = new ResettingClient(port, request);
+  await client.until(part);
+  await client.reset();
 }
 
 test("a silent stream is cancelled when the client resets the connection", async () => {
