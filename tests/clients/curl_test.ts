@@ -127,7 +127,7 @@ Deno.test("curl: a POST whose Transfer-Encoding is asked for", async () => {
     res.json({ chunked: req.chunked, text: await req.text() });
   }, async ({ url }) => {
     const args = ["-H", "Transfer-Encoding: chunked", "-d", "some text"];
-    // Behind it another, which is only understood if the last chunk was.
+    // A second request, parsed only if the last chunk was.
     const answer = await curl(...args, url, url);
     const one = '{"chunked":true,"text":"some text"}';
     assertEquals(answer, one + one);
@@ -176,7 +176,7 @@ Deno.test("curl: HTTP/1.0", async () => {
     const head = `${req.httpVersion} ${req.method} ${await req.text()}\n`;
     const { path } = req;
     if (path === "/whole") return res.send(head);
-    // No chunks for such a client: the end of the body is that of the connection.
+    // HTTP/1.0 has no chunks: the end of the connection ends the body.
     res.send(streamOf([head, "more\n"].map((text) => Buffer.from(text))));
   }, async ({ url, server }) => {
     const args = ["--http1.0", "-D", "-"];
@@ -233,7 +233,7 @@ Deno.test("curl: TLS", async () => {
     );
     assertEquals(stdout, `${digestOf(body)} 0`);
     assertEquals(digestOf(Deno.readFileSync(got)), digestOf(body));
-    // A client that offers HTTP/2 first gets what there is.
+    // A client that offers HTTP/2 first gets HTTP/1.1.
     const version = ["-o", "/dev/null", "-w", "%{http_version}"];
     assertEquals(
       await curl("--cacert", certFile, "--http2", ...version, url),

@@ -109,7 +109,7 @@ Deno.test("fetch: an abort in the middle of an upload", async () => {
     await answer.catch(() => {});
     await within(failed.promise, "the request body to fail");
     await untilNoConnections(server);
-    // To leave is the client's good right, and no fault of the program.
+    // A client that leaves is not an error of the program.
     assertEquals(errors, []);
   });
 });

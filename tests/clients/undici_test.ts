@@ -82,7 +82,7 @@ undiciTest(
         });
         return Number(await body.text());
       });
-      // What was behind it was not handled, so the client sends it once more.
+      // The requests pipelined behind it were not handled, so the client retries them.
       assertEquals(
         await within(Promise.all(answers), "the answers"),
         answers.map((_, i) => i),

@@ -168,7 +168,7 @@ test("CONNECT proxy: an upstream that never accepts is answered with 504", async
     constants: { CONNECT_MS: 300 },
   });
   const port = await proxy.port();
-  // A queue that is full: the system answers no further handshake.
+  // With a full backlog the system answers no further handshake.
   using listener = Deno.listen({
     hostname: "127.0.0.1",
     port: 0,

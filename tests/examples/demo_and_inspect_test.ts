@@ -24,8 +24,8 @@ Deno.test("the demo ends by itself and has nothing left in use", async () => {
   assertStringIncludes(text, "1 for 10000 served");
   assertStringIncludes(text, "0 requests, 0 slabs");
   const allocated = Number(text.match(/a request (\S+) by the parser/)?.[1]);
-  // What is made once, and the compiler's own, is spread over few requests here; no
-  // object is smaller than 12 bytes.
+  // One-time allocations and those of the compiler are spread over few requests here;
+  // no object is smaller than 12 bytes.
   assert(allocated >= 0 && allocated < 6, text);
 });
 

@@ -138,7 +138,7 @@ test("sniff: HTTP and lines on one port", async () => {
     assertEquals(await client.rest(), "GETTING started\nsecond line\nlast");
   }
   {
-    // What looks like HTTP is HTTP's to refuse.
+    // What looks like HTTP is refused by the HTTP server.
     using client = await RawClient.connect(port);
     await client.send("GET nonsense\n");
     assertStringIncludes(await client.rest(), "HTTP/1.1 400 ");

@@ -45,7 +45,7 @@ test("Unix socket: a second SIGINT does not wait for who is slow", () =>
   withUnixSocket(async (example, path) => {
     using conn = await Deno.connect({ transport: "unix", path });
     await conn.write(encoder.encode("GET / HTTP/1.1\r\nHos"));
-    // Somebody behind the slow one is served: so that one was accepted.
+    // A later client is served, so the slow one has been accepted.
     await curl("--unix-socket", path, "http://localhost/a");
     example.process.kill("SIGINT");
     await until(() => !exists(path), "the first SIGINT to close the socket");

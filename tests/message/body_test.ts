@@ -32,7 +32,7 @@ Deno.test("bodies: text, JSON, bytes and buffer, once each", async () => {
   await assertRejects(() => request.text(), TypeError, "already used");
   await assertRejects(() => request.body!.getReader().read(), TypeError);
   request.release();
-  // The bytes are the caller's, and outlive the request.
+  // The caller owns the bytes; they outlive the request.
   parser.push(encoder.encode("GET /xyz HTTP/1.1\r\nHost: a\r\n\r\n"));
   parser.next()!.release();
   assertEquals(bytes, encoder.encode("abc"));
@@ -47,7 +47,7 @@ Deno.test("a body is the stream's or the buffer's, not both", async () => {
   assertEquals(new TextDecoder().decode((await reader.read()).value), "abc");
   assertEquals((await reader.read()).done, true);
 
-  // A stream that was looked at and left alone does not use the body.
+  // Getting `body` without reading it does not use the body.
   const looked = parseOne(lines, "abc").request;
   assert(looked.body !== null);
   assertEquals(looked.bodyUsed, false);

@@ -108,7 +108,7 @@ Deno.test("a second release does nothing, also when the object is in use again",
   request.release();
   request.release();
   assertEquals(pools.stats().requests.inUse, 0);
-  // Another connection never gets this one's object while this one is open.
+  // An object on the shelf of an open connection goes to no other.
   stranger.push(bytesOf(get("/", "X-Stranger: yes")));
   using other = stranger.next()!;
   request.release();

@@ -25,7 +25,7 @@ Deno.test("toRequest: what Fetch cannot express is a TypeError, and changes noth
       ["CONNECT", "a:80"],
       ["TRACE", "/"],
       ["track", "/"],
-      // Fetch has these, but would make another method of them.
+      // Fetch would normalize these to another method.
       ["get", "/"],
       ["Post", "/"],
       ["head", "/"],

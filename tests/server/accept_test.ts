@@ -17,7 +17,7 @@ import { GET, LAST_GET } from "../support/requests.ts";
 import { askPipe, pipe } from "../support/streams.ts";
 import { turn, until, within } from "../support/waiting.ts";
 
-/** A source of connections that are given one by one. */
+/** An async iterable into which a test puts connections one by one. */
 class Source<T> implements AsyncIterable<T> {
   readonly stream: ReadableStream<T>;
   controller!: ReadableStreamDefaultController<T>;
@@ -91,7 +91,7 @@ Deno.test("an iterable that throws is reported and ends the server", async () =>
   const broken = new Error("no more");
   source.controller.error(broken);
   await until(() => errors.length > 0, "the report");
-  // What was begun is answered.
+  // A request that had begun to arrive is still answered.
   release.resolve();
   assertStringIncludes(await answer, "Connection: close\r\n\r\nlate");
   await within(server.finished, "the end of the server");
@@ -142,7 +142,7 @@ Deno.test("a pair with a locked stream is reported, and others are served", asyn
   assertAtRest(pools);
 });
 
-/** A listener that asks before it accepts how it is to fail. */
+/** A listener whose `accept` fails as the test says. */
 function failingListener(
   listener: Deno.Listener,
   failure: () => Error | undefined,
@@ -155,7 +155,7 @@ function failingListener(
       return await listener.accept();
     },
     close: () => listener.close(),
-    // Never used: a listener is asked to accept.
+    // Never called: the server calls `accept`.
     [Symbol.asyncIterator]: () => listener[Symbol.asyncIterator](),
   };
   return failing;

@@ -25,7 +25,7 @@ test("what a client sends after a refusal does not cost it the answer", async ()
     ];
     for (const [wire, status] of cases) {
       using client = await RawClient.connect(port);
-      // All of it goes out before the answer is looked at.
+      // Everything is sent before the response is read.
       await client.send(wire);
       const answers = answersIn(await client.rest());
       assertEquals(
@@ -54,7 +54,7 @@ test("the output ends before the input has, and both before the connection does"
   await until(() => conn.outputEnded, "the end of the output");
   assertEquals(bodiesOf(conn.wire), ["/last"]);
   assertEquals(conn.closed, false);
-  // Read, and thrown away.
+  // The server reads and discards it.
   const { reads } = conn;
   conn.give("x".repeat(100_000));
   await until(() => conn.reads >= reads + 3, "three more reads");
@@ -66,7 +66,7 @@ test("the output ends before the input has, and both before the connection does"
 });
 
 test("a client that does not end the connection is not waited for", async () => {
-  // The timeout is there for the sake of its period, which is that of the goodbye.
+  // A short timeout makes the sweeper, which also ends lingering connections, run often.
   await serveMemory(
     new MemoryConn([last()], { ends: "when told" }),
     echoTarget,

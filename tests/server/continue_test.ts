@@ -137,7 +137,7 @@ test("a body that goes through another stream is asked for with a 100", async ()
     await client.until("\r\n\r\n");
     assert(
       client.received.startsWith(CONTINUE) ||
-        // Or it is told at once that nobody waits for it.
+        // Or it learns at once that the body is not wanted.
         client.received.includes("Connection: close"),
       client.received,
     );

@@ -58,7 +58,7 @@ test("a handler that throws or rejects is answered for with a 500", async () => 
         keep("GET") + LAST_GET,
       );
       assertEquals(answers.map(({ status }) => status), [500, 500]);
-      // What went wrong is the program's own business.
+      // The response reveals nothing of the error.
       assert(!wire.includes("mine"));
       assertEquals(errors, [failure, failure]);
     }

@@ -103,7 +103,7 @@ Deno.test("info.completed resolves when the response was sent", async () => {
     close();
     assert((await reader.read()).done);
     assertEquals(await within(completed[1]!, "completed"), "resolved");
-    // Asked for when all is over, it tells the same.
+    // Read after the exchange, it settles the same way.
     await (await fetch(url, { client })).text();
     assertEquals(
       await within(outcomeOf(infos[2]!.completed), "completed"),

@@ -66,7 +66,7 @@ Deno.test("a head leaves before its body, and a piece before the next", async ()
     assert(!client.received.includes("0\r\n\r\n"), client.received);
     close();
     await within(client.until("\r\n0\r\n\r\n"), "the end");
-    // And the connection goes on.
+    // The connection stays open.
     client.received = "";
     await client.send("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n");
     await within(client.until("501 Not Implemented"), "the next");
@@ -131,7 +131,7 @@ Deno.test("a body stream that fails cuts the connection and is reported", async 
     assertEquals(answer.status, 200);
     await assertRejects(() => within(answer.text(), "the body"), TypeError);
     assertEquals(errors, [error]);
-    // No last chunk, which would make what came pass for the whole.
+    // No last chunk: a truncated body must not look complete.
     const wire = await answerTo(port, GET);
     assert(wire.endsWith("5\r\nfirst\r\n"), wire);
     assertEquals(errors, [error, error]);
@@ -197,7 +197,7 @@ Deno.test("a chunk at hand that is no Uint8Array is a 500", async () => {
         );
         assertEquals(errors.length, 1, path + query);
         assertInstanceOf(errors[0], TypeError);
-        // One that has ended in the meantime is not there to be cancelled.
+        // A stream that has ended meanwhile cannot be cancelled.
         if (!query.startsWith("?close")) assertEquals(cancelled, 1, path);
       }
     }
@@ -256,7 +256,7 @@ Deno.test("a stream is read no faster than the client takes it", async () => {
     using client = await RawClient.connect(port);
     await client.send(GET);
     await client.until("200 OK");
-    // Until the buffers of the system are full.
+    // Until the socket buffers are full.
     let before = -1;
     await until(() => {
       const stopped = produced === before;

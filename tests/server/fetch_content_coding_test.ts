@@ -30,7 +30,7 @@ Deno.test("what the runtime decoded goes out without the fields of its coding", 
           const hasBody = method === "GET" && path !== "/304";
           const text = body!.replaceAll(/(^|\r\n)[0-9a-f]+\r\n/g, "");
           assertEquals(text.includes(ENCODED_TEXT), hasBody, title);
-          // Where all of it was at hand, it has a length, which is its own.
+          // A Content-Length, if there is one, is that of the decoded content.
           const length = head!.match(/content-length: (\d+)/i)?.[1];
           if (length !== undefined) {
             assertEquals([hasBody, length], [true, `${body!.length}`], title);

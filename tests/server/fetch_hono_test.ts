@@ -122,7 +122,7 @@ Deno.test("Hono: routes, parameters, JSON, middleware, errors", async () => {
       "DELETE /inner/a/b",
     ]);
     assertEquals(await ask("/", { method: "HEAD" }), [200, "HEAD 200", ""]);
-    // The application has its own way with errors.
+    // The application handles its errors itself.
     assertEquals(errors, []);
   });
 });

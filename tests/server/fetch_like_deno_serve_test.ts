@@ -23,7 +23,7 @@ const encoder = new TextEncoder();
 interface Case {
   app: FetchApp;
   requests?: (readonly [path: string, init?: RequestInit])[];
-  /** Whether Deno.serve frames the body otherwise, which is its good right. */
+  /** Whether Deno.serve frames the body otherwise, as HTTP allows. */
   framedOtherwise?: boolean;
   /** Whether a HEAD is not told of the length, where nobody said what GET would get. */
   headSaysNoLength?: boolean;
@@ -43,7 +43,7 @@ const CASES: Record<string, Case> = {
   },
   "a blob with a type": {
     app: () => new Response(new Blob(["<p>"], { type: "text/html" })),
-    // Its bytes come in time of their own, so nobody here knows how many.
+    // The length of a stream is unknown in advance.
     framedOtherwise: true,
   },
   "a stream": {
@@ -263,7 +263,7 @@ async function seenOf(
   init: RequestInit = {},
 ) {
   const headers = new Headers(init.headers);
-  // Deno.serve compresses where it may, which is no part of what is compared.
+  // Deno.serve may compress; compression is not compared.
   headers.set("accept-encoding", "identity");
   const answer = await fetch(url, {
     ...init,

@@ -42,7 +42,7 @@ Deno.test("what is no response to send is a 500, and is reported", async () => {
     "/error": () => Response.error(),
     "/used": () => used,
     "/locked": () => locked,
-    // To switch protocols is not for a Response.
+    // A Response cannot switch protocols.
     "/switch": () => new Response(null, { status: 101 }),
     "/text": () => "text" as unknown as Response,
     "/null": () => null as unknown as Response,
@@ -69,7 +69,7 @@ Deno.test("what is no response to send is a 500, and is reported", async () => {
       assertEquals(errors.length, before + 1, path);
       assert(errors.at(-1) instanceof Error, path);
     }
-    // None of it costs the connection.
+    // The connection stays open.
     assertEquals(server.stats().accepted, 1);
   });
 });
@@ -95,7 +95,7 @@ Deno.test("a Response with a body can be sent once, one without as often as want
       await answer.body?.cancel();
     }
     assertEquals(statuses, [200, 500, 500, 302, 302]);
-    // Also while it is on its way to somebody else.
+    // Also while another client receives it.
     const first = await get("/stream");
     const second = await get("/stream");
     assertEquals([first.status, second.status], [200, 500]);
@@ -136,7 +136,7 @@ Deno.test("a declared length that is not that of the body at hand is a 500", asy
       close();
       return new Response(stream, { headers: headers(9) });
     },
-    // What is there is too much already, whatever follows.
+    // The chunk at hand exceeds the declared length.
     "/begun": () => {
       const { stream, put } = controlled(() => cancelled++);
       put("hello");
@@ -180,7 +180,7 @@ Deno.test("a stream that does not keep its declared length cuts the connection",
       );
       const [head, body] = answer.split("\r\n\r\n");
       assert(head!.startsWith("HTTP/1.1 200 "), answer);
-      // No more than was declared, which might pass for another response.
+      // No byte past the declared length: it could be read as another response.
       assertEquals(body, path === "/more" ? "hel" : "hello");
     }
     assertEquals(errors.length, 2);

@@ -88,7 +88,7 @@ Deno.test("a scheme that is not the connection's is misdirected", async () => {
         answer,
       );
     }
-    // Nothing is wrong with the message itself: the connection goes on.
+    // The message itself is valid HTTP, so the connection stays open.
     const answer = await answerTo(
       port,
       "POST https://b/ HTTP/1.1\r\nHost: b\r\nContent-Length: 4\r\n\r\nbody" +
@@ -134,7 +134,7 @@ Deno.test("a target of another scheme reaches no application that fetches", asyn
 Deno.test("a request that Fetch cannot have is the client's fault", async () => {
   const app: FetchApp = (request) => new Response(`<${request.url}>`);
   await withApp(app, async ({ port, errors }) => {
-    // None of these is for the application to be blamed for.
+    // None of these is an error of the application.
     for (
       const head of [
         "GET / HTTP/1.1\r\nHost: a:99999",
@@ -297,7 +297,7 @@ Deno.test("a body that is read after the answer fails, and costs nothing else", 
   const text = Promise.withResolvers<string>();
   const app: FetchApp = (request) => {
     if (request.method === "GET") return new Response("next");
-    // Nobody waits for it, as for a task that goes on behind the answer.
+    // A background task that nobody awaits.
     turn().then(() => request.text()).then(text.resolve, text.reject);
     return new Response("answered");
   };

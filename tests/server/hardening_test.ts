@@ -43,7 +43,7 @@ test("a TLS client that never says a word is let go", async () => {
     await half.send("\x16\x03\x01\x02\x00");
     await until(() => server.stats().accepted === 2, "both connections");
     await untilNoConnections(server);
-    // Both are ended by their own side now, as the runtime does not.
+    // The clients close too: the runtime leaves them open.
     silent.conn.close();
     half.conn.close();
   }, {
@@ -127,7 +127,7 @@ test("a body read in small pieces survives the read that watches for the client"
     }
     res.send(text);
   };
-  // Over TCP, with the end of the input close behind.
+  // Over TCP, with a half-close right after the body.
   await withServer(handler, async ({ port, errors }) => {
     using client = await RawClient.connect(port);
     await client.send(head);
@@ -137,7 +137,7 @@ test("a body read in small pieces survives the read that watches for the client"
     assert((await client.rest()).endsWith(`\r\n\r\n${body}`), client.received);
     assertEquals(errors, []);
   });
-  // From a byte stream, whose reads take the memory with them.
+  // From a byte stream, whose reads transfer the buffer.
   const pools = new Pools();
   const up = new TransformStream<Uint8Array, Uint8Array>();
   const readable = byteStreamOf(up.readable);
@@ -337,7 +337,7 @@ test("a body that is too large is counted, and the answer to it says what follow
     );
     assertEquals(server.stats().refusals, { "body-too-large": 1 });
     using small = await RawClient.connect(port);
-    // What is little is read on, and the connection kept.
+    // A short rest is drained, and the connection kept.
     await small.send(
       `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n${
         "x".repeat(20)

@@ -14,7 +14,7 @@ import { test } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
 test("the client says whether the connection is kept", async () => {
-  // [version, Connection lines, whether it is kept, what the answer says]
+  // [version, Connection lines, whether it is kept, Connection of the response]
   const cases: [string, string[], boolean, string | null][] = [
     ["1.1", [], true, null],
     ["1.1", ["keep-alive"], true, null],

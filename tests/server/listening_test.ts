@@ -24,7 +24,7 @@ function freePort(): number {
   return portOf(listener.addr);
 }
 
-/** Silences the console for a while, and gives what was said. */
+/** Captures `console.log` while `test` runs. */
 function listeningTo(test: () => void): string[] {
   const { log } = console;
   const lines: string[] = [];
@@ -66,7 +66,7 @@ Deno.test("the address is announced where nobody asks to be told", async () => {
       serve({ hostname: "127.0.0.1", port: 0, pools }, hello),
       serve({ hostname: "::1", port: 0, pools }, hello),
       serve({ path, pools }, hello),
-      // Who opened a listener knows of it.
+      // No announcement for a listener that the program opened.
       serve(Deno.listen({ hostname: "127.0.0.1", port: 0 }), hello, { pools }),
     );
   });

@@ -114,7 +114,7 @@ for (const how of ["closes", "ends its side first"]) {
           if (awaits === "handler") await within(handler, "the handler");
           else if (awaits !== "") await within(client.until(awaits), awaits);
           else {
-            // Taken from the queue of the system, so that the server knows it.
+            // Accepted from the backlog, so that the server knows the connection.
             await until(
               () => server.stats().connections === 1,
               `the connection, of ${accepted}`,
@@ -172,7 +172,7 @@ Deno.test("a sender of single bytes is served", async () => {
       ) + LAST_GET;
     for (const byte of wire) {
       await client.send(byte);
-      // The next one comes in a read of its own.
+      // So that each byte arrives in a read of its own.
       await turn();
     }
     await within(client.rest(), "the answers");

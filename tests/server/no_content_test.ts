@@ -51,7 +51,7 @@ test("a 204 has neither body nor length, a 205 has a length of 0", async () => {
     for (const [i, path] of paths.entries()) {
       assertEquals(
         fieldOf(answers[i]!, "content-length"),
-        // HEAD: nobody knows what GET would have got, unless it is prepared.
+        // HEAD: the length of GET is unknown unless the response is prepared.
         path.startsWith("/204") || (method === "HEAD" && path === "/205")
           ? null
           : "0",
@@ -126,7 +126,7 @@ test("HEAD can declare the length of what it does not send", async () => {
       const headers = { "content-length": "1234" };
       if (req.path === "/null") return res.send(null, { headers });
       if (req.path === "/stream") return res.send(streamOf(["a"]), { headers });
-      // The body is there: what GET would say of it is known, and this is not that.
+      // The body is given, so its length is known, and this differs from it.
       assertThrows(
         () => res.send("abc", { headers }),
         TypeError,

@@ -56,7 +56,7 @@ test("requests of one read that are answered at once take one write", async () =
     const wire = await serveMemory(conn, handler);
     assertEquals(answersIn(wire).length, 32, what);
     assertEquals(conn.writes.length, 2, what);
-    // Both pieces, and the end.
+    // Two pieces and the end of the input.
     assertEquals(conn.reads, 3, what);
   }
 });
@@ -86,7 +86,7 @@ test("requests wait while the client takes no answers", async () => {
   }, { pools });
   await settle();
   const before = handled;
-  // Two times what the output takes before it is full, at the most.
+  // At most twice what fits into the output buffer.
   assert(before > 0 && before <= 130, `${before} requests were handled`);
   await settle();
   assertEquals(handled, before);

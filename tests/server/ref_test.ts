@@ -72,7 +72,7 @@ Deno.test("a program ends in spite of a server that is unref'ed", async () => {
 });
 
 Deno.test("a server keeps the program running, also after unref and ref", async () => {
-  // The timer holds nothing; so it fires only if the server does.
+  // The timer is unref'ed: it fires only while the server keeps the program running.
   const text = (before: string) =>
     `${PROGRAM}
     conn.close();

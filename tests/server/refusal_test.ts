@@ -67,7 +67,7 @@ test("a refused head is answered with its status, and closes", async () => {
     }
     assertEquals(server.stats().refusals, refusals);
     assertEquals(handled, 0);
-    // What clients do wrong is no matter of the program.
+    // Errors of a client are not reported to `onError`.
     assertEquals(errors, []);
   }, { maxRequestLine: 2000, maxHeaderBytes: 2000, maxHeaders: 20 });
 });

@@ -145,7 +145,7 @@ test("an HTTP/1.0 client that keeps the connection is told that it is kept", asy
         answers.map((
           answer,
         ) => [answer.framing, fieldOf(answer, "connection")]),
-        // What ends with the connection leaves none to the next request.
+        // A close-delimited body ends the connection.
         streamed
           ? [["close", "close"]]
           : [["length", "keep-alive"], ["length", "close"]],
@@ -165,7 +165,7 @@ test("HEAD gets the head that GET gets, but for what only a body has", async () 
     const head = answers[2 * i + 1]!;
     const expected = answers[2 * i]!.fields.filter(([field]) =>
       field !== "date" && field !== "transfer-encoding" &&
-      // Without a body, nobody knows what GET would have got.
+      // Without a body, the length of GET is unknown.
       (field !== "content-length" || make() != null)
     );
     assertEquals(

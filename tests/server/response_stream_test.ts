@@ -84,7 +84,7 @@ test("a stream is read no faster than the client takes it", async () => {
     });
     await settle();
     const held = pulled;
-    // What fills the output, and the chunk that went over it.
+    // The output buffer, and the chunk that exceeded it.
     assert(held > 0 && held <= 65_536 + size, `${held} bytes were pulled`);
     await settle();
     assertEquals(pulled, held, "pulls went on");
@@ -121,7 +121,7 @@ test("a client that does not read stops the stream, and its reading moves it on"
         using client = await RawClient.connect(port);
         await client.send(LAST_GET);
         await client.until("\r\n\r\n");
-        // The buffers of the system take some; then it stands still.
+        // The socket buffers fill up; then the stream stops.
         let before = -1;
         while (pulled !== before) {
           before = pulled;
@@ -138,7 +138,7 @@ test("a client that does not read stops the stream, and its reading moves it on"
         }
       }
       await cancelled;
-      // A client that leaves is nobody's mistake.
+      // A client that leaves is not an error.
       assertEquals(errors, []);
     },
   );

@@ -261,7 +261,7 @@ test("CONNECT is not accepted with send, but answered with 501", async () => {
       send(res);
       assertEquals(res.sent, true);
     }, request + keep("GET"));
-    // What follows may be meant for the other end of the tunnel.
+    // The bytes that follow may be tunnel data, not requests.
     assertEquals(answers.map(({ status }) => status), [501]);
     assertEquals(fieldOf(answers[0]!, "connection"), "close");
     assertEquals(errors, []);
@@ -275,7 +275,7 @@ test("CONNECT is not accepted with send, but answered with 501", async () => {
 });
 
 test("what can't be sent rejects nothing that nobody holds", async () => {
-  // A stream that fails to be cancelled, for a HEAD: nobody may be told.
+  // A stream whose cancel fails, sent to HEAD: no unhandled rejection.
   const { answer, errors } = await exchange((_req, res) => {
     res.send(
       new ReadableStream({

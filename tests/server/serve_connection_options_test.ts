@@ -86,7 +86,7 @@ test("the signal of serveConnection ends the connection at once", async () => {
     onError: (error) => void errors.push(error),
   });
   assertStrictEquals(await promise, reason);
-  // The handler is not waited for, and gives its request back when it is done.
+  // Nobody waits for the handler; it releases its request when it returns.
   await settle();
   assertAtRest(pools);
   assertEquals([conn.wire, errors.length], ["", 0]);

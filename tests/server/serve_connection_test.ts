@@ -79,7 +79,7 @@ Deno.test("serveConnection: a signal ends it at once, also one aborted before", 
   const answer = askPipe(theirs, GET);
   assertEquals(await within(aborted.promise, "the signal"), reason);
   await assertRejects(() => answer);
-  // Its memory is the handler's until it is done.
+  // The handler holds its request until it returns.
   assertEquals(pools.stats().requests.inUse, 1);
   release.resolve();
   await within(served, "the end of the connection");

@@ -84,7 +84,7 @@ Deno.test("stats keep the bytes of a connection that was cut", async () => {
 });
 
 Deno.test("a connection of any make is read and written directly", async () => {
-  // A `Conn` that is no `Deno.Conn`: it has no address, and nothing that is optional.
+  // A `Conn` without an address or any optional method.
   const pools = new Pools();
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const plain = async function* (): AsyncGenerator<Conn> {

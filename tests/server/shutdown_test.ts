@@ -48,7 +48,7 @@ Deno.test("shutdown closes idle connections and answers what was begun", async (
     const finished = server.shutdown();
     assertEquals(finished, server.finished);
     assertEquals(server.shutdown(), finished);
-    // Those that nothing was asked of.
+    // Connections that sent no request.
     assertEquals(await within(fresh.rest(), "the end of a fresh one"), "");
     await within(idle.rest(), "the end of an idle one");
     assertEquals(idle.received.match(/HTTP/g)?.length, 1);
@@ -62,7 +62,8 @@ Deno.test("shutdown closes idle connections and answers what was begun", async (
     await within(late.rest(), "the late response");
     assert(late.received.endsWith("/late done"), late.received);
     assertStringIncludes(late.received, "Connection: close\r\n");
-    // This head was out before anybody knew; its end closes all the same.
+    // This head left before the shutdown, without `Connection: close`; the connection
+    // still closes after the response.
     produced.resolve();
     await within(streamed.rest(), "the rest of the stream");
     assert(
@@ -205,7 +206,7 @@ Deno.test("a client that does not end its side is dropped", async () => {
     using client = await RawClient.connect(port);
     await client.send(LAST_GET);
     await client.rest();
-    // The client keeps its side open for good.
+    // The client never ends its side.
     await within(server.shutdown(), "the end of the server");
     assertEquals(server.stats().connections, 0);
   }, { idleTimeout: 100 });

@@ -33,7 +33,7 @@ test("connections, requests, bytes and refusals are counted", async () => {
       await client.until("abc");
       sent += first.length;
       received += client.received.length;
-      // What is counted of a write is known when it is done.
+      // The bytes of a write are counted when it completes.
       await until(() => counts().bytesSent >= received, "the bytes sent");
       assertEquals(counts(), {
         connections: 1,

@@ -28,7 +28,7 @@ import { streamOf } from "../support/streams.ts";
 import { settle, test, until } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-/** What all kinds of connection have to answer alike. */
+/** The handler that every kind of connection serves. */
 const everything: Handler = async (req, res) => {
   switch (req.path) {
     case "/text":
@@ -152,7 +152,7 @@ test("a pair of streams is answered as a connection over TCP is", async () => {
       await sending;
     }
   });
-  // A refusal quotes what had come by then.
+  // A refusal quotes the bytes received so far.
   const undated = (wire: string) =>
     wire.replace(/\r\nDate: [^\r]+/g, "\r\nDate: now").replace(
       /Content-Length: \d+(\r\nConnection: close\r\n\r\n[a-z-]+: found )"(?:[^"\\]|\\.)*"/g,
@@ -169,7 +169,7 @@ test("a pair of streams is answered as a connection over TCP is", async () => {
     const what = `${name}, over ${kind}, in pieces of ${size}`;
     const came = await run(pieces, { pools, onError: () => {} });
     if (name === "an echo") {
-      // Its chunks are as they came.
+      // Its chunks follow the reads, which differ.
       assertEquals(normal(came), normal(expected.get(name)!), what);
     } else {
       assertEquals(undated(came), undated(expected.get(name)!), what);

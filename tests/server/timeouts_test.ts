@@ -164,7 +164,7 @@ test("a client that takes something now and then is not dropped", async () => {
     using client = await RawClient.connect(port);
     await client.send(last());
     for (let i = 0; i < 8; i++) {
-      // Much at once: the system tells of room only when there is a lot of it.
+      // Much at once: the socket turns writable only when it has much room.
       const before = client.received.length;
       while (client.received.length < before + 1024 * 1024) {
         assert(await client.read());

@@ -222,7 +222,7 @@ test("a write to an upgraded connection is done when the client has taken it", a
   conn.letGo();
   await Promise.all(writes);
   assert(conn.wire.endsWith(`\r\n\r\n${"x".repeat(3000)}`));
-  // The chunk is the writer's again.
+  // The writer may reuse its chunk now.
   chunk.fill(0x79);
   await writer.write(chunk);
   assert(conn.wire.endsWith(`${"x".repeat(3000)}${"y".repeat(1000)}`));
@@ -241,10 +241,10 @@ test("what is no bytes fails the upgraded connection it is written to", async ()
     () => writable.getWriter().write("text" as never),
     TypeError,
   );
-  // The output is in error: who leaves the input has left both.
+  // The writable side has failed, so cancelling the readable side closes the connection.
   await readable.cancel().catch(() => {});
   assertEquals(conn.closed, true);
-  // The write of the head, which was under way, keeps its slab to its end.
+  // The pending write of the head holds its slab until it completes.
   await turn();
   assertAtRest(pools);
 });
@@ -384,7 +384,7 @@ test("a handler that goes on after the hand-over does not hold serveConnection u
   assertEquals(over, false);
   conn.end();
   await handled;
-  // Its request is given back when the handler is done.
+  // The request is released when the handler returns.
   await turn();
   assertAtRest(pools);
 });

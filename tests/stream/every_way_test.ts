@@ -144,7 +144,7 @@ for (const [way, open] of WAYS) {
     const body = request.body!.getReader();
     await body.read();
     const cancelled = reader.cancel("enough");
-    // The body is cut, so its reader learns the reason, and no end.
+    // The body is truncated: its reader rejects with the reason and sees no end.
     const outcome = await body.read().then(
       ({ done }) => `done: ${done}`,
       (reason) => reason,

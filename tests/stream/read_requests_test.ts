@@ -17,7 +17,7 @@ import { chunked, GET, post } from "../support/requests.ts";
 import { streamOf } from "../support/streams.ts";
 import { settle } from "../support/waiting.ts";
 
-/** A source of either kind that gives what its controller is told to, when it is told. */
+/** A source of either kind, fed by its controller. */
 function lateSource(type: "bytes" | undefined): {
   late: ReadableStream<Uint8Array<ArrayBuffer>>;
   controller: ReadableByteStreamController;

@@ -12,7 +12,7 @@ export interface Certificate {
   /** In PEM format. */
   cert: string;
   key: string;
-  /** Where they lie, as long as the folder does that was given for them. */
+  /** Their files, which exist as long as the folder that the caller gave. */
   certFile: string;
   keyFile: string;
 }

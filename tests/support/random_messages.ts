@@ -219,17 +219,17 @@ export const message: fc.Arbitrary<Message> = fc.record({
     { weight: 1, arbitrary: fc.nat(4) },
   ),
 }).map((made) => {
-  // What the protocol does not let go together.
+  // Combinations that the protocol forbids.
   const bare = made.start.method === "CONNECT" ||
     (made.version === "1.0" && made.body.kind === "chunks");
   return bare ? { ...made, body: { kind: "none" } } : made;
 });
 
 const serializeLine = ({ name, value, before, after }: Line) =>
-  // White space after nothing would come before something, which is as well.
+  // Around an empty value, `before` and `after` are one run of white space.
   `${name}:${before}${value}${after}\r\n`;
 
-/** All lines of a message, those that frame it among them. */
+/** All field lines of a message, its framing included. */
 function allLines(made: Message): Line[] {
   const plain = (name: string, value: string) => ({
     name,
@@ -304,7 +304,7 @@ export const cutter: fc.Arbitrary<Cutter> = fc.oneof(
     places.map((place) => place % (wire.length + 1)).sort((a, b) => a - b)
   ),
   fc.integer({ min: 1, max: 70 }).map((size): Cutter => (wire) =>
-    // Tiny pieces of a large input would take all the time there is.
+    // Tiny pieces of a large input would take too long.
     every(Math.max(size, wire.length >> 11), wire)
   ),
 );
