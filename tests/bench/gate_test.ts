@@ -1,0 +1,101 @@
+/**
+ * The gate lets pass what is in the repository, and nothing that allocates more.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { type Baseline, baselineOf, newAllocations } from "../../bench/gate.ts";
+import { OURS, type Results } from "../../bench/results.ts";
+
+const BASELINE: Baseline = {
+  parse: { ratio: 0.5, bytesPerOp: 0, allocsPerOp: 0 },
+  stream: { ratio: 2, bytesPerOp: 400, allocsPerOp: 4 },
+  serve: { ratio: 0.9 },
+};
+
+/** The findings when these are measured in place of what is in the baseline. */
+function findings(
+  parse: [bytesPerOp: number, allocsPerOp: number],
+  stream: [bytesPerOp: number, allocsPerOp: number],
+): string[] {
+  const allocated = ([bytesPerOp, allocsPerOp]: [number, number]) => ({
+    bytesPerOp,
+    allocsPerOp,
+  });
+  return newAllocations(
+    { parse: allocated(parse), stream: allocated(stream) },
+    BASELINE,
+  );
+}
+
+Deno.test("what the baseline allows is no new allocation, nor is less", () => {
+  assertEquals(findings([0, 0], [400, 4]), []);
+  assertEquals(findings([3.9, 0.04], [419, 4.1]), []);
+  assertEquals(findings([0, 0], [0, 0]), []);
+});
+
+Deno.test("a new allocation is found, with what was found and what is allowed", () => {
+  assertEquals(findings([0, 1], [400, 4]), [
+    "parse: 1 objects an operation, 0.050 allowed",
+  ]);
+  assertEquals(findings([16, 0], [400, 4]), [
+    "parse: 16 bytes an operation, 4.0 allowed",
+  ]);
+  assertEquals(findings([0, 0], [424, 5]), [
+    "stream: 5 objects an operation, 4.200 allowed",
+    "stream: 424 bytes an operation, 420.0 allowed",
+  ]);
+});
+
+Deno.test("a benchmark that is in only one of the tables is found", () => {
+  const none = { bytesPerOp: 0, allocsPerOp: 0 };
+  const lines = newAllocations(
+    { parse: none, other: none },
+    BASELINE,
+  );
+  assertEquals(lines.length, 2);
+  assert(lines[0]!.startsWith("other is not in the baseline"));
+  assert(lines[1]!.startsWith("stream is in the baseline"));
+});
+
+Deno.test("the baseline holds ratios and allocations of ours, and no times", () => {
+  const row = {
+    benchmark: "parse",
+    group: "parse",
+    subject: OURS,
+    unit: "ns/op",
+    samples: [50, 70, 60],
+    yardstick: [100, 100, 100],
+    bytesPerOp: 0,
+    allocsPerOp: 0,
+  } as const;
+  const results = {
+    date: "2026-11-24",
+    machine: "one",
+    versions: {},
+    rows: [
+      row,
+      { ...row, subject: "a peer" },
+      {
+        benchmark: "peak",
+        group: "serve",
+        subject: OURS,
+        unit: "bytes",
+        samples: [1],
+      },
+    ],
+  } as unknown as Results;
+  assertEquals(baselineOf(results), {
+    parse: { ratio: 0.6, bytesPerOp: 0, allocsPerOp: 0 },
+  });
+});
+
+Deno.test("this repository passes its gate", async () => {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      new URL("../../bench/gate.ts", import.meta.url).pathname,
+    ],
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+});

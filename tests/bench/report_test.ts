@@ -1,0 +1,103 @@
+/**
+ * The charts and tables of a run: everything measured is in them, and the same run
+ * always gives the same bytes. The figures are made up.
+ */
+
+import {
+  assert,
+  assertEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { putInto, report } from "../../bench/report.ts";
+import { OURS, type Results, type Row } from "../../bench/results.ts";
+
+/** ECharts schedules a frame when it draws, and lets nobody cancel it: it is waited for. */
+function drawing(name: string, run: () => void): void {
+  Deno.test(name, async () => {
+    run();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  });
+}
+
+function row(benchmark: string, subject: string, values: number[]): Row {
+  return { benchmark, group: "parse", subject, unit: "ns/op", samples: values };
+}
+
+const RESULTS: Results = {
+  date: "2026-01-02",
+  machine: "a machine, 2 cores",
+  versions: { deno: "2.9.6", wrk: "4.1" },
+  rows: [
+    {
+      ...row("ParseSimpleGET", OURS, [41, 40, 47]),
+      bytesPerOp: 0,
+      allocsPerOp: 0,
+    },
+    row("ParseSimpleGET", "llhttp, WebAssembly", [98, 101, 97]),
+    row("ParseSimpleGET", "http-parser-js", [3210, 3190, 4000]),
+    { ...row("Serve", OURS, [147_000, 147_100, 1]), unit: "requests/s" },
+    { ...row("Serve", "Deno.serve & co", [161_000]), unit: "requests/s" },
+  ],
+};
+
+drawing(
+  "charts name every subject, its median, the machine, versions and date",
+  () => {
+    const { charts } = report(RESULTS);
+    assertEquals([...charts.keys()], ["parse.svg", "serve.svg"]);
+    const parse = charts.get("parse.svg")!;
+    for (
+      const text of [
+        ...[
+          OURS,
+          "llhttp, WebAssembly",
+          "http-parser-js",
+          "a machine, 2 cores",
+        ],
+        ...["deno 2.9.6, wrk 4.1", "2026-01-02", "41 ns/op", "98 ns/op"],
+        "3,210 ns/op",
+      ]
+    ) assertStringIncludes(parse, text);
+    const serve = charts.get("serve.svg")!;
+    assertStringIncludes(serve, "147,000 requests/s");
+    assertStringIncludes(serve, "Deno.serve &amp; co");
+    for (const svg of charts.values()) {
+      assert(svg.startsWith("<svg"));
+      // Well-formed as far as nesting goes: each element that opens is closed.
+      const open: string[] = [];
+      for (
+        const [, slash, name, self] of svg.matchAll(
+          /<(\/?)([\w:]+)[^>]*?(\/?)>/g,
+        )
+      ) {
+        if (slash) assertEquals(open.pop(), name);
+        else if (!self) open.push(name!);
+      }
+      assertEquals(open, []);
+    }
+  },
+);
+
+drawing("the table has every row, with the ratio to ours", () => {
+  const { text } = report(RESULTS);
+  for (const { benchmark, subject } of RESULTS.rows) {
+    assertStringIncludes(text, `| ${benchmark} | ${subject} |`);
+  }
+  assertStringIncludes(text, "| 98 ns/op | 2.39 × |");
+  assertStringIncludes(text, "| 41 ns/op |  | 0.0 | 0.00 |");
+});
+
+drawing("drawing again changes nothing", () => {
+  const [first, second] = [report(RESULTS), report(RESULTS)];
+  assertEquals([...second.charts], [...first.charts]);
+  const page = "a\n\n<!-- bench:start -->\n\nold\n\n<!-- bench:end -->\n\nb\n";
+  const once = putInto(page, first.text);
+  assertEquals(putInto(once, second.text), once);
+  assert(once.startsWith("a\n\n<!--") && once.endsWith("-->\n\nb\n"));
+  assert(!once.includes("old"));
+});
+
+Deno.test("a page without the marks is left alone", () => {
+  assertThrows(() => putInto("no marks", "text"), Error, "bench:start");
+});

@@ -1,0 +1,241 @@
+/**
+ * The CONNECT proxy meets peers that half-close, reset, stall or cannot be reached.
+ * Where the example waits for minutes, the test starts it with a shorter constant.
+ */
+
+import net from "node:net";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertSockets, Example, sockets } from "../support/example.ts";
+import {
+  assertEnds,
+  RawClient,
+  readAll,
+  reset,
+} from "../support/raw_client.ts";
+import { test } from "../support/waiting.ts";
+
+/** A tunnel through a proxy to an upstream that the test plays. */
+class Tunnel implements Disposable {
+  constructor(
+    readonly client: RawClient,
+    readonly upstream: Deno.TcpConn,
+    readonly listener: Deno.TcpListener,
+  ) {}
+
+  static async open(proxy: number): Promise<Tunnel> {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    const client = await RawClient.connect(proxy);
+    const target = `127.0.0.1:${port}`;
+    await client.send(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
+    const upstream = await listener.accept();
+    await client.until("\r\n\r\n");
+    client.received = "";
+    return new Tunnel(client, upstream, listener);
+  }
+
+  [Symbol.dispose](): void {
+    this.client[Symbol.dispose]();
+    this.upstream[Symbol.dispose]();
+    this.listener[Symbol.dispose]();
+  }
+}
+
+const encoder = new TextEncoder();
+
+test("CONNECT proxy: the reply comes after the client has ended its side", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+  const port = await proxy.port();
+  const before = sockets(proxy);
+  {
+    using tunnel = await Tunnel.open(port);
+    await tunnel.client.send("question");
+    await tunnel.client.conn.closeWrite();
+    assertEquals(await readAll(tunnel.upstream), "question");
+    await tunnel.upstream.write(encoder.encode("answer"));
+    await tunnel.upstream.closeWrite();
+    assertEquals(await tunnel.client.rest(), "answer");
+    await assertSockets(proxy, before);
+  }
+});
+
+test("CONNECT proxy: a client may say all at once, and end its side", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+  const port = await proxy.port();
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const target = `127.0.0.1:${listener.addr.port}`;
+  using client = await RawClient.connect(port);
+  await client.send(
+    `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\nquestion`,
+  );
+  await client.conn.closeWrite();
+  using upstream = await listener.accept();
+  assertEquals(await readAll(upstream), "question");
+  await upstream.write(encoder.encode("answer"));
+  await upstream.closeWrite();
+  assertStringIncludes(await client.rest(), "\r\n\r\nanswer");
+});
+
+test("CONNECT proxy: the upstream may end its side first", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+  const port = await proxy.port();
+  const before = sockets(proxy);
+  using tunnel = await Tunnel.open(port);
+  await tunnel.upstream.write(encoder.encode("banner"));
+  await tunnel.upstream.closeWrite();
+  assertEquals(await tunnel.client.rest(), "banner");
+  await tunnel.client.send("later");
+  await tunnel.client.conn.closeWrite();
+  assertEquals(await readAll(tunnel.upstream), "later");
+  await assertSockets(proxy, before);
+});
+
+test("CONNECT proxy: a client that takes nothing is cut", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+    constants: { IDLE_MS: 200 },
+  });
+  const port = await proxy.port();
+  const before = sockets(proxy);
+  using tunnel = await Tunnel.open(port);
+  const flood = (async () => {
+    for (;;) await tunnel.upstream.write(new Uint8Array(65536));
+  })();
+  await flood.catch(() => {});
+  await assertSockets(proxy, before);
+});
+
+test("CONNECT proxy: a reset of either end ends the other, and nothing leaks", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+  const port = await proxy.port();
+  const before = sockets(proxy);
+
+  // The upstream resets.
+  const server = net.createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.resetAndDestroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const target = `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+  using client = await RawClient.connect(port);
+  await client.send(`CONNECT ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await client.until("\r\n\r\n");
+  await client.send("x");
+  await assertEnds(client.conn);
+  await new Promise((resolve) => server.close(resolve));
+
+  // The client resets.
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const upstream = Promise.withResolvers<Deno.TcpConn>();
+  const to = `127.0.0.1:${listener.addr.port}`;
+  await reset(
+    port,
+    `CONNECT ${to} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    async () => upstream.resolve(await listener.accept()),
+  );
+  using conn = await upstream.promise;
+  await assertEnds(conn);
+  await assertSockets(proxy, before);
+  proxy.process.kill("SIGTERM");
+  assertEquals((await proxy.end()).errors, "");
+});
+
+test("CONNECT proxy: what cannot be reached is answered with 502", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+  const port = await proxy.port();
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  closed.close();
+  for (
+    const target of [
+      "127.0.0.1:0",
+      `127.0.0.1:${closed.addr.port}`,
+      "no-such-host.invalid:80",
+      "[::1]:0",
+      "%00:80",
+      "[::ffff:127.0.0.1]:0",
+      `${"a".repeat(300)}:80`,
+    ]
+  ) {
+    using client = await RawClient.connect(port);
+    await client.send(`CONNECT ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    assertStringIncludes(await client.rest(), "HTTP/1.1 502 ", target);
+  }
+  proxy.process.kill("SIGTERM");
+  assertEquals((await proxy.end()).errors, "");
+});
+
+test("CONNECT proxy: an upstream that never accepts is answered with 504", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+    constants: { CONNECT_MS: 300 },
+  });
+  const port = await proxy.port();
+  // With a full backlog the system answers no further handshake.
+  using listener = Deno.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    tcpBacklog: 1,
+  });
+  const waiting: Deno.Conn[] = [];
+  for (;;) {
+    const conn = await Deno.connect({
+      hostname: "127.0.0.1",
+      port: listener.addr.port,
+      signal: AbortSignal.timeout(300),
+    }).catch(() => null);
+    if (conn === null) break;
+    waiting.push(conn);
+  }
+  using client = await RawClient.connect(port);
+  await client.send(
+    `CONNECT 127.0.0.1:${listener.addr.port} HTTP/1.1\r\nHost: a\r\n\r\n`,
+  );
+  assertStringIncludes(await client.rest(), "HTTP/1.1 504 ");
+  for (const conn of waiting) conn[Symbol.dispose]();
+});
+
+test("CONNECT proxy: the time to connect does not bound the tunnel", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+    constants: { CONNECT_MS: 200 },
+  });
+  using tunnel = await Tunnel.open(await proxy.port());
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await tunnel.client.send("still here");
+  await tunnel.client.conn.closeWrite();
+  assertEquals(await readAll(tunnel.upstream), "still here");
+});
+
+test("CONNECT proxy: a tunnel in which nothing moves is cut", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+    constants: { IDLE_MS: 200 },
+  });
+  const port = await proxy.port();
+  const before = sockets(proxy);
+  {
+    using tunnel = await Tunnel.open(port);
+    await Promise.all([
+      assertEnds(tunnel.client.conn),
+      assertEnds(tunnel.upstream),
+    ]);
+  }
+  // One side has ended, and the other never does.
+  {
+    using tunnel = await Tunnel.open(port);
+    await tunnel.client.conn.closeWrite();
+    await assertEnds(tunnel.upstream);
+    await assertEnds(tunnel.client.conn);
+  }
+  await assertSockets(proxy, before);
+});
+
+test("CONNECT proxy: an upstream that takes nothing is cut", async () => {
+  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+    constants: { IDLE_MS: 200 },
+  });
+  const port = await proxy.port();
+  const before = sockets(proxy);
+  using tunnel = await Tunnel.open(port);
+  const flood = (async () => {
+    for (;;) await tunnel.client.conn.write(new Uint8Array(65536));
+  })();
+  await flood.catch(() => {});
+  await assertSockets(proxy, before);
+});

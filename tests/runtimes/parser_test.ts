@@ -1,0 +1,77 @@
+/**
+ * The parser in other runtimes: its own source files, with types and all, in the first
+ * versions of Node.js that the README names, and in Bun. They come from npm.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+
+const parser = new URL("../../src/parser.ts", import.meta.url).href;
+
+const PROGRAM = `
+import { HttpError, Pools, RequestParser } from "${parser}";
+
+const pools = new Pools();
+const bytes = (text) => new TextEncoder().encode(text);
+const seen = [];
+
+const good = new RequestParser({ pools });
+good.push(bytes("GET /a?b=1 HTTP/1.1\\r\\nHost: x\\r\\nX-Case: 1\\r\\n\\r\\nPOST /c HTTP/1.1\\r\\n" +
+  "Host: x\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n3\\r\\nhel\\r\\n"));
+const first = good.next();
+seen.push([first.method, first.path, first.query, [...first.headers]]);
+first.release();
+const second = good.next();
+const text = second.text();
+good.push(bytes("2\\r\\nlo\\r\\n0\\r\\nX-Sum: 5\\r\\n\\r\\n"));
+seen.push([second.method, await text, [...second.trailers]]);
+second.release();
+seen.push(good.next());
+good[Symbol.dispose]();
+
+const bad = new RequestParser({ pools });
+bad.push(bytes("GET / HTTP/1.1\\nHost: x\\n\\n"));
+try {
+  bad.next();
+} catch (error) {
+  seen.push([error instanceof HttpError, error.code, error.status]);
+}
+bad[Symbol.dispose]();
+
+const { requests, tables, slabs } = pools.stats();
+seen.push([requests, tables, ...slabs].map((pool) => pool.inUse));
+console.log(JSON.stringify(seen));
+`;
+
+const SEEN = [
+  ["GET", "/a", "b=1", [["Host", "x"], ["X-Case", "1"]]],
+  ["POST", "hello", [["X-Sum", "5"]]],
+  null,
+  [true, "bare-lf", 400],
+  [0, 0, 0, 0, 0, 0],
+];
+
+for (
+  const [runtime, ...flags] of [
+    ["node@22.12.0", "--experimental-strip-types"],
+    ["node@22.18.0"],
+    ["node@24.0.0"],
+    ["bun@1.3.14"],
+  ]
+) {
+  Deno.test(`the parser runs in ${[runtime, ...flags].join(" ")}`, async () => {
+    const directory = await Deno.makeTempDir();
+    try {
+      const file = `${directory}/program.mjs`;
+      await Deno.writeTextFile(file, PROGRAM);
+      const { code, stdout, stderr } = await new Deno.Command("npx", {
+        args: ["--yes", runtime!, ...flags, file],
+        cwd: directory,
+      }).output();
+      const decoder = new TextDecoder();
+      assert(code === 0, decoder.decode(stderr));
+      assertEquals(JSON.parse(decoder.decode(stdout)), SEEN);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  });
+}

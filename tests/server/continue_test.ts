@@ -1,0 +1,147 @@
+/**
+ * 100 (Continue): who is asked to send a body, and when (RFC 9110 §10.1.1).
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import type { Handler } from "@pooled/http1";
+import { textOf } from "../support/bytes.ts";
+import { echoText } from "../support/handlers.ts";
+import { MemoryConn, serveMemory } from "../support/memory_conn.ts";
+import { answerTo, RawClient } from "../support/raw_client.ts";
+import { get, last } from "../support/requests.ts";
+import { answersIn, fieldOf, statusesOf } from "../support/response_reader.ts";
+import { settle, test } from "../support/waiting.ts";
+import { withServer } from "../support/with_server.ts";
+
+const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/** The head of a request that waits for a 100, with a body of 5 bytes. */
+function expecting(target: string, length = 5): string {
+  return `POST ${target} HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n` +
+    `Content-Length: ${length}\r\n\r\n`;
+}
+
+test("a 100 is sent when the body is asked for, and once", async () => {
+  const readers: [string, Handler][] = [
+    ["text", echoText],
+    ["bytes", async (req, res) => res.send(await req.bytes())],
+    ["a stream", async (req, res) => {
+      let text = "";
+      for await (const chunk of req.body!) text += textOf(chunk);
+      res.send(text);
+    }],
+    ["later", async (req, res) => {
+      await settle();
+      res.send(await req.text());
+    }],
+    ["after one of its own", async (req, res) => {
+      res.send(null, { status: 100 });
+      res.send(null, { status: 100 });
+      res.send(await req.text());
+    }],
+    ["BYOB", async (req, res) => {
+      const reader = req.body!.getReader({ mode: "byob" });
+      let text = "";
+      for (;;) {
+        const { done, value } = await reader.read(new Uint8Array(2));
+        if (done) break;
+        text += textOf(value);
+      }
+      res.send(text);
+    }],
+    ["sent back", (req, res) => res.send(req.body)],
+  ];
+  for (const [what, handler] of readers) {
+    await withServer(handler, async ({ port, errors }) => {
+      using client = await RawClient.connect(port);
+      (client.conn as Deno.TcpConn).setNoDelay();
+      // The second has its own 100, and nothing is left of the first.
+      for (const body of ["hello", "world"]) {
+        client.received = "";
+        await client.send(expecting("/"));
+        await client.until("\r\n\r\n");
+        assert(client.received.startsWith(CONTINUE), what);
+        await client.send(body.slice(0, 2));
+        await client.send(body.slice(2));
+        const sent = () =>
+          answersIn(client.received, { mayBeCut: true }).at(-1)!.body;
+        while (sent() !== body) assert(await client.read(), client.received);
+        assertEquals(statusesOf(client.received), [100, 200], what);
+      }
+      assertEquals(errors, [], what);
+    });
+  }
+});
+
+test("who waits for a 100 and gets none is closed on", async () => {
+  for (const wait of [false, true]) {
+    await withServer((_req, res) => {
+      if (!wait) return res.send("no", { status: 403 });
+      return settle().then(() => res.send("no", { status: 403 }));
+    }, async ({ port }) => {
+      using client = await RawClient.connect(port);
+      await client.send(expecting("/"));
+      const [answer, ...more] = answersIn(await client.rest());
+      assertEquals(
+        [answer!.status, fieldOf(answer!, "connection"), more.length],
+        [403, "close", 0],
+      );
+    });
+  }
+});
+
+test("no 100 is sent when the body is there already", async () => {
+  for (
+    const handler of [echoText, (req, res) => res.send(req.body)] as Handler[]
+  ) {
+    const conn = new MemoryConn([expecting("/") + "hello" + get("/")]);
+    const wire = await serveMemory(conn, async (req, res) => {
+      if (req.method === "GET") return res.send("next");
+      await handler(req, res, {
+        remoteAddr: null,
+        localAddr: null,
+        secure: false,
+      });
+    });
+    const answers = answersIn(wire).filter(({ status }) => status >= 200);
+    assertEquals(answers.map(({ body }) => body), ["hello", "next"]);
+    if (handler === echoText) assert(!wire.includes("100 Continue"));
+  }
+});
+
+test("nobody is told to send a body that is empty or too large, or to HTTP/1.0", async () => {
+  await withServer(echoText, async ({ port }) => {
+    const empty = await answerTo(port, expecting("/", 0) + last());
+    assertEquals(statusesOf(empty), [200, 200]);
+    const old = "POST / HTTP/1.0\r\nExpect: 100-continue\r\n" +
+      "Content-Length: 2\r\n\r\n";
+    {
+      using client = await RawClient.connect(port);
+      await client.send(old);
+      // What asks for a 100 in HTTP/1.0 is to be ignored (RFC 9110 §10.1.1).
+      await client.send("ab");
+      assertEquals(statusesOf(await client.rest()), [200]);
+    }
+    const large = answersIn(await answerTo(port, expecting("/", 101)));
+    assertEquals(large.map(({ status }) => status), [413]);
+    assertEquals(fieldOf(large[0]!, "connection"), "close");
+  }, { maxBodySize: 100 });
+});
+
+test("a body that goes through another stream is asked for with a 100", async () => {
+  await withServer((req, res) => {
+    res.send(req.body!.pipeThrough(new TransformStream()));
+  }, async ({ port }) => {
+    using client = await RawClient.connect(port);
+    await client.send(expecting("/"));
+    await client.until("\r\n\r\n");
+    assert(
+      client.received.startsWith(CONTINUE) ||
+        // Or it learns at once that the body is not wanted.
+        client.received.includes("Connection: close"),
+      client.received,
+    );
+    await client.send("hello");
+    await client.until("hello");
+  }, { bodyTimeout: 300 });
+});

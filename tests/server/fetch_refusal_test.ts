@@ -1,0 +1,280 @@
+/**
+ * Fetch responses that cannot be sent, and what is answered in their place.
+ */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertStringIncludes,
+} from "@std/assert";
+import type { FetchApp } from "@pooled/http1";
+import { withApp } from "../support/fetch_app.ts";
+import { answerTo } from "../support/raw_client.ts";
+import { controlled, slowly } from "../support/streams.ts";
+import { until, within } from "../support/waiting.ts";
+
+Deno.test("a stream that cannot be sent is cancelled", async () => {
+  let cancelled = 0;
+  const app: FetchApp = ({ url }) => {
+    const { stream, put } = controlled(() => cancelled++);
+    if (url.endsWith("/begun")) put("first");
+    const headers = { "transfer-encoding": "gzip" };
+    return new Response(stream, { headers });
+  };
+  await withApp(app, async ({ url, client, errors }) => {
+    for (const path of ["/begun", "/empty"]) {
+      const answer = await fetch(url + path, { client });
+      assertEquals(answer.status, 500);
+      await answer.text();
+    }
+    assertEquals(errors.length, 2);
+    await until(() => cancelled === 2, "both to be cancelled");
+  });
+});
+
+Deno.test("what is no response to send is a 500, and is reported", async () => {
+  const used = new Response("used");
+  await used.text();
+  const locked = new Response("locked");
+  locked.body!.getReader();
+  const apps: Record<string, FetchApp> = {
+    "/error": () => Response.error(),
+    "/used": () => used,
+    "/locked": () => locked,
+    // A Response cannot switch protocols.
+    "/switch": () => new Response(null, { status: 101 }),
+    "/text": () => "text" as unknown as Response,
+    "/null": () => null as unknown as Response,
+    "/length": () =>
+      new Response("hello", { headers: { "content-length": "many" } }),
+    "/coding": () =>
+      new Response("hello", { headers: { "transfer-encoding": "gzip" } }),
+    "/throws": () => {
+      throw new TypeError("thrown");
+    },
+    "/rejects": () => Promise.reject(new TypeError("rejected")),
+  };
+  const app: FetchApp = (request, info) =>
+    apps[new URL(request.url).pathname]!(request, info);
+  await withApp(app, async ({ url, client, errors, server }) => {
+    for (const path of Object.keys(apps)) {
+      const before = errors.length;
+      const answer = await fetch(url + path, { client });
+      assertEquals(
+        [answer.status, await answer.text()],
+        [500, "Internal Server Error"],
+        path,
+      );
+      assertEquals(errors.length, before + 1, path);
+      assert(errors.at(-1) instanceof Error, path);
+    }
+    // The connection stays open.
+    assertEquals(server.stats().accepted, 1);
+  });
+});
+
+Deno.test("a Response with a body can be sent once, one without as often as wanted", async () => {
+  const whole = new Response("hello");
+  const { stream, put, close } = controlled();
+  const streamed = new Response(stream);
+  const redirect = Response.redirect("http://a/there");
+  const app: FetchApp = ({ url }) =>
+    url.endsWith("/whole")
+      ? whole
+      : url.endsWith("/stream")
+      ? streamed
+      : redirect;
+  await withApp(app, async ({ url, client, errors }) => {
+    const get = (path: string) =>
+      within(fetch(url + path, { client, redirect: "manual" }), path);
+    const statuses = [];
+    for (const path of ["/whole", "/whole", "/whole", "/none", "/none"]) {
+      const answer = await get(path);
+      statuses.push(answer.status);
+      await answer.body?.cancel();
+    }
+    assertEquals(statuses, [200, 500, 500, 302, 302]);
+    // Also while another client receives it.
+    const first = await get("/stream");
+    const second = await get("/stream");
+    assertEquals([first.status, second.status], [200, 500]);
+    await second.body?.cancel();
+    put("hello");
+    close();
+    assertEquals(await within(first.text(), "the body"), "hello");
+    assertEquals(errors.length, 3);
+  });
+});
+
+Deno.test("onError can answer in the place of the 500", async () => {
+  const told: unknown[] = [];
+  await withApp(() => Response.error(), async ({ url, client }) => {
+    const answer = await fetch(url, { client });
+    assertEquals([answer.status, await answer.text()], [503, "later"]);
+    assertEquals(told.length, 1);
+  }, {
+    onError: (error, res) => {
+      told.push(error);
+      res?.send("later", { status: 503 });
+    },
+  });
+});
+
+Deno.test("a declared length that is not that of the body at hand is a 500", async () => {
+  let cancelled = 0;
+  const headers = (length: number) => ({ "content-length": `${length}` });
+  const apps: Record<string, () => Response> = {
+    "/more": () => new Response("hello", { headers: headers(3) }),
+    "/less": () => new Response("hello", { headers: headers(9) }),
+    "/none": () => new Response("hello", { headers: headers(0) }),
+    "/empty": () => new Response("", { headers: headers(5) }),
+    "/null": () => new Response(null, { headers: headers(5) }),
+    "/closed": () => {
+      const { stream, put, close } = controlled();
+      put("hello");
+      close();
+      return new Response(stream, { headers: headers(9) });
+    },
+    // The chunk at hand exceeds the declared length.
+    "/begun": () => {
+      const { stream, put } = controlled(() => cancelled++);
+      put("hello");
+      return new Response(stream, { headers: headers(3) });
+    },
+    "/two": () => {
+      const { stream, put } = controlled(() => cancelled++);
+      put("hello");
+      put("world");
+      return new Response(stream, { headers: headers(9) });
+    },
+  };
+  const app: FetchApp = ({ url }) => apps[new URL(url).pathname]!();
+  await withApp(app, async ({ url, client, errors, server }) => {
+    for (const path of Object.keys(apps)) {
+      errors.length = 0;
+      const answer = await within(fetch(url + path, { client }), path);
+      assertEquals(
+        [answer.status, await within(answer.text(), path)],
+        [500, "Internal Server Error"],
+        path,
+      );
+      assertEquals(errors.length, 1, path);
+      assertInstanceOf(errors[0], TypeError);
+    }
+    assertEquals(cancelled, 2);
+    assertEquals(server.stats().accepted, 1);
+  });
+});
+
+Deno.test("a stream that does not keep its declared length cuts the connection", async () => {
+  const app: FetchApp = ({ url }) =>
+    new Response(slowly("hel", "lo"), {
+      headers: { "content-length": url.endsWith("/more") ? "3" : "9" },
+    });
+  await withApp(app, async ({ port, errors }) => {
+    for (const path of ["/more", "/less"]) {
+      const answer = await answerTo(
+        port,
+        `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`,
+      );
+      const [head, body] = answer.split("\r\n\r\n");
+      assert(head!.startsWith("HTTP/1.1 200 "), answer);
+      // No byte past the declared length: it could be read as another response.
+      assertEquals(body, path === "/more" ? "hel" : "hello");
+    }
+    assertEquals(errors.length, 2);
+  });
+});
+
+Deno.test("HEAD and 304 keep a declared length, which is that of GET", async () => {
+  let cancelled = 0;
+  const app: FetchApp = ({ url }) => {
+    const { pathname } = new URL(url);
+    const headers = { "content-length": "9" };
+    if (pathname === "/304") {
+      return new Response(null, { status: 304, headers });
+    }
+    const body: BodyInit | null = pathname === "/stream"
+      ? controlled(() => cancelled++).stream
+      : pathname === "/text"
+      ? ""
+      : null;
+    return new Response(body, { headers });
+  };
+  await withApp(app, async ({ port, errors }) => {
+    for (const path of ["/null", "/text", "/stream", "/304"]) {
+      const method = path === "/304" ? "GET" : "HEAD";
+      const answer = await answerTo(
+        port,
+        `${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+      );
+      assertStringIncludes(answer, "\r\nContent-Length: 9\r\n");
+      assert(answer.endsWith("\r\n\r\n"), answer);
+    }
+    assertEquals(cancelled, 1);
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("CONNECT and TRACE, which Fetch does not know, are answered with 501", async () => {
+  let called = false;
+  await withApp(() => {
+    called = true;
+    return new Response();
+  }, async ({ port, errors }) => {
+    for (const method of ["TRACE", "TRACK", "trace"]) {
+      const answer = await answerTo(
+        port,
+        `${method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+      );
+      assert(answer.startsWith("HTTP/1.1 501 Not Implemented\r\n"), answer);
+    }
+    const answer = await answerTo(
+      port,
+      "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
+    );
+    assert(answer.startsWith("HTTP/1.1 501 Not Implemented\r\n"), answer);
+    assertStringIncludes(answer, "Connection: close\r\n");
+    assert(!called, "the application was asked");
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("the application sees the method that was sent, or none", async () => {
+  const seen: string[] = [];
+  await withApp(async (request) => {
+    seen.push(request.method);
+    return new Response(await request.text());
+  }, async ({ port, errors }) => {
+    const answer = async (method: string, rest: string) =>
+      await within(
+        answerTo(
+          port,
+          `${method} / HTTP/1.1\r\nHost: a\r\n${rest}GET /next HTTP/1.1\r\n` +
+            "Host: a\r\nConnection: close\r\n\r\n",
+        ),
+        method,
+      );
+    const body = "Content-Length: 4\r\n\r\nbody";
+    const names = "GET HEAD POST PUT DELETE OPTIONS PATCH QUERY PROPFIND";
+    for (const name of names.split(" ")) {
+      const lower = name.toLowerCase();
+      for (const method of [name, lower, name[0] + lower.slice(1)]) {
+        for (const rest of ["\r\n", body]) {
+          seen.length = 0;
+          const text = await answer(method, rest);
+          // Fetch writes six of them in capitals, which makes them another method.
+          const normalized = new Request("http://a", { method }).method;
+          const [status, methods] = normalized === method
+            ? ["200 OK", [method, "GET"]]
+            : ["501 Not Implemented", ["GET"]];
+          assert(text.startsWith(`HTTP/1.1 ${status}\r\n`), text);
+          assertEquals(seen, methods);
+          assertEquals(text.match(/HTTP\/1.1 /g)?.length, 2, text);
+        }
+      }
+    }
+    assertEquals(errors, []);
+  });
+});

@@ -1,0 +1,102 @@
+/**
+ * `ref()` and `unref()`: whether a server keeps its program running.
+ */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { textOf } from "../support/bytes.ts";
+import { within } from "../support/waiting.ts";
+
+const encoder = new TextEncoder();
+
+/** What a program prints that runs on its own. It is killed when it does not end. */
+async function runProgram(text: string): Promise<string> {
+  const mod = new URL("../../mod.ts", import.meta.url).href;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-config", "--no-lock", "--ext=ts", "-"],
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(
+    encoder.encode(`import { serve } from "${mod}";\n${text}`),
+  );
+  await writer.close();
+  const output = child.output();
+  try {
+    const { stdout, stderr } = await within(output, "the program to end");
+    return textOf(stdout) + textOf(stderr);
+  } catch (error) {
+    child.kill();
+    await output;
+    throw error;
+  }
+}
+
+const PROGRAM = `
+const server = serve(
+  { hostname: "127.0.0.1", port: 0, onListen() {}, bodyTimeout: 100 },
+  (req, res) => {
+    if (req.path !== "/stream") return res.send("hello");
+    res.send(new ReadableStream({
+      start: (controller) => controller.enqueue(new Uint8Array([33])),
+    }));
+  },
+);
+const { port } = server.addr;
+const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+const ask = async (path) => {
+  await conn.write(new TextEncoder().encode(
+    "GET " + path + " HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n"));
+  await conn.read(new Uint8Array(1000));
+};
+`;
+
+Deno.test("a program ends in spite of a server that is unref'ed", async () => {
+  // Once with a connection that was there before, once with one that came later.
+  assertStringIncludes(
+    await runProgram(`${PROGRAM}
+      await ask("/");
+      server.unref();
+      addEventListener("unload", () => console.log("ended"));`),
+    "ended",
+  );
+  assertStringIncludes(
+    await runProgram(`${PROGRAM}
+      server.unref();
+      await ask("/");
+      addEventListener("unload", () => console.log("ended"));`),
+    "ended",
+  );
+});
+
+Deno.test("a server keeps the program running, also after unref and ref", async () => {
+  // The timer is unref'ed: it fires only while the server keeps the program running.
+  const text = (before: string) =>
+    `${PROGRAM}
+    conn.close();
+    ${before}
+    Deno.unrefTimer(setTimeout(() => {
+      console.log("was kept");
+      Deno.exit();
+    }, 100));`;
+  assertEquals(await runProgram(text("")), "was kept\n");
+  assertEquals(
+    await runProgram(text("server.unref(); server.ref();")),
+    "was kept\n",
+  );
+  assertEquals(await runProgram(text("server.unref();")), "");
+});
+
+Deno.test("shutdown resolves though only a stream without a client is left", async () => {
+  assertEquals(
+    await runProgram(`${PROGRAM}
+      await ask("/stream");
+      conn.close();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      // As a signal's listener would: nothing else keeps the program running.
+      server.shutdown().then(() => console.log("over"));`),
+    "over\n",
+  );
+});

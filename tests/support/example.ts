@@ -1,0 +1,183 @@
+/**
+ * An example as a process of its own, started by the command that its own comment
+ * documents: with those flags, and no others.
+ *
+ * @module
+ */
+
+import { assert } from "@std/assert";
+import { reset } from "./raw_client.ts";
+import { until, within } from "./waiting.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+
+/** The words of the first Deno command in the comment at the top of an example. */
+export function documentedCommand(file: string): string[] {
+  const comment = Deno.readTextFileSync(`${root}examples/${file}`)
+    .match(/^\/\*\*.*?\*\//s)?.[0] ?? "";
+  // A command may go on over a line end of the comment.
+  const command = comment.replaceAll(/\n \* ?/g, " ").match(/`deno ([^`]+)`/);
+  assert(command !== null, `${file} documents no command`);
+  return command[1]!.split(" ");
+}
+
+/** How a test may differ from what a user starts. */
+export interface ExampleOptions {
+  /** Constants of the example with shorter times or lower bounds, by their names. */
+  constants?: Record<string, number>;
+}
+
+/** A process that a test drives. Ends with the block. */
+export class Example implements AsyncDisposable {
+  readonly process: Deno.ChildProcess;
+  /** What it wrote to the standard error; complete once it has ended. */
+  readonly errors: Promise<string>;
+  readonly #output: ReadableStreamDefaultReader<string>;
+  readonly #folder: string | null;
+  #text = "";
+
+  private constructor(args: string[], folder: string | null) {
+    this.#folder = folder;
+    this.process = new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: root,
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.errors = new Response(this.process.stderr).text();
+    this.#output = this.process.stdout
+      .pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /** Starts an example with the documented flags and the arguments of the test. */
+  static start(
+    file: string,
+    args: string[],
+    { constants = {} }: ExampleOptions = {},
+  ): Example {
+    const words = documentedCommand(file);
+    const at = words.indexOf(`examples/${file}`);
+    assert(at > 0, `the documented command of ${file} does not name it`);
+    const flags = words.slice(1, at);
+    if (Object.keys(constants).length === 0) {
+      return new Example(["run", ...flags, words[at]!, ...args], null);
+    }
+    let text = Deno.readTextFileSync(`${root}examples/${file}`)
+      .replaceAll('"./', `"file://${root}examples/`);
+    for (const [name, value] of Object.entries(constants)) {
+      const pattern = RegExp(`^const ${name} = .*?;`, "m");
+      assert(pattern.test(text), `${file} has no constant ${name}`);
+      text = text.replace(pattern, `const ${name} = ${value};`);
+    }
+    return Example.program(text, flags);
+  }
+
+  /** Starts a program that is given as text. */
+  static program(text: string, flags: string[], args: string[] = ["0"]) {
+    const folder = Deno.makeTempDirSync();
+    Deno.writeTextFileSync(`${folder}/program.ts`, text);
+    return new Example([
+      ...["run", "--config", `${root}deno.json`, ...flags],
+      ...[`${folder}/program.ts`, ...args],
+    ], folder);
+  }
+
+  /** Starts a command of Deno as it stands. */
+  static command(args: string[]): Example {
+    return new Example(args, null);
+  }
+
+  /** Waits for the output to match, and gives what the groups match. */
+  async line(pattern: RegExp): Promise<string[]> {
+    for (;;) {
+      const match = this.#text.match(pattern);
+      if (match !== null) return match.slice(1);
+      const { done, value } = await within(this.#output.read(), `${pattern}`);
+      if (done) {
+        throw new Error(
+          `${pattern} did not come: ${this.#text}\n${await this.errors}`,
+        );
+      }
+      this.#text += value;
+    }
+  }
+
+  /** The output that was read so far. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** Waits for the end of the process; gives how it ended and what it complained of. */
+  async end(): Promise<{ code: number; errors: string }> {
+    for (;;) {
+      const { done, value } = await within(
+        this.#output.read(),
+        "the end of the example",
+      );
+      if (done) break;
+      this.#text += value;
+    }
+    const { code } = await this.process.status;
+    return { code, errors: await this.errors };
+  }
+
+  /** The port it listens on. */
+  async port(): Promise<number> {
+    return Number((await this.line(/istening on .*?(\d+)\/?\n/))[0]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.process.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.#output.cancel();
+    await this.process.status;
+    await this.errors;
+    if (this.#folder !== null) {
+      await Deno.remove(this.#folder, { recursive: true });
+    }
+  }
+}
+
+/** How many TCP sockets a process has open; the runtime has others of its own. */
+export function sockets({ process }: Example): number {
+  const table = Deno.readTextFileSync("/proc/net/tcp") +
+    Deno.readTextFileSync("/proc/net/tcp6");
+  const directory = `/proc/${process.pid}/fd`;
+  let count = 0;
+  for (const { name } of Deno.readDirSync(directory)) {
+    try {
+      const inode = Deno.readLinkSync(`${directory}/${name}`)
+        .match(/^socket:\[(\d+)\]$/)?.[1];
+      if (inode !== undefined && table.includes(` ${inode} `)) count++;
+    } catch {
+      // Closed since it was listed.
+    }
+  }
+  return count;
+}
+
+/** Waits until a process has as many sockets open as `before`. */
+export async function assertSockets(
+  example: Example,
+  before: number,
+): Promise<void> {
+  await until(
+    () => sockets(example) === before,
+    "all connections to be closed",
+  );
+}
+
+/** Clients that reset before the process gets to accept them. */
+export async function resetUnaccepted(
+  example: Example,
+  port: number,
+): Promise<void> {
+  example.process.kill("SIGSTOP");
+  for (let i = 0; i < 3; i++) await reset(port);
+  example.process.kill("SIGCONT");
+}

@@ -1,0 +1,100 @@
+/**
+ * Readable streams as the tests need them.
+ *
+ * @module
+ */
+
+import type { Duplex } from "@pooled/http1";
+import { bytesOf } from "./bytes.ts";
+import { turn, within } from "./waiting.ts";
+
+/**
+ * A stream of these chunks, each made when somebody asks for it; strings are bytes of
+ * one character each. With `type` it is a byte stream, which BYOB readers can read.
+ */
+export function streamOf(
+  chunks: Iterable<string | Uint8Array>,
+  type?: "bytes",
+  cancel: (reason: unknown) => void = () => {},
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const iterator = chunks[Symbol.iterator]();
+  return new ReadableStream({
+    type: type as "bytes",
+    pull(controller) {
+      const { done, value } = iterator.next();
+      if (!done) {
+        const chunk = typeof value === "string" ? bytesOf(value) : value;
+        return controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
+      }
+      controller.close();
+      controller.byobRequest?.respond(0);
+    },
+    cancel,
+  }, { highWaterMark: 0 });
+}
+
+/** A stream of `first` and nothing more, which tells when and why it is cancelled. */
+export function cancellable(first?: string): {
+  stream: ReadableStream<Uint8Array>;
+  cancelled: Promise<unknown>;
+} {
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const stream = new ReadableStream<Uint8Array>({
+    start(controller) {
+      if (first !== undefined) controller.enqueue(bytesOf(first));
+    },
+    cancel: resolve,
+  });
+  return { stream, cancelled: promise };
+}
+
+/** Two pairs of streams: what is written to one is read from the other. */
+export function pipe(): [server: Duplex, client: Duplex] {
+  const up = new TransformStream<Uint8Array, Uint8Array>();
+  const down = new TransformStream<Uint8Array, Uint8Array>();
+  return [
+    { readable: up.readable, writable: down.writable },
+    { readable: down.readable, writable: up.writable },
+  ];
+}
+
+/** What a server says to `text` on such a pipe, until it ends its side. */
+export async function askPipe(
+  { readable, writable }: Duplex,
+  text: string,
+): Promise<string> {
+  const writer = writable.getWriter();
+  writer.write(bytesOf(text)).catch(() => {});
+  const answer = await within(new Response(readable).text(), "an answer");
+  await writer.close().catch(() => {});
+  return answer;
+}
+
+/** A stream whose pieces come when the test says so. */
+export function controlled(cancel: (reason: unknown) => void = () => {}) {
+  let controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start: (given) => {
+      controller = given;
+    },
+    cancel,
+  });
+  return {
+    stream,
+    put: (text: string) => controller.enqueue(new TextEncoder().encode(text)),
+    close: () => controller.close(),
+    fail: (error: unknown) => controller.error(error),
+  };
+}
+
+/** A stream that gives its pieces one turn after the other. */
+export function slowly(
+  ...pieces: string[]
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return ReadableStream.from((async function* () {
+    for (const piece of pieces) {
+      await turn();
+      yield new TextEncoder().encode(piece);
+    }
+  })());
+}
