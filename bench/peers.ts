@@ -10,10 +10,10 @@
  */
 
 import { Buffer } from "node:buffer";
-import { HTTPParser } from "npm:http-parser-js@0.5.10";
-import llhttpModule from "npm:undici@8.12.4/lib/llhttp/llhttp_simd-wasm.js";
-import llhttpConstants from "npm:undici@8.12.4/lib/llhttp/constants.js";
-import miloModule from "npm:@perseveranza-pets/milo@0.2.1/index-with-wasm.js";
+import { HTTPParser } from "http-parser-js";
+import llhttpModule from "undici/lib/llhttp/llhttp_simd-wasm.js";
+import llhttpConstants from "undici/lib/llhttp/constants.js";
+import miloModule from "@perseveranza-pets/milo/index-with-wasm.js";
 import { RequestParser } from "../src/parser.ts";
 import { OURS } from "./results.ts";
 

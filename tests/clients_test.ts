@@ -4,7 +4,8 @@
  * is theirs, and they judge what comes back; the tests look at what the client says
  * it got, and at what the handler says it was asked.
  *
- * A program that is missing fails its tests, and the message names its package.
+ * A machine without Chromium, ab or wrk leaves out their tests, but for CI; any other
+ * program that is missing fails its tests, and the message names its package.
  */
 
 import { Buffer } from "node:buffer";
@@ -21,6 +22,7 @@ import type {
 } from "@pooled/http1";
 import { Receiver, Sender } from "ws";
 import { makeCertificate, patterned, within, withServer } from "./serving.ts";
+import { needs } from "./support/programs.ts";
 
 // ------------------------------------------------------------------------ helpers
 
@@ -763,7 +765,7 @@ onload = async () => {
 };
 </script>`;
 
-Deno.test("Chromium: a page that uses all there is", async () => {
+Deno.test("Chromium: a page uses all there is", needs("chromium"), async () => {
   const done = Promise.withResolvers<unknown>();
   const more = Promise.withResolvers<void>();
   const handler: Handler = async (req, res) => {
@@ -874,7 +876,7 @@ async function removeProfile(profile: string): Promise<void> {
 
 // --------------------------------------------------------------------- ab and wrk
 
-Deno.test("ab: HTTP/1.0 with keep-alive", async () => {
+Deno.test("ab: HTTP/1.0 with keep-alive", needs("ab"), async () => {
   using directory = new TemporaryDirectory();
   const file = `${directory.path}/body`;
   Deno.writeFileSync(file, patterned(5000));
@@ -906,7 +908,7 @@ Deno.test("ab: HTTP/1.0 with keep-alive", async () => {
   });
 });
 
-Deno.test("ab: HTTP/1.0 without keep-alive", async () => {
+Deno.test("ab: HTTP/1.0 without keep-alive", needs("ab"), async () => {
   await withServer(
     (_req, res) => res.send("hello"),
     async ({ url, server }) => {
@@ -921,7 +923,7 @@ Deno.test("ab: HTTP/1.0 without keep-alive", async () => {
   );
 });
 
-Deno.test("wrk: fifty connections for a second", async () => {
+Deno.test("wrk: fifty connections for a second", needs("wrk"), async () => {
   await withServer(async (req, res) => {
     if (req.path === "/later") await Promise.resolve();
     res.json({ hello: "world" });

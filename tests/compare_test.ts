@@ -169,9 +169,6 @@ Deno.test("bench:compare prints a table and exits 0, 1 for a regression, 2 for n
       args: [
         "run",
         "-A",
-        "--no-config",
-        "--import-map",
-        new URL("offline/import_map.json", import.meta.url).pathname,
         new URL("../bench/compare.ts", import.meta.url).pathname,
         ...args,
       ],
