@@ -5,8 +5,8 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import { compare, type Verdict } from "../bench/compare.ts";
-import { OURS, type Results, type Row } from "../bench/results.ts";
+import { compare, type Verdict } from "../bench/lib/compare.ts";
+import { OURS, type Results, type Row } from "../bench/lib/results.ts";
 
 /** Twenty samples around `middle`, up to `noise` of it away. */
 function samples(middle: number, noise: number, seed: number): number[] {
@@ -169,7 +169,7 @@ Deno.test("bench:compare prints a table and exits 0, 1 for a regression, 2 for n
       args: [
         "run",
         "-A",
-        new URL("../bench/compare.ts", import.meta.url).pathname,
+        new URL("../bench/lib/compare.ts", import.meta.url).pathname,
         ...args,
       ],
     }).output();

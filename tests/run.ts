@@ -58,7 +58,7 @@ const child = new Deno.Command(Deno.execPath(), {
     ...[...imports, ...args],
   ],
   cwd: root,
-  env: { FORCE_COLOR: Deno.stdout.isTerminal() ? "1" : "0" },
+  env: { [Deno.stdout.isTerminal() ? "FORCE_COLOR" : "NO_COLOR"]: "1" },
   stdout: command === "check" ? "inherit" : "piped",
 }).spawn();
 
