@@ -22,6 +22,7 @@ import {
   type Row,
   type Unit,
 } from "./results.ts";
+import { table } from "./tables.ts";
 
 /** How much worse a median may become, as a share of the old one. */
 const ALLOWED: Record<Unit, number> = {
@@ -152,11 +153,16 @@ function perOp({ row }: Summary): string {
     : `${row.bytesPerOp} B ${row.allocsPerOp ?? "?"}`;
 }
 
-function table(rows: Comparison[]): string {
-  const lines = [
-    ["benchmark", "old", "new", "change", "p", "n", "old, new B/op and allocs"],
-    ...rows.map((row) => [
+function tableOf(rows: Comparison[]): string {
+  return table(
+    [
+      ...["benchmark", "verdict", "old", "new", "change", "p", "n"],
+      "old, new B/op and allocs",
+    ],
+    2,
+    rows.map((row) => [
       row.benchmark,
+      row.verdict,
       figure(row.old),
       figure(row.new),
       `${row.change < 0 ? "" : "+"}${(row.change * 100).toFixed(1)} %`,
@@ -164,14 +170,7 @@ function table(rows: Comparison[]): string {
       `${row.old.samples}+${row.new.samples}`,
       `${perOp(row.old)}, ${perOp(row.new)}`,
     ]),
-  ];
-  const widths = lines[0]!.map((_, column) =>
-    Math.max(...lines.map((line) => line[column]!.length))
   );
-  return lines.map((line, i) => {
-    const cells = line.map((cell, column) => cell.padEnd(widths[column]!));
-    return [...cells, i === 0 ? "verdict" : rows[i - 1]!.verdict].join("  ");
-  }).join("\n");
 }
 
 function read(path: string): Results {
@@ -198,7 +197,7 @@ function main(args: string[]): number {
     }
   }
   const { rows, alone } = compare(both[0]!, both[1]!);
-  console.log(table(rows));
+  console.log(tableOf(rows));
   console.log("× is the ratio to the yardstick of the same round");
   if (alone.length > 0) console.log(`only in one file: ${alone.join(", ")}`);
   const regressions = rows.filter(isRegression);

@@ -25,7 +25,11 @@ export function caption({ machine, versions, date }: Results): string {
 }
 
 /** Lines of cells with a head; columns from `numbers` on stand to the right. */
-function table(head: string[], numbers: number, lines: string[][]): string {
+export function table(
+  head: string[],
+  numbers: number,
+  lines: string[][],
+): string {
   const all = [head, ...lines];
   const widths = head.map((_, i) =>
     Math.max(3, ...all.map((line) => line[i]!.length))
