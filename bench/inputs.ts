@@ -4,7 +4,15 @@
  * @module
  */
 
+import firstPage from "../tests/fixtures/chromium-page-1.http" with {
+  type: "text",
+};
+import secondPage from "../tests/fixtures/chromium-page-2.http" with {
+  type: "text",
+};
+
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 function wire(...lines: string[]): Uint8Array<ArrayBuffer> {
   return encoder.encode([...lines, "", ""].join("\r\n"));
@@ -93,3 +101,78 @@ export function chunkedPost(
   all.set(end, all.length - end.length);
   return all;
 }
+
+/** The GETs that Chromium sent in two page loads, in their order. */
+const RECORDED = (firstPage + secondPage)
+  .split(/(?<=\r\n\r\n)/)
+  .filter((head) => head.startsWith("GET "))
+  .map((head) => encoder.encode(head));
+
+/** How many heads take turns where none repeats the one before. */
+const VARIANTS = 64;
+
+/** Two letters, of which the first differs from one variant to the next. */
+function letters(variant: number): string {
+  const of = (i: number) => "abcdefgh"[i % 8]!;
+  return of(variant) + of(variant >> 3);
+}
+
+/** `keep-alive` with the variant in the case of its letters. */
+function keepAlive(variant: number): string {
+  const bits = [..."keepal"].map((letter, i) =>
+    variant >> i & 1 ? letter.toUpperCase() : letter
+  ).join("");
+  return `${bits.slice(0, 4)}-${bits.slice(4)}ive`;
+}
+
+/** `head` in variants with another target, and another value in each field but Host. */
+function variants(head: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
+  const all = Array.from({ length: VARIANTS }, (_, i) => {
+    const news = letters(i);
+    return encoder.encode(
+      decoder.decode(head)
+        .replace(/^GET \/../, `GET /${news}`)
+        .replaceAll(/^(?!GET|Host)([\w-]+: )(..)/gm, `$1${news}`)
+        .replace(/^Connection: .*(?=\r)/m, `Connection: ${keepAlive(i)}`),
+    );
+  });
+  if (all.some(({ length }) => length !== head.length)) {
+    throw new Error("the variants are not of one length");
+  }
+  return all;
+}
+
+/** What one benchmark parses, for us and for all peers. */
+export interface Input {
+  /** The name of the benchmark. */
+  benchmark: string;
+  /** Given to the parser one at a time, over and over. */
+  wires: Uint8Array<ArrayBuffer>[];
+  /** Requests in each of them. */
+  requests: number;
+  /** Peers that refuse one of the requests, and take no part. */
+  refusedBy?: readonly string[];
+}
+
+/** Heads that differ from one to the next come first, repeating ones after. */
+export const INPUTS: readonly Input[] = [
+  {
+    benchmark: "RecordedPages",
+    wires: RECORDED,
+    requests: 1,
+    // The browser sends "[" and "|" in a target.
+    refusedBy: ["milo, WebAssembly"],
+  },
+  {
+    benchmark: "FreshBrowserGET703",
+    wires: variants(BROWSER_GET),
+    requests: 1,
+  },
+  { benchmark: "FreshSimpleGET", wires: variants(SIMPLE_GET), requests: 1 },
+  { benchmark: "ParseBrowserGET703", wires: [BROWSER_GET], requests: 1 },
+  { benchmark: "ParseWith32Headers", wires: [THIRTY_TWO_HEADERS], requests: 1 },
+  { benchmark: "ParseWith10Headers", wires: [TEN_HEADERS], requests: 1 },
+  { benchmark: "ParseGETWithHeaders", wires: [GET_WITH_HEADERS], requests: 1 },
+  { benchmark: "ParseSimpleGET", wires: [SIMPLE_GET], requests: 1 },
+  { benchmark: "Pipelined16", wires: [PIPELINED_16], requests: 16 },
+];

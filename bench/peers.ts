@@ -1,21 +1,24 @@
 /**
  * The parsers that JavaScript has besides this one, behind one interface: llhttp and
- * milo in WebAssembly, http-parser-js, and what one writes by hand.
+ * milo in WebAssembly, the runtime's own llhttp, http-parser-js, and what one writes by
+ * hand.
  *
- * Each parses a whole wire of requests without bodies. The same code runs when it is
- * timed, where requests and fields are only counted, and when it is checked, where
- * they are taken down: who skips work is found out.
+ * Each parses a whole wire of requests without bodies. Timing and checking run the same
+ * code, which counts requests and fields in one and records them in the other: a parser
+ * that skips work does not pass the check.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
-import { HTTPParser } from "npm:http-parser-js@0.5.10";
-import llhttpModule from "npm:undici@8.12.4/lib/llhttp/llhttp_simd-wasm.js";
-import llhttpConstants from "npm:undici@8.12.4/lib/llhttp/constants.js";
-import miloModule from "npm:@perseveranza-pets/milo@0.2.1/index-with-wasm.js";
+import { HTTPParser } from "http-parser-js";
+import llhttpModule from "undici/lib/llhttp/llhttp_simd-wasm.js";
+import llhttpConstants from "undici/lib/llhttp/constants.js";
+import miloModule from "@perseveranza-pets/milo/index-with-wasm.js";
+import * as httpCommon from "node:_http_common";
 import { RequestParser } from "../src/parser.ts";
-import { OURS } from "./results.ts";
+import type { Input } from "./inputs.ts";
+import { OURS } from "./lib/results.ts";
 
 /** The peer that is the yardstick of the others. */
 export const LLHTTP = "llhttp, WebAssembly";
@@ -190,33 +193,45 @@ function milo(): Peer {
   });
 }
 
-function httpParserJs(): Peer {
-  HTTPParser.encoding = "latin1";
-  const parser = new HTTPParser(HTTPParser.REQUEST);
+/** What the two parsers with Node's interface have in common. */
+interface NodeParser {
+  execute(bytes: Buffer): number | Error;
+  [callback: number]: (...args: never[]) => void;
+}
+
+/**
+ * A peer with Node's interface, which hands over strings and gathers the fields.
+ *
+ * @param callbacks Sets them, with what is to be called for each request.
+ */
+function strings(
+  name: string,
+  parser: NodeParser,
+  setCallbacks: (
+    onHead: (method: string, target: string, fields: string[]) => void,
+  ) => void,
+): Peer {
   let counted = 0;
   let told: Told[] | null = null;
-  parser[HTTPParser.kOnHeadersComplete] = (info) => {
-    counted += 1 + info.headers.length / 2;
+  setCallbacks((method, target, fields) => {
+    counted += 1 + fields.length / 2;
     told?.push({
-      method: HTTPParser.methods[info.method]!,
-      target: info.url,
+      method,
+      target,
       fields: Array.from(
-        { length: info.headers.length / 2 },
-        (_, i) => [info.headers[2 * i]!, info.headers[2 * i + 1]!],
+        { length: fields.length / 2 },
+        (_, i) => [fields[2 * i]!, fields[2 * i + 1]!],
       ),
     });
-  };
-  parser[HTTPParser.kOnMessageComplete] = () => {};
+  });
   const parse = (wire: Uint8Array<ArrayBuffer>) => {
     const consumed = parser.execute(
       Buffer.from(wire.buffer, wire.byteOffset, wire.length),
     );
-    if (consumed !== wire.length) {
-      throw new Error(`http-parser-js: ${consumed}`);
-    }
+    if (consumed !== wire.length) throw new Error(`${name}: ${consumed}`);
   };
   return {
-    name: "http-parser-js",
+    name,
     count(wire) {
       counted = 0;
       parse(wire);
@@ -230,6 +245,52 @@ function httpParserJs(): Peer {
       return all;
     },
   };
+}
+
+function httpParserJs(): Peer {
+  HTTPParser.encoding = "latin1";
+  const parser = new HTTPParser(HTTPParser.REQUEST);
+  return strings(
+    "http-parser-js",
+    parser as unknown as NodeParser,
+    (onHead) => {
+      parser[HTTPParser.kOnHeadersComplete] = ({ method, url, headers }) =>
+        onHead(HTTPParser.methods[method]!, url, headers);
+      parser[HTTPParser.kOnMessageComplete] = () => {};
+    },
+  );
+}
+
+/** The parser of `node:http` in this runtime. */
+function nativeLlhttp(): Peer {
+  // deno-lint-ignore no-explicit-any -- internal to Node, without types
+  const { HTTPParser, methods } = httpCommon as any;
+  const parser = new HTTPParser();
+  parser.initialize(HTTPParser.REQUEST, {});
+  return strings("llhttp, native", parser, (onHead) => {
+    // More than 32 fields come in parts, and the target with the first of them.
+    let early: string[] = [];
+    let earlyTarget = "";
+    parser[HTTPParser.kOnHeaders] = (fields: string[], target: string) => {
+      early.push(...fields);
+      earlyTarget += target;
+    };
+    parser[HTTPParser.kOnHeadersComplete] = (
+      _major: number,
+      _minor: number,
+      fields: string[] | undefined,
+      method: number,
+      target: string | undefined,
+    ) => {
+      if (early.length > 0) {
+        onHead(methods[method], earlyTarget, early);
+        early = [];
+        earlyTarget = "";
+      } else onHead(methods[method], target!, fields!);
+      return 0;
+    };
+    parser[HTTPParser.kOnMessageComplete] = () => {};
+  });
 }
 
 /** What one writes by hand: decode, split, split again. Checks nothing. */
@@ -286,5 +347,27 @@ function ours(): Peer {
 
 /** All of them, ours first. */
 export function peers(): Peer[] {
-  return [ours(), llhttp(), milo(), httpParserJs(), byHand()];
+  return [ours(), llhttp(), nativeLlhttp(), milo(), httpParserJs(), byHand()];
+}
+
+/**
+ * Those that parse an input, after a check that all of them find the same requests.
+ *
+ * @throws {Error} One of them differs from the first.
+ */
+export function peersFor(
+  { benchmark, wires, refusedBy = [] }: Input,
+  all: readonly Peer[],
+): Peer[] {
+  const some = all.filter(({ name }) => !refusedBy.includes(name));
+  for (const wire of wires) {
+    const expected = JSON.stringify(some[0]!.tell(wire));
+    const counted = some[0]!.count(wire);
+    for (const { name, tell, count } of some) {
+      if (JSON.stringify(tell(wire)) !== expected || count(wire) !== counted) {
+        throw new Error(`${name} finds other requests in ${benchmark}`);
+      }
+    }
+  }
+  return some;
 }

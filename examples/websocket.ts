@@ -9,7 +9,7 @@
 
 import { createHash } from "node:crypto";
 import { Duplex } from "node:stream";
-import { WebSocket, WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "npm:ws@8.23.0";
 import {
   type Duplex as DuplexPair,
   type HttpRequest,

@@ -1,22 +1,33 @@
 /**
- * Runs the test suite, or a type check of everything, on any network.
+ * Runs the test suite, or a type check of everything, on any network and with
+ * whatever programs the machine has.
  *
- * The tests import `@std` packages from JSR. Where JSR cannot be reached, an import
- * map puts the stand-ins of `tests/offline/` in their place; nothing else differs.
- * The last line of a test run counts the tests.
+ * The tests import `@std` packages from JSR. Where JSR cannot be reached, the stand-ins
+ * of `tests/offline/` serve for them, and the run names each. Programs that are missing
+ * are named as well: outside of CI the tests that need them are left out, in CI the run
+ * fails. The last line of a test run counts the tests.
  *
  * `deno run -A tests/run.ts [test | check] [arguments of deno test or deno check]`
  *
  * @module
  */
 
+import { type ImportMap, offlineImportMap } from "./offline/import_map.ts";
+import standIns from "./offline/stand_ins.json" with { type: "json" };
+import { inCI, missingPrograms } from "./support/needs.ts";
+
 const [command = "test", ...args] = Deno.args;
 const root = new URL("../", import.meta.url);
+const config: ImportMap = JSON.parse(
+  Deno.readTextFileSync(new URL("deno.json", root)),
+);
+// Made on every network, so that no pin drifts where JSR answers.
+const offline = offlineImportMap(config, standIns, root);
 
 /** Whether JSR answers; a network that swallows requests counts as no. */
 async function jsrAnswers(): Promise<boolean> {
   const probe = new Deno.Command(Deno.execPath(), {
-    args: ["eval", "import 'jsr:@std/assert@^1.0.0'"],
+    args: ["eval", `import "${config.imports["@std/assert"]}"`],
     stdout: "null",
     stderr: "null",
     signal: AbortSignal.timeout(20_000),
@@ -28,23 +39,26 @@ async function jsrAnswers(): Promise<boolean> {
   }
 }
 
-const offline = await jsrAnswers() ? [] : [
-  "--import-map",
-  new URL("tests/offline/import_map.json", root).pathname,
-];
-if (offline.length > 0) {
-  console.log(
-    "JSR does not answer: stand-ins of tests/offline/ serve for @std.",
-  );
+const imports: string[] = [];
+if (!await jsrAnswers()) {
+  const map = encodeURIComponent(JSON.stringify(offline.map));
+  imports.push(`--import-map=data:application/json,${map}`);
+  console.log(`JSR does not answer:\n  ${offline.serving.join("\n  ")}`);
+}
+
+const missing = command === "test" ? missingPrograms() : null;
+if (missing !== null && inCI()) {
+  console.error(missing);
+  Deno.exit(1);
 }
 
 const child = new Deno.Command(Deno.execPath(), {
-  args: command === "check" ? ["check", ...offline, ...args, "."] : [
+  args: command === "check" ? ["check", ...imports, ...args, "."] : [
     ...["test", "-A", "--doc", "--sanitize-ops", "--sanitize-resources"],
-    ...[...offline, ...args],
+    ...[...imports, ...args],
   ],
   cwd: root,
-  env: { FORCE_COLOR: Deno.stdout.isTerminal() ? "1" : "0" },
+  env: { [Deno.stdout.isTerminal() ? "FORCE_COLOR" : "NO_COLOR"]: "1" },
   stdout: command === "check" ? "inherit" : "piped",
 }).spawn();
 
@@ -60,8 +74,10 @@ for await (const chunk of child.stdout) {
 const { code } = await child.status;
 // deno-lint-ignore no-control-regex -- the escape sequences of a terminal
 const plain = tail.replaceAll(/\x1b\[[0-9;]*m/g, "");
-const counts = [...plain.matchAll(/(\d+) passed.*?\| (\d+) failed/g)].at(-1);
-const passed = Number(counts?.[1] ?? 0);
-const failed = Number(counts?.[2] ?? 0);
+const line = plain.match(/^.*\d+ passed.*$/gm)?.at(-1) ?? "";
+const count = (what: string) =>
+  Number(line.match(RegExp(`(\\d+) ${what}`))?.[1] ?? 0);
+const [passed, failed, left] = ["passed", "failed", "ignored"].map(count);
+if (missing !== null) console.log(`left out ${left} tests: ${missing}`);
 console.log(`${passed} passed, ${failed} failed`);
 Deno.exit(code === 0 && passed === 0 ? 1 : code);

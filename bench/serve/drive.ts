@@ -5,10 +5,11 @@
  * @module
  */
 
+import { exists } from "../../tests/support/needs.ts";
 import { Child } from "./child.ts";
 
 /** Connections that wrk keeps open. */
-export const CONNECTIONS = 64;
+const CONNECTIONS = 64;
 
 const PIPELINE = new URL("pipeline.lua", import.meta.url).pathname;
 const ARGUMENTS = {
@@ -20,21 +21,10 @@ const ARGUMENTS = {
 export type Mode = keyof typeof ARGUMENTS;
 
 /** All of them. */
-export const MODES = Object.keys(ARGUMENTS) as Mode[];
-
-/** Whether there is such a program. */
-export function exists(program: string): boolean {
-  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
-    try {
-      return Deno.statSync(`${folder}/${program}`).isFile;
-    } catch {
-      return false;
-    }
-  });
-}
+const MODES = Object.keys(ARGUMENTS) as Mode[];
 
 /** Whether server and client have a core each. */
-export const pinned: boolean = exists("taskset") &&
+const pinned: boolean = exists("taskset") &&
   navigator.hardwareConcurrency > 1;
 
 /** A command on one core, where cores can be chosen. */

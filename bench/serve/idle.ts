@@ -5,7 +5,7 @@
  * that reads into one byte, so that what the runtime itself takes for a connection
  * can be told from what is ours.
  *
- * Part of `deno task bench:serve`.
+ * Part of `deno task bench`.
  *
  * @module
  */
@@ -91,20 +91,10 @@ async function perConnection(kind: string, count: number): Promise<number> {
   return (after.bytes - before.bytes) / count;
 }
 
-/** What `count` idle connections take, in bytes of each. */
-export interface IdleCost {
-  connections: number;
-  /** Of a connection that is served. */
-  served: number;
-  /** Of one that a bare loop reads from: the runtime's own. */
-  bare: number;
-}
-
-/** Measures both. */
-export async function measureIdle(connections: number): Promise<IdleCost> {
+/** Bytes of ours for each of so many idle connections, beside the runtime's own. */
+export async function measureIdle(connections: number): Promise<number> {
   const served = await perConnection("ours", connections);
-  const bare = await perConnection("bare", connections);
-  return { connections, served: Math.round(served), bare: Math.round(bare) };
+  return Math.round(served - await perConnection("bare", connections));
 }
 
 if (import.meta.main) await server(Deno.args[0]!);

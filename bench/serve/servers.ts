@@ -10,7 +10,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Hono } from "hono";
 import { fetchHandler, prepareResponse, serve } from "../../mod.ts";
-import { OURS } from "../results.ts";
+import { OURS } from "../lib/results.ts";
 
 const TEXT = "Hello, World!";
 const hostname = "127.0.0.1";
@@ -78,14 +78,17 @@ function hono(): Hono {
 
 const prepared = prepareResponse({ body: TEXT });
 
-/** Each server, by its name in the tables. */
+/** The server that knows no HTTP: the yardstick of the others. */
+export const BARE = "bare TCP loop";
+
+/** Each server, by its name in the rows. */
 export const SERVERS: Readonly<Record<string, () => unknown>> = {
-  "ours, prepared": () => serve(silent, (_req, res) => res.send(prepared)),
-  "ours, send(text)": () => serve(silent, (_req, res) => res.send(TEXT)),
-  "ours, async": () =>
+  [OURS]: () => serve(silent, (_req, res) => res.send(prepared)),
+  [`${OURS}, text`]: () => serve(silent, (_req, res) => res.send(TEXT)),
+  [`${OURS}, async handler`]: () =>
     // deno-lint-ignore require-await -- what is measured
     serve(silent, async (_req, res) => res.send(prepared)),
-  "bare TCP loop": bare,
+  [BARE]: bare,
   "Deno.serve": () => Deno.serve(silent, () => new Response(TEXT)),
   "node:http in Deno": () => {
     const server = createServer((_req, res) => {
@@ -96,7 +99,7 @@ export const SERVERS: Readonly<Record<string, () => unknown>> = {
       announce((server.address() as AddressInfo).port);
     });
   },
-  "Hono on ours": () => serve(silent, fetchHandler(hono().fetch)),
+  [`Hono on ${OURS}`]: () => serve(silent, fetchHandler(hono().fetch)),
   "Hono on Deno.serve": () => Deno.serve(silent, hono().fetch),
 };
 

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { POST_10_MB } from "../cases.ts";
-import type { Work } from "../work.ts";
+import { POST_10_MB } from "../lib/cases.ts";
+import type { Work } from "../lib/work.ts";
 import { Running } from "./drive.ts";
 import { UPLOADS } from "./servers.ts";
 

@@ -1,5 +1,5 @@
 /**
- * The charts and tables of a run: everything measured is in them, and the same run
+ * The charts and tables of a run: all that was measured is in them, and the same run
  * always gives the same bytes. The figures are made up.
  */
 
@@ -9,8 +9,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { putInto, report } from "../../bench/report.ts";
-import { OURS, type Results, type Row } from "../../bench/results.ts";
+import { putInto, report } from "../../bench/lib/report.ts";
+import { OURS, type Results, type Row } from "../../bench/lib/results.ts";
 
 /** ECharts schedules a frame when it draws, and lets nobody cancel it: it is waited for. */
 function drawing(name: string, run: () => void): void {
@@ -79,21 +79,53 @@ drawing(
   },
 );
 
-drawing("the table has every row, with the ratio to ours", () => {
-  const { text } = report(RESULTS);
-  for (const { benchmark, subject } of RESULTS.rows) {
-    assertStringIncludes(text, `| ${benchmark} | ${subject} |`);
-  }
-  assertStringIncludes(text, "| 98 ns/op | 2.39 × |");
-  assertStringIncludes(text, "| 41 ns/op |  | 0.0 | 0.00 |");
+drawing("no name of a subject begins left of its chart", () => {
+  const long = `${OURS}, async handler`;
+  const rows = [{ ...row("Serve", long, [1]), unit: "requests/s" } as const];
+  const svg = report({ ...RESULTS, rows }).charts.get("serve.svg")!;
+  const [, at] = svg.match(
+    RegExp(`text-anchor="end"[^>]*"translate\\(([\\d.]+) [^>]*>${long}<`),
+  ) ?? [];
+  // A wide font takes 7 pixels a letter at this size.
+  assert(Number(at) > long.length * 7, `${long} ends at ${at}`);
 });
+
+/** Without the spaces that align columns. */
+function plain(table: string): string {
+  return table.replaceAll(/ +/g, " ");
+}
+
+drawing("the page has every row, with the ratio to ours", () => {
+  const page = plain(report(RESULTS).page);
+  for (const { benchmark, subject } of RESULTS.rows) {
+    assertStringIncludes(page, `| ${benchmark} | ${subject} |`);
+  }
+  assertStringIncludes(page, "| 98 ns/op | 2.39 × |");
+  assertStringIncludes(page, "| 41 ns/op | | 0.0 | 0.00 |");
+});
+
+drawing(
+  "the summary has ours beside one peer, where both were measured",
+  () => {
+    const { summary } = report(RESULTS);
+    assertEquals(
+      plain(summary).split("\n").filter((line) => line.startsWith("| ")),
+      [
+        "| | peer | peer's median | ours |",
+        "| ------------------------- | ------------------- | ------------: | -------: |",
+        "| the same simple GET again | llhttp, WebAssembly | 98 ns/op | 41 ns/op |",
+        "| the same simple GET again | http-parser-js | 3,210 ns/op | 41 ns/op |",
+      ],
+    );
+  },
+);
 
 drawing("drawing again changes nothing", () => {
   const [first, second] = [report(RESULTS), report(RESULTS)];
   assertEquals([...second.charts], [...first.charts]);
   const page = "a\n\n<!-- bench:start -->\n\nold\n\n<!-- bench:end -->\n\nb\n";
-  const once = putInto(page, first.text);
-  assertEquals(putInto(once, second.text), once);
+  const once = putInto(page, first.summary);
+  assertEquals(putInto(once, second.summary), once);
   assert(once.startsWith("a\n\n<!--") && once.endsWith("-->\n\nb\n"));
   assert(!once.includes("old"));
 });

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";
 import type { Handler } from "@pooled/http1";
+import { needs } from "../support/needs.ts";
 import { start } from "../support/programs.ts";
 import { streamOf } from "../support/streams.ts";
 import { within } from "../support/waiting.ts";
@@ -80,89 +81,97 @@ onload = async () => {
 };
 </script>`;
 
-Deno.test("Chromium: a page that uses all there is", async () => {
-  const done = Promise.withResolvers<unknown>();
-  const more = Promise.withResolvers<void>();
-  const handler: Handler = async (req, res) => {
-    switch (req.path) {
-      case "/":
-        return res.send(PAGE, { headers: { "content-type": "text/html" } });
-      case "/get":
-        return res.send(`${req.method} ${req.target}`);
-      case "/post":
-        return res.send(`${req.method} ${await req.text()}`);
-      case "/large": {
-        let sum = 0;
-        for await (const chunk of req.body!) {
-          for (const byte of chunk) sum += byte;
+Deno.test(
+  "Chromium: a page that uses all there is",
+  needs("chromium"),
+  async () => {
+    const done = Promise.withResolvers<unknown>();
+    const more = Promise.withResolvers<void>();
+    const handler: Handler = async (req, res) => {
+      switch (req.path) {
+        case "/":
+          return res.send(PAGE, { headers: { "content-type": "text/html" } });
+        case "/get":
+          return res.send(`${req.method} ${req.target}`);
+        case "/post":
+          return res.send(`${req.method} ${await req.text()}`);
+        case "/large": {
+          let sum = 0;
+          for await (const chunk of req.body!) {
+            for (const byte of chunk) sum += byte;
+          }
+          return res.send(`${req.contentLength} ${sum}`);
         }
-        return res.send(`${req.contentLength} ${sum}`);
+        case "/form": {
+          const type = req.headers.get("content-type")!;
+          const form = await new Response(await req.bytes(), {
+            headers: { "content-type": type },
+          }).formData();
+          const file = form.get("file") as File;
+          return res.send(`${file.name} ${await file.text()}`);
+        }
+        case "/empty":
+          return res.send(null, { status: 204 });
+        case "/redirect":
+          return res.send(null, { status: 302, headers: { location: "/get" } });
+        case "/stream":
+          return res.send(twoPieces("first", more.promise, "second"));
+        case "/more":
+          more.resolve();
+          return res.send();
+        case "/events":
+          return res.send(
+            streamOf([1, 2, 3].map((i) => Buffer.from(`data: ${i}\n\n`))),
+            { headers: { "content-type": "text/event-stream" } },
+          );
+        case "/socket":
+          return echoSocket(req, res);
+        case "/done":
+          done.resolve(await req.json());
+          return res.send();
       }
-      case "/form": {
-        const type = req.headers.get("content-type")!;
-        const form = await new Response(await req.bytes(), {
-          headers: { "content-type": type },
-        }).formData();
-        const file = form.get("file") as File;
-        return res.send(`${file.name} ${await file.text()}`);
+      res.send("not found", { status: 404 });
+    };
+    await withServer(handler, async ({ url, server, errors }) => {
+      const profile = Deno.makeTempDirSync();
+      const browser = start("chromium", [
+        ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"],
+        ...["--no-first-run", "--disable-background-networking"],
+        ...[
+          "--disable-component-update",
+          "--disable-sync",
+          "--no-proxy-server",
+        ],
+        ...["--disable-dev-shm-usage", `--user-data-dir=${profile}`, url],
+      ]);
+      // Read, so that it never waits for us to take what it says.
+      const said = browser.output();
+      let results: unknown;
+      try {
+        results = await within(done.promise, "the page to be done", 40_000);
+      } finally {
+        browser.kill();
+        await said;
+        await removeProfile(profile);
       }
-      case "/empty":
-        return res.send(null, { status: 204 });
-      case "/redirect":
-        return res.send(null, { status: 302, headers: { location: "/get" } });
-      case "/stream":
-        return res.send(twoPieces("first", more.promise, "second"));
-      case "/more":
-        more.resolve();
-        return res.send();
-      case "/events":
-        return res.send(
-          streamOf([1, 2, 3].map((i) => Buffer.from(`data: ${i}\n\n`))),
-          { headers: { "content-type": "text/event-stream" } },
-        );
-      case "/socket":
-        return echoSocket(req, res);
-      case "/done":
-        done.resolve(await req.json());
-        return res.send();
-    }
-    res.send("not found", { status: 404 });
-  };
-  await withServer(handler, async ({ url, server, errors }) => {
-    const profile = Deno.makeTempDirSync();
-    const browser = start("chromium", [
-      ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"],
-      ...["--no-first-run", "--disable-background-networking"],
-      ...["--disable-component-update", "--disable-sync", "--no-proxy-server"],
-      ...["--disable-dev-shm-usage", `--user-data-dir=${profile}`, url],
-    ]);
-    // Read, so that it never waits for us to take what it says.
-    const said = browser.output();
-    let results: unknown;
-    try {
-      results = await within(done.promise, "the page to be done", 40_000);
-    } finally {
-      browser.kill();
-      await said;
-      await removeProfile(profile);
-    }
-    assertEquals(results, {
-      get: "GET /get?a=b",
-      post: "POST some text",
-      large: "1500000 10500000",
-      form: "name.txt content",
-      empty: 204,
-      redirect: [true, "/get"],
-      head: "9",
-      stream: ["first", "second"],
-      events: ["1", "2", "3"],
-      many: true,
-      socket: ["hello", 100000, 1000],
+      assertEquals(results, {
+        get: "GET /get?a=b",
+        post: "POST some text",
+        large: "1500000 10500000",
+        form: "name.txt content",
+        empty: 204,
+        redirect: [true, "/get"],
+        head: "9",
+        stream: ["first", "second"],
+        events: ["1", "2", "3"],
+        many: true,
+        socket: ["hello", 100000, 1000],
+      });
+      await untilNoConnections(server);
+      assertEquals(errors, []);
     });
-    await untilNoConnections(server);
-    assertEquals(errors, []);
-  });
-});
+  },
+);
 
 /** A stream of two texts, the second of which waits. */
 function twoPieces(

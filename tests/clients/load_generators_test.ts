@@ -4,10 +4,11 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { patterned } from "../support/bytes.ts";
+import { needs } from "../support/needs.ts";
 import { ended, TemporaryDirectory } from "../support/programs.ts";
 import { untilNoConnections, withServer } from "../support/with_server.ts";
 
-Deno.test("ab: HTTP/1.0 with keep-alive", async () => {
+Deno.test("ab: HTTP/1.0 with keep-alive", needs("ab"), async () => {
   using directory = new TemporaryDirectory();
   const file = `${directory.path}/body`;
   Deno.writeFileSync(file, patterned(5000));
@@ -39,7 +40,7 @@ Deno.test("ab: HTTP/1.0 with keep-alive", async () => {
   });
 });
 
-Deno.test("ab: HTTP/1.0 without keep-alive", async () => {
+Deno.test("ab: HTTP/1.0 without keep-alive", needs("ab"), async () => {
   await withServer(
     (_req, res) => res.send("hello"),
     async ({ url, server }) => {
@@ -54,7 +55,7 @@ Deno.test("ab: HTTP/1.0 without keep-alive", async () => {
   );
 });
 
-Deno.test("wrk: fifty connections for a second", async () => {
+Deno.test("wrk: fifty connections for a second", needs("wrk"), async () => {
   await withServer(async (req, res) => {
     if (req.path === "/later") await Promise.resolve();
     res.json({ hello: "world" });

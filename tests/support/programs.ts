@@ -5,16 +5,8 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { PACKAGES, type Program } from "./needs.ts";
 import { within } from "./waiting.ts";
-
-/** The Debian packages of the programs that are used here. */
-const PACKAGES: Record<string, string> = {
-  ab: "apache2-utils",
-  chromium: "chromium",
-  curl: "curl",
-  openssl: "openssl",
-  wrk: "wrk",
-};
 
 /** What became of a program. */
 export interface Ended {
@@ -24,7 +16,7 @@ export interface Ended {
 }
 
 /** Starts a program, or says what to install. */
-export function start(program: string, args: string[], stdin?: "piped") {
+export function start(program: Program, args: string[], stdin?: "piped") {
   try {
     return new Deno.Command(program, {
       args,
@@ -35,14 +27,14 @@ export function start(program: string, args: string[], stdin?: "piped") {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new Error(
-      `${program} is missing: apt-get install ${PACKAGES[program]}`,
+      `${program} is missing: apt-get install ${PACKAGES[program].debian}`,
     );
   }
 }
 
 /** Runs a program to its end, `input` being what it reads. */
 export async function ended(
-  program: string,
+  program: Program,
   args: string[],
   input?: ReadableStream<Uint8Array> | Uint8Array,
 ): Promise<Ended> {

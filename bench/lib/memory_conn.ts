@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Conn } from "../mod.ts";
+import type { Conn } from "../../mod.ts";
 
 /** Sends `wire` over and over; a read ends where it does. */
 export class MemoryConn implements Conn {

@@ -1,24 +1,24 @@
 /**
- * What one operation of each benchmark allocates on the heap: bytes and objects.
+ * What one operation allocates on the heap: bytes and objects.
  *
- * Bytes: collect, run many operations, and divide the growth of the heap; the young
- * generation is so large that nothing is collected in between. Objects: V8's sampling
- * heap profiler, with an interval so short that every allocation is a sample. What
- * the profiler sees of itself is taken off, and both are the least of several tries.
- * Two controls, one that allocates one object and one that allocates none, have to
- * be told apart before anything counts.
+ * Bytes: collect garbage, run many operations, and divide the growth of the heap; the
+ * young generation is so large that no collection happens in between. Objects: V8's
+ * sampling heap profiler at an interval that makes every allocation a sample, less
+ * what the profiler sees of itself. Both are the least of several tries. Two controls,
+ * one that allocates an object and one that allocates nothing, have to come out as one
+ * and none before anything counts.
  *
- * A call of the cases with streams and connections makes thousands of operations, so
- * that what they allocate once does not show; that of KeepAlive10Requests makes ten,
- * and what its connection allocates is part of it.
+ * Cases with streams and connections make thousands of operations a call, which hides
+ * what a stream or a connection allocates once. KeepAlive10Requests makes ten: what its
+ * connection allocates is part of it.
  *
- * Run by `measureAllocations`, in a process of its own; prints one JSON object.
+ * `measureAllocations` runs this file in a process of its own, whose heap holds still;
+ * it prints one JSON object.
  *
  * @module
  */
 
 import { Session } from "node:inspector/promises";
-import { CASES } from "./cases.ts";
 import { call, warm, type Work } from "./work.ts";
 
 /** On the heap, by one operation. */
@@ -30,10 +30,23 @@ export interface Allocated {
 const FLAGS = "--v8-flags=--expose-gc,--min-semi-space-size=512," +
   "--max-semi-space-size=512";
 
-/** All cases, by the names of their benchmarks. */
-export async function measureAllocations(): Promise<Record<string, Allocated>> {
+/** Work that has a name; `bytes` is the size of the body that one operation moves. */
+export interface Measurable extends Work {
+  benchmark: string;
+  ops: number;
+  bytes?: number;
+}
+
+/**
+ * Measures the `CASES` that a module exports, by their names.
+ *
+ * @param module The URL of the module; by default, of all benchmarks.
+ */
+export async function measureAllocations(
+  module: string = new URL("cases.ts", import.meta.url).href,
+): Promise<Record<string, Allocated>> {
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", FLAGS, import.meta.url],
+    args: ["run", "-A", FLAGS, import.meta.url, module],
     stderr: "inherit",
   }).output();
   if (!success) throw new Error("the allocations could not be measured");
@@ -97,14 +110,16 @@ function countObjects(work: Work, calls: number): Promise<number> {
 }
 
 let kept: object | null = null;
-const NONE: Work & { ops: number } = {
+const NONE: Measurable = {
+  benchmark: "allocates nothing",
   ops: 1,
   promises: false,
   run() {
     kept = null;
   },
 };
-const ONE: Work & { ops: number } = {
+const ONE: Measurable = {
+  benchmark: "allocates an object",
   ops: 1,
   promises: false,
   run() {
@@ -112,14 +127,13 @@ const ONE: Work & { ops: number } = {
   },
 };
 
-async function main(): Promise<void> {
+async function main(module: string): Promise<void> {
+  const { CASES }: { CASES: readonly Measurable[] } = await import(module);
   session.connect();
   await countObjects(NONE, COUNTED);
   const floor = await countObjects(NONE, 0);
 
-  const measure = async (
-    work: Work & { ops: number; bytes?: number },
-  ): Promise<Allocated> => {
+  const measure = async (work: Measurable): Promise<Allocated> => {
     await warm(work);
     const calls = Math.min(
       Math.ceil(MOST_OPS / work.ops),
@@ -152,4 +166,4 @@ async function main(): Promise<void> {
   console.log(JSON.stringify(all));
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await main(Deno.args[0]!);

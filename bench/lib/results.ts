@@ -1,11 +1,10 @@
 /**
- * What a run of the benchmarks leaves: the one shape that the suite writes, and that
- * the comparison, the gate and the charts read.
+ * The result of a run of the suite, which the comparison, the gate and the report read,
+ * and the rule for new allocations, which the comparison and the gate share.
  *
- * A sample is never looked at alone. In every round the yardstick is taken right
- * before or after it, a fixed piece of work that is not ours, and what counts is the
- * ratio of the two: so runs of different hours, or of different machines, can be
- * laid side by side.
+ * A sample never counts alone. Each round times the yardstick too, a fixed piece of work
+ * that is not ours, and the ratio of the two is what counts: so runs of different hours
+ * or machines can be compared.
  *
  * @module
  */
@@ -18,7 +17,7 @@ export type Unit = "ns/op" | "requests/s" | "bytes";
 
 /** One subject in one benchmark. */
 export interface Row {
-  /** What is done, as `"ParseSimpleGET"`. */
+  /** The name of the benchmark, as `"ParseSimpleGET"`. */
   benchmark: string;
   /** The rows that stand together, as `"parse"`. */
   group: string;
@@ -51,4 +50,19 @@ export function ratios({ samples, yardstick }: Row): number[] {
   return yardstick === undefined
     ? samples
     : samples.map((sample, i) => sample / yardstick[i]!);
+}
+
+/** The least growth of a count that is more than noise, in objects and in bytes. */
+const NOISE = { objects: 0.05, bytes: 4 };
+/** The same as a share, where operations allocate much, some of it the runtime's. */
+const NOISE_SHARE = 0.05;
+
+/** Objects an operation may allocate that allocated `before`. */
+export function allowedObjects(before: number): number {
+  return before + Math.max(NOISE.objects, before * NOISE_SHARE);
+}
+
+/** Bytes an operation may allocate that allocated `before`. */
+export function allowedBytes(before: number): number {
+  return before + Math.max(NOISE.bytes, before * NOISE_SHARE);
 }

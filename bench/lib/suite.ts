@@ -1,28 +1,33 @@
 /**
- * The benchmarks: everything of ours, our peers where there are some, and what an
- * operation allocates.
+ * The suite: everything of ours, our peers where there are some, and what an operation
+ * allocates.
  *
  * In each round every subject of a benchmark runs once, for about 20 ms, and so does
- * the yardstick, llhttp on a simple GET: whatever else the machine does meets all of
- * them. The rounds are shared out among a few processes, since V8 compiles the same
- * code differently in each. Parsers are timed only after they told the same requests.
- * The servers come last; their yardstick is a bare loop that knows no HTTP.
+ * the yardstick, llhttp on a simple GET: a disturbance of the machine meets all of them.
+ * A few processes share the rounds, since V8 compiles the same code differently in each.
+ * Parsers are timed only after they found the same requests. The servers come last;
+ * their yardstick is a bare loop that knows no HTTP.
  *
- * `deno task bench [--rounds 15] [--json FILE]`. Needs wrk for the servers; without
- * it they are left out.
+ * `deno task bench [--rounds 15] [--group GROUP] [--json FILE]`, where a group is one of
+ * those of the rows, such as `parse` or `serve`. Needs wrk for the servers; without it
+ * they are left out.
  *
  * @module
  */
 
-import { type Allocated, measureAllocations } from "./allocations.ts";
+import { parseArgs } from "node:util";
+import config from "../../deno.json" with { type: "json" };
+import { exists } from "../../tests/support/needs.ts";
+import { SIMPLE_GET } from "../inputs.ts";
+import { LLHTTP, peers, peersFor } from "../peers.ts";
+import { drive, type Mode } from "../serve/drive.ts";
+import { measureIdle } from "../serve/idle.ts";
+import { BARE, SERVERS } from "../serve/servers.ts";
+import { openUploads } from "../serve/upload.ts";
+import { measureAllocations } from "./allocations.ts";
 import { type Case, CASES } from "./cases.ts";
-import { flag, option } from "./command.ts";
-import { SIMPLE_GET } from "./inputs.ts";
-import { LLHTTP, peers } from "./peers.ts";
 import { OURS, type Results, type Row } from "./results.ts";
-import { drive, exists, type Mode } from "./serve/drive.ts";
-import { openUploads } from "./serve/upload.ts";
-import { table, targetLines } from "./summary.ts";
+import { allRows, caption } from "./tables.ts";
 import { call, inTurn, warm, type Work } from "./work.ts";
 
 /** Processes that share the rounds. */
@@ -34,6 +39,9 @@ const RUN = 20;
 /** Of the load on the servers, which takes far longer. */
 const LOAD_ROUNDS = 5;
 const LOAD_SECONDS = 2;
+const IDLE_CONNECTIONS = 10_000;
+/** The packages that parse. */
+const PEERS = ["@perseveranza-pets/milo", "http-parser-js", "undici"];
 
 /** A subject in a benchmark. */
 interface Subject extends Work {
@@ -51,25 +59,17 @@ const YARDSTICK: Subject = {
 };
 
 /** Ours, and the peers where the work is to parse. */
-function subjectsOf({ benchmark, ops, promises, run, wires }: Case): Subject[] {
+function subjectsOf({ ops, promises, run, input }: Case): Subject[] {
   const ours = { subject: OURS, ops, promises, run };
-  if (wires === undefined) return [ours];
-  for (const wire of wires) {
-    const expected = JSON.stringify(all[0]!.tell(wire));
-    for (const { name, tell } of all) {
-      if (JSON.stringify(tell(wire)) !== expected) {
-        throw new Error(`${name} makes something else of ${benchmark}`);
-      }
-    }
-  }
-  const others = all.filter(({ name }) => name !== OURS);
+  if (input === undefined) return [ours];
+  const others = peersFor(input, all).filter(({ name }) => name !== OURS);
   return [
     ours,
     ...others.map(({ name, count }) => ({
       subject: name,
       ops,
       promises: false,
-      run: inTurn(wires, count),
+      run: inTurn(input.wires, count),
     })),
   ];
 }
@@ -119,48 +119,43 @@ async function upload(rounds: number): Promise<Row[]> {
   }
 }
 
-const BARE = "bare TCP loop";
-/** The servers under load, with their names in the rows. */
-const LOADED: Record<string, string> = {
-  "ours, prepared": OURS,
-  "ours, async": `${OURS}, async handler`,
-  "Deno.serve": "Deno.serve",
-  "node:http in Deno": "node:http in Deno",
-  [BARE]: BARE,
-};
 const BENCHMARKS: Record<Mode, string> = {
   "one at a time": "Serve",
   "16 pipelined": "ServePipelined",
 };
 
-/** Requests a second of the servers, and the memory that ours takes meanwhile. */
+/** Requests a second of the servers, and the memory that ours takes. */
 async function load(
   rounds: number,
   onRun: (what: string) => void,
 ): Promise<Row[]> {
-  const loads = await drive(Object.keys(LOADED), rounds, LOAD_SECONDS, onRun);
+  const names = Object.keys(SERVERS);
+  const loads = await drive(names, rounds, LOAD_SECONDS, onRun);
   const rows: Row[] = [];
   for (const [mode, benchmark] of Object.entries(BENCHMARKS)) {
-    const yardstick = loads.get(BARE)!.rates[mode as Mode];
-    for (const [name, subject] of Object.entries(LOADED)) {
+    const rates = (name: string) => loads.get(name)!.rates[mode as Mode];
+    for (const subject of names) {
       rows.push({
         benchmark,
         group: "serve",
         subject,
         unit: "requests/s",
-        samples: loads.get(name)!.rates[mode as Mode],
-        ...name === BARE ? {} : { yardstick },
+        samples: rates(subject),
+        ...subject === BARE ? {} : { yardstick: rates(BARE) },
       });
     }
   }
-  rows.push({
-    benchmark: "PeakHeap",
-    group: "serve",
-    subject: OURS,
-    unit: "bytes",
-    samples: loads.get("ours, prepared")!.peaks,
-  });
-  return rows;
+  const memory = { group: "serve", subject: OURS, unit: "bytes" } as const;
+  onRun(`${IDLE_CONNECTIONS} idle connections`);
+  return [
+    ...rows,
+    { benchmark: "PeakHeap", ...memory, samples: loads.get(OURS)!.peaks },
+    {
+      benchmark: "IdleConnection",
+      ...memory,
+      samples: [await measureIdle(IDLE_CONNECTIONS)],
+    },
+  ];
 }
 
 /** Says on the terminal how far it is: in one line, or in a log line by line. */
@@ -178,16 +173,15 @@ function processor(): string {
   }
 }
 
-/** Versions of all that took part; those of the peers from what imports them. */
+/** Versions of all that took part; those of the packages are the pins of `deno.json`. */
 async function versions(): Promise<Record<string, string>> {
-  const source = await Deno.readTextFile(new URL("peers.ts", import.meta.url));
-  const specifiers = source.matchAll(/"npm:((?:@[^/"]+\/)?[^@"]+)@([^/"]+)/g);
   const found: Record<string, string> = {
     deno: Deno.version.deno,
     v8: Deno.version.v8,
   };
-  for (const [, name, version] of specifiers) {
-    found[name === "undici" ? "undici (llhttp)" : name!] = version!;
+  for (const pin of Object.values(config.scopes["./bench/"])) {
+    const [, name, version] = pin.match(/^npm:\/?(.+?)@([\d.]+)/)!;
+    if (PEERS.includes(name!)) found[name!] = version!;
   }
   if (exists("wrk")) {
     const { stdout } = await new Deno.Command("wrk", { args: ["-v"] }).output();
@@ -198,27 +192,34 @@ async function versions(): Promise<Record<string, string>> {
   return found;
 }
 
-/** The rows of all cases, timed in this process. */
-async function timeCases(rounds: number): Promise<Row[]> {
+/** The cases of a group, or all of them. */
+function casesOf(group: string | undefined): Case[] {
+  return CASES.filter((one) => group === undefined || one.group === group);
+}
+
+/** The rows of these cases, timed in this process. */
+async function timeCases(cases: Case[], rounds: number): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const [i, one] of CASES.entries()) {
+  for (const [i, one] of cases.entries()) {
     const { benchmark, group } = one;
-    progress(`${i + 1} of ${CASES.length}: ${benchmark}`);
-    rows.push(
-      ...await compete(benchmark, group, subjectsOf(one), rounds),
-    );
+    progress(`${i + 1} of ${cases.length}: ${benchmark}`);
+    rows.push(...await compete(benchmark, group, subjectsOf(one), rounds));
   }
   return rows;
 }
 
 /** The same from several processes, the samples of each row joined. */
-async function timeInProcesses(rounds: number): Promise<Row[]> {
+async function timeInProcesses(
+  rounds: number,
+  group: string | undefined,
+): Promise<Row[]> {
   const joined: Row[] = [];
+  const each = String(Math.ceil(rounds / PROCESSES));
+  const only = group === undefined ? [] : ["--group", group];
   for (let i = 0; i < PROCESSES; i++) {
     progress(`process ${i + 1} of ${PROCESSES}`);
-    const each = String(Math.ceil(rounds / PROCESSES));
     const { stdout, success } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", import.meta.url, PART, "--rounds", each],
+      args: ["run", "-A", import.meta.url, PART, "--rounds", each, ...only],
       stderr: "inherit",
     }).output();
     if (!success) throw new Error("a process of the benchmarks failed");
@@ -232,31 +233,32 @@ async function timeInProcesses(rounds: number): Promise<Row[]> {
   return joined;
 }
 
-async function run(rounds: number): Promise<Results> {
-  const steps = 4;
-  let step = 0;
-  const next = (what: string) =>
-    progress(`step ${++step} of ${steps}: ${what}`);
-
-  next("allocations");
-  const allocations: Record<string, Allocated> = await measureAllocations();
-  next("times");
-  const rows = (await timeInProcesses(rounds)).map((row) =>
-    row.subject === OURS ? { ...row, ...allocations[row.benchmark] } : row
-  );
-  next("Upload10MB");
-  rows.push(...await upload(rounds));
-  next("servers");
-  if (exists("wrk")) {
-    const fewer = Math.min(rounds, LOAD_ROUNDS);
-    const onRun = (what: string) =>
-      progress(`step ${step} of ${steps}: ${what}`);
-    rows.push(...await load(fewer, onRun));
-  } else {
-    console.error(
-      "\nwrk is missing: Serve, ServePipelined and PeakHeap are left out",
-    );
+async function run(
+  rounds: number,
+  group: string | undefined,
+): Promise<Results> {
+  const rows: Row[] = [];
+  const wanted = (name: string) => group === undefined || group === name;
+  if (casesOf(group).length > 0) {
+    progress("allocations");
+    const allocations = await measureAllocations();
+    for (const row of await timeInProcesses(rounds, group)) {
+      const ours = row.subject === OURS;
+      rows.push(ours ? { ...row, ...allocations[row.benchmark] } : row);
+    }
   }
+  if (wanted("body")) {
+    progress("Upload10MB");
+    rows.push(...await upload(rounds));
+  }
+  if (wanted("serve")) {
+    if (exists("wrk")) {
+      rows.push(...await load(Math.min(rounds, LOAD_ROUNDS), progress));
+    } else {
+      console.error("wrk is missing: the group serve is left out");
+    }
+  }
+  if (rows.length === 0) throw new Error(`nothing to measure in ${group}`);
   return {
     date: new Date().toISOString().slice(0, 10),
     machine:
@@ -267,18 +269,28 @@ async function run(rounds: number): Promise<Results> {
 }
 
 async function main(): Promise<void> {
-  const rounds = flag("rounds", 15);
-  if (Deno.args[0] === PART) {
-    console.log(JSON.stringify(await timeCases(rounds)));
+  const { values, positionals } = parseArgs({
+    options: {
+      rounds: { type: "string", default: "15" },
+      group: { type: "string" },
+      json: { type: "string" },
+    },
+    allowPositionals: true,
+  });
+  const rounds = Number(values.rounds);
+  const { group } = values;
+  if (positionals[0] === PART) {
+    console.log(JSON.stringify(await timeCases(casesOf(group), rounds)));
     return;
   }
-  const results = await run(rounds);
+  const results = await run(rounds, group);
   if (Deno.stderr.isTerminal()) progress("");
-  console.log(table(results));
-  console.log(`\n${targetLines(results)}`);
-  const file = option("json");
-  if (file !== undefined) {
-    await Deno.writeTextFile(file, JSON.stringify(results, null, 1) + "\n");
+  console.log(`${allRows(results)}\n\n${caption(results)}`);
+  if (values.json !== undefined) {
+    await Deno.writeTextFile(
+      values.json,
+      JSON.stringify(results, null, 1) + "\n",
+    );
   }
 }
 

@@ -1,19 +1,28 @@
 /**
- * What became of the figures from one run of the suite to another, as Go's benchstat
- * tells it: medians, their spread, and whether ranks could fall so by chance.
+ * Compares two results of the suite, as Go's benchstat does: medians, their spread, and
+ * the probability that ranks differ so by chance.
  *
- * `deno task bench:compare OLD NEW`, both written by `deno task bench --json FILE`. Of
- * times and rates the ratios to the yardstick are compared, not the bare figures. A
- * regression is more than 5 % of time, 10 % of throughput or of peak memory, or any
- * new allocation; then the command exits with 1.
+ * `deno task bench:compare OLD NEW`, both written by `deno task bench --json FILE`. Times
+ * and rates are compared as ratios to the yardstick. A regression is more than 5 % of
+ * time, 10 % of throughput or of peak memory, or any new allocation; the command then
+ * exits with 1.
  *
  * @module
  */
 
+import { parseArgs } from "node:util";
 import kruskalTest from "kruskal-test";
 import { median, quantile } from "simple-statistics";
-import { allocatesMore } from "./allocation_rule.ts";
-import { OURS, ratios, type Results, type Row, type Unit } from "./results.ts";
+import {
+  allowedBytes,
+  allowedObjects,
+  OURS,
+  ratios,
+  type Results,
+  type Row,
+  type Unit,
+} from "./results.ts";
+import { table } from "./tables.ts";
 
 /** How much worse a median may become, as a share of the old one. */
 const ALLOWED: Record<Unit, number> = {
@@ -74,6 +83,12 @@ function summarize(row: Row): Summary {
 /** Whether a regression of the project's thresholds. */
 export function isRegression({ verdict }: Comparison): boolean {
   return verdict === "regression" || verdict === "allocates more";
+}
+
+/** Whether there are new allocations; none where either side was not measured. */
+function allocatesMore(before: Row, after: Row): boolean {
+  return after.allocsPerOp! > allowedObjects(before.allocsPerOp!) ||
+    after.bytesPerOp! > allowedBytes(before.bytesPerOp!);
 }
 
 function judge(before: Row, after: Row, change: number, p: number): Verdict {
@@ -138,11 +153,16 @@ function perOp({ row }: Summary): string {
     : `${row.bytesPerOp} B ${row.allocsPerOp ?? "?"}`;
 }
 
-function table(rows: Comparison[]): string {
-  const lines = [
-    ["benchmark", "old", "new", "change", "p", "n", "old, new B/op and allocs"],
-    ...rows.map((row) => [
+function tableOf(rows: Comparison[]): string {
+  return table(
+    [
+      ...["benchmark", "verdict", "old", "new", "change", "p", "n"],
+      "old, new B/op and allocs",
+    ],
+    2,
+    rows.map((row) => [
       row.benchmark,
+      row.verdict,
       figure(row.old),
       figure(row.new),
       `${row.change < 0 ? "" : "+"}${(row.change * 100).toFixed(1)} %`,
@@ -150,14 +170,7 @@ function table(rows: Comparison[]): string {
       `${row.old.samples}+${row.new.samples}`,
       `${perOp(row.old)}, ${perOp(row.new)}`,
     ]),
-  ];
-  const widths = lines[0]!.map((_, column) =>
-    Math.max(...lines.map((line) => line[column]!.length))
   );
-  return lines.map((line, i) => {
-    const cells = line.map((cell, column) => cell.padEnd(widths[column]!));
-    return [...cells, i === 0 ? "verdict" : rows[i - 1]!.verdict].join("  ");
-  }).join("\n");
 }
 
 function read(path: string): Results {
@@ -167,7 +180,9 @@ function read(path: string): Results {
 }
 
 /** The command: the code to exit with. */
-function main([before, after, ...rest]: string[]): number {
+function main(args: string[]): number {
+  const { positionals } = parseArgs({ args, allowPositionals: true });
+  const [before, after, ...rest] = positionals;
   if (before === undefined || after === undefined || rest.length > 0) {
     console.error("usage: deno task bench:compare OLD NEW");
     return 2;
@@ -182,7 +197,7 @@ function main([before, after, ...rest]: string[]): number {
     }
   }
   const { rows, alone } = compare(both[0]!, both[1]!);
-  console.log(table(rows));
+  console.log(tableOf(rows));
   console.log("× is the ratio to the yardstick of the same round");
   if (alone.length > 0) console.log(`only in one file: ${alone.join(", ")}`);
   const regressions = rows.filter(isRegression);

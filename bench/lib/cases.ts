@@ -1,12 +1,11 @@
 /**
- * What is measured of ours, defined once: for the timed runs of the suite, for the
- * count of allocations, and for `deno bench`.
+ * Our benchmarks, defined once: for the timed runs of the suite, for the count of
+ * allocations, and for `deno bench`.
  *
- * A request counts from its bytes to its release: the copy into the slab, the parse,
- * one look at the method and at the number of fields, and the return to the pool.
- * What goes through a stream or a connection does so in memory, many requests a call,
- * so that what a stream or a connection costs once is spread over all of them; only
- * KeepAlive10Requests is about that cost.
+ * One operation takes a request from its bytes to its release: the copy into the slab,
+ * the parse, a look at the method and at the number of fields, and the return to the
+ * pool. Streams and connections run in memory with many requests a call, which spreads
+ * their own cost over all of them; KeepAlive10Requests alone measures that cost.
  *
  * @module
  */
@@ -20,17 +19,15 @@ import {
   RequestParser,
   RequestStream,
   serveConnection,
-} from "../mod.ts";
+} from "../../mod.ts";
 import {
-  BROWSER_GET,
   chunkedPost,
-  GET_WITH_HEADERS,
-  PIPELINED_16,
+  type Input,
+  INPUTS,
   repeat,
   SIMPLE_GET,
   TEN_HEADERS,
-  THIRTY_TWO_HEADERS,
-} from "./inputs.ts";
+} from "../inputs.ts";
 import { MemoryConn, PatientConn } from "./memory_conn.ts";
 import { inTurn, type Work } from "./work.ts";
 
@@ -40,53 +37,13 @@ export interface Case extends Work {
   group: string;
   /** Operations that one call makes. */
   ops: number;
-  /** Payload bytes that one operation moves. */
+  /** Bytes of the body that one operation gathers. */
   bytes?: number;
-  /** What is parsed, one after the other: the peers are given the same. */
-  wires?: Uint8Array<ArrayBuffer>[];
+  /** What is parsed, where peers can parse the same. */
+  input?: Input;
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** How many heads go round where each is to be news. */
-const VARIANTS = 64;
-
-/** Two letters that differ in each variant, the first from one to the next. */
-function letters(variant: number): string {
-  const of = (i: number) => "abcdefgh"[i % 8]!;
-  return of(variant) + of(variant >> 3);
-}
-
-/** The case of its letters says which variant it is; its meaning stays. */
-function keepAlive(variant: number): string {
-  const bits = [..."keepal"].map((letter, i) =>
-    variant >> i & 1 ? letter.toUpperCase() : letter
-  ).join("");
-  return `${bits.slice(0, 4)}-${bits.slice(4)}ive`;
-}
-
-/** The head with another target, and another value in each field but Host. */
-function fresh(
-  head: Uint8Array<ArrayBuffer>,
-  variant: number,
-): Uint8Array<ArrayBuffer> {
-  const news = letters(variant);
-  return encoder.encode(
-    decoder.decode(head)
-      .replace(/^GET \/../, `GET /${news}`)
-      .replaceAll(/^(?!GET|Host)([\w-]+: )(..)/gm, `$1${news}`)
-      .replace(/^Connection: .*(?=\r)/m, `Connection: ${keepAlive(variant)}`),
-  );
-}
-
-function variants(head: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
-  const all = Array.from({ length: VARIANTS }, (_, i) => fresh(head, i));
-  if (all.some(({ length }) => length !== head.length)) {
-    throw new Error("the variants are not of one length");
-  }
-  return all;
-}
 
 const parser = new RequestParser();
 let seen = 0;
@@ -98,16 +55,22 @@ function parse(wire: Uint8Array): void {
   }
 }
 
-function parsing(
-  benchmark: string,
-  wires: Uint8Array<ArrayBuffer>[],
-  ops = 1,
-): Case {
+function parsing(input: Input): Case {
+  const { benchmark, wires, requests } = input;
   seen = 0;
   for (const wire of wires) parse(wire);
-  if (seen < wires.length * ops) throw new Error(`${benchmark}: ${seen} seen`);
+  if (seen < wires.length * requests) {
+    throw new Error(`${benchmark}: ${seen} seen`);
+  }
   const run = inTurn(wires, parse);
-  return { benchmark, group: "parse", ops, wires, promises: false, run };
+  return {
+    benchmark,
+    group: "parse",
+    ops: requests,
+    input,
+    promises: false,
+    run,
+  };
 }
 
 /** What a socket gives at once, and how often: 1 MiB in all. */
@@ -240,14 +203,7 @@ function making(): Case {
 
 /** All of them, in the order of the tables. */
 export const CASES: readonly Case[] = [
-  parsing("ParseSimpleGET", [SIMPLE_GET]),
-  parsing("ParseGETWithHeaders", [GET_WITH_HEADERS]),
-  parsing("ParseWith10Headers", [TEN_HEADERS]),
-  parsing("ParseWith32Headers", [THIRTY_TWO_HEADERS]),
-  parsing("ParseBrowserGET703", [BROWSER_GET]),
-  parsing("Pipelined16", [PIPELINED_16], 16),
-  parsing("FreshSimpleGET", variants(SIMPLE_GET)),
-  parsing("FreshBrowserGET703", variants(BROWSER_GET)),
+  ...INPUTS.map(parsing),
   streaming("readRequests", () => readRequests(byteSource())),
   streaming(
     "RequestStream",
@@ -272,3 +228,20 @@ export const CASES: readonly Case[] = [
   keepingAlive(),
   making(),
 ];
+
+/**
+ * Registers cases with `deno bench`, a group for each input. The runner shows the time
+ * of a call, which makes as many operations as the name says.
+ *
+ * @param input The input of each benchmark, by its name.
+ */
+export function register(input: Record<string, string>): void {
+  for (const [benchmark, group] of Object.entries(input)) {
+    const one = CASES.find((one) => one.benchmark === benchmark);
+    if (one === undefined) throw new Error(`no such benchmark: ${benchmark}`);
+    const { ops, run } = one;
+    const name = ops === 1 ? benchmark : `${benchmark}, ${ops} operations`;
+    // Declared async: the runner does not await the promise of a plain function.
+    Deno.bench(name, { group }, async () => await run());
+  }
+}

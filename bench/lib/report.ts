@@ -1,15 +1,17 @@
 /**
- * Draws a run of the suite: charts of us and our peers as SVG, and the tables beside
- * them, into the README between its two marks.
+ * Draws a result of the suite: charts of us and our peers as SVG, with a table of ten
+ * lines, into the README between its two marks, and all rows into `bench/RESULTS.md`.
  *
  * `deno task bench:report RESULTS.json`. The same results give the same bytes.
  *
  * @module
  */
 
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import * as echarts from "echarts";
-import { median } from "simple-statistics";
-import { OURS, type Results, type Row, type Unit } from "./results.ts";
+import { OURS, type Results } from "./results.ts";
+import { allRows, caption, figure, middle, shortTable } from "./tables.ts";
 
 const START = "<!-- bench:start -->";
 const END = "<!-- bench:end -->";
@@ -21,21 +23,6 @@ interface Chart {
   file: string;
   title: string;
   benchmarks: string[];
-}
-
-/** The middle of a row's samples. */
-function middle(row: Row): number {
-  return median(row.samples);
-}
-
-function figure(value: number, unit: Unit): string {
-  const rounded = value < 10 ? value.toFixed(1) : Math.round(value);
-  return `${rounded.toLocaleString("en")} ${unit}`;
-}
-
-function caption({ machine, versions, date }: Results): string {
-  const all = Object.entries(versions).map(([name, of]) => `${name} ${of}`);
-  return [machine, all.join(", "), date].join(" · ");
 }
 
 /** Cuts a text into lines of at most `width` characters, between its words. */
@@ -50,6 +37,8 @@ function wrap(text: string, width: number): string {
 }
 
 const WIDTH = 860;
+/** Room left of the bars, for the longest name: "@pooled/http1, async handler". */
+const NAMES = 230;
 const BAR = 22;
 const PANEL_HEAD = 34;
 
@@ -98,7 +87,7 @@ export function draw(results: Results, chart: Chart): string | null {
       },
     ],
     grid: panels.map((rows, i) => ({
-      left: 190,
+      left: NAMES,
       right: 130,
       top: tops[i],
       height: rows.length * BAR,
@@ -142,47 +131,19 @@ export function draw(results: Results, chart: Chart): string | null {
     .replaceAll(/ (class|ecmeta_\w+)="[^"]*"/g, "");
 }
 
-function cells(values: (string | number)[]): string {
-  return `| ${values.join(" | ")} |`;
-}
-
-/** A row for each benchmark that we are alone in, or have peers in. */
-function tableOf(results: Results): string {
-  const lines = [
-    cells(["benchmark", "subject", "median", "to ours", "B/op", "allocs/op"]),
-    cells(["---", "---", "--:", "--:", "--:", "--:"]),
-  ];
-  for (const row of results.rows) {
-    const ours = results.rows.find(({ benchmark, subject }) =>
-      benchmark === row.benchmark && subject === OURS
-    );
-    const ratio = ours === undefined || ours === row
-      ? ""
-      : `${(middle(row) / middle(ours)).toFixed(2)} ×`;
-    lines.push(cells([
-      row.benchmark,
-      row.subject,
-      figure(middle(row), row.unit),
-      ratio,
-      row.bytesPerOp?.toFixed(1) ?? "",
-      row.allocsPerOp?.toFixed(2) ?? "",
-    ]));
-  }
-  return lines.join("\n");
-}
-
 const CHARTS: readonly Chart[] = [
   {
     file: "parse.svg",
     title: "Parsing one request, shorter is better",
     benchmarks: [
-      "ParseSimpleGET",
-      "FreshSimpleGET",
-      "Pipelined16",
-      "ParseWith10Headers",
-      "ParseWith32Headers",
-      "ParseBrowserGET703",
+      "RecordedPages",
       "FreshBrowserGET703",
+      "FreshSimpleGET",
+      "ParseBrowserGET703",
+      "ParseWith32Headers",
+      "ParseWith10Headers",
+      "ParseSimpleGET",
+      "Pipelined16",
     ],
   },
   {
@@ -197,10 +158,18 @@ const CHARTS: readonly Chart[] = [
   },
 ];
 
-/** The names of the charts' files with their contents, and what the README shows. */
-export function report(
-  results: Results,
-): { charts: Map<string, string>; text: string } {
+/** What is written of a result. */
+export interface Report {
+  /** The charts, by the names of their files. */
+  charts: Map<string, string>;
+  /** What stands between the marks of the README. */
+  summary: string;
+  /** The text of `bench/RESULTS.md`. */
+  page: string;
+}
+
+/** All that is written of a result. */
+export function report(results: Results): Report {
   const charts = new Map<string, string>();
   const images: string[] = [];
   for (const chart of CHARTS) {
@@ -209,16 +178,14 @@ export function report(
     charts.set(chart.file, svg);
     images.push(`![${chart.title}](bench/charts/${chart.file})`);
   }
-  const text = [
-    START,
-    ...images,
-    `${caption(results)}. Medians of runs that take turns.`,
-    `<details><summary>The same as a table</summary>`,
-    tableOf(results),
-    `</details>`,
-    END,
-  ].join("\n\n");
-  return { charts, text };
+  const measured = `${caption(results)}. Medians of runs that take turns.`;
+  const summary = [START, ...images, shortTable(results), measured, END];
+  const page = ["# Results of the benchmarks", measured, allRows(results)];
+  return {
+    charts,
+    summary: summary.join("\n\n"),
+    page: page.join("\n\n") + "\n",
+  };
 }
 
 /** The page with `text` in place of what stood between its marks. */
@@ -239,22 +206,25 @@ async function format(path: string): Promise<void> {
   if (!success) throw new Error(`${path} could not be formatted`);
 }
 
-if (import.meta.main) {
-  const [file] = Deno.args;
+async function main(args: string[]): Promise<void> {
+  const { positionals: [file] } = parseArgs({ args, allowPositionals: true });
   if (file === undefined) {
     console.error("usage: deno task bench:report RESULTS.json");
     Deno.exit(2);
   }
-  const root = new URL("../", import.meta.url);
-  const { charts, text } = report(JSON.parse(await Deno.readTextFile(file)));
-  const readme = new URL("README.md", root);
-  const page = putInto(await Deno.readTextFile(readme), text);
-  await Deno.mkdir(new URL("bench/charts/", root), { recursive: true });
+  const root = new URL("../../", import.meta.url);
+  const results: Results = JSON.parse(await Deno.readTextFile(file));
+  const { charts, summary, page } = report(results);
   for (const [name, svg] of charts) {
     await Deno.writeTextFile(new URL(`bench/charts/${name}`, root), svg);
-    console.log(`bench/charts/${name}`);
   }
-  await Deno.writeTextFile(readme, page);
-  await format(readme.pathname);
-  console.log("README.md");
+  const readme = new URL("README.md", root);
+  const all = new URL("bench/RESULTS.md", root);
+  const text = putInto(await Deno.readTextFile(readme), summary);
+  await Deno.writeTextFile(readme, text);
+  await Deno.writeTextFile(all, page);
+  for (const written of [readme, all]) await format(fileURLToPath(written));
+  console.log([...charts.keys(), "README.md", "RESULTS.md"].join("\n"));
 }
+
+if (import.meta.main) await main(Deno.args);

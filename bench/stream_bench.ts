@@ -1,0 +1,15 @@
+/**
+ * Requests out of streams, and bodies: a group for each input. `deno bench` runs it.
+ */
+
+import { register } from "./lib/cases.ts";
+
+const GETS = "1 MiB of simple GETs, 64 KiB a read";
+
+register({
+  readRequests: GETS,
+  RequestStream: GETS,
+  ChunkedSmall: "4,096 chunks of 16 bytes",
+  ChunkedLarge: "16 chunks of 64 KiB",
+  Body10MB: "a body of 10 MB with its length",
+});

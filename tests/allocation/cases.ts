@@ -1,0 +1,123 @@
+/**
+ * What a request may not allocate, for `bench/lib/allocations.ts` to measure: parsing
+ * with lookups, discarded bodies, strings of a repeated head, and the cycle of a server.
+ *
+ * @module
+ */
+
+import {
+  chunkedPost,
+  PIPELINED_16,
+  repeat,
+  SIMPLE_GET,
+  TEN_HEADERS,
+  THIRTY_TWO_HEADERS,
+} from "../../bench/inputs.ts";
+import type { Measurable } from "../../bench/lib/allocations.ts";
+import { MemoryConn } from "../../bench/lib/memory_conn.ts";
+import {
+  type Handler,
+  type HttpRequest,
+  prepareResponse,
+  RequestParser,
+  serveConnection,
+} from "../../mod.ts";
+
+const parser = new RequestParser();
+/** What the lookups found; a case that finds nothing is refused. */
+let checked = 0;
+
+function use(request: HttpRequest): void {
+  if (request.method === "GET") checked++;
+  if (request.headers.has("host")) checked++;
+  if (request.headers.equals("Host", "www.example.com")) checked++;
+  if (request.headers.equals("connection", "keep-alive")) checked++;
+  if (request.keepAlive && request.contentLength === null) checked++;
+}
+
+function parse(wire: Uint8Array): void {
+  parser.push(wire);
+  for (let request; (request = parser.next()) !== null;) {
+    use(request);
+    request.release();
+  }
+}
+
+/** Many requests alive at once, as a server with slow handlers has them. */
+const alive: HttpRequest[] = new Array(16);
+function parseAndHold(wire: Uint8Array): void {
+  parser.push(wire);
+  let count = 0;
+  for (let request; (request = parser.next()) !== null;) {
+    use(request);
+    alive[count++] = request;
+  }
+  for (let i = 0; i < count; i++) alive[i]!.release();
+}
+
+/** Reads strings, which are new only where the head is new. */
+function parseAndRead(wire: Uint8Array): void {
+  parser.push(wire);
+  for (let request; (request = parser.next()) !== null;) {
+    if (request.path === request.target) checked++;
+    if (request.headers.get("host") !== null) checked++;
+    if (request.headers.get("X-Header-10") !== null) checked++;
+    request.release();
+  }
+}
+
+function parsing(
+  benchmark: string,
+  operation: (wire: Uint8Array) => void,
+  wire: Uint8Array,
+  ops = 1,
+): Measurable {
+  const before = checked;
+  operation(wire);
+  if (checked === before) throw new Error(`${benchmark} parses nothing`);
+  return { benchmark, ops, promises: false, run: () => operation(wire) };
+}
+
+const WINDOWS = 500;
+
+/** Parse, handler and response, with so many requests a read. */
+function cycle(what: string, requests: number, handler: Handler): Measurable {
+  const wire = repeat(SIMPLE_GET, requests);
+  const run = async () => {
+    const conn = new MemoryConn(wire, WINDOWS);
+    await serveConnection(conn, handler);
+    if (conn.written < WINDOWS * requests * 50) {
+      throw new Error("answers are missing");
+    }
+  };
+  const benchmark = `${what}, ${requests} a read`;
+  return { benchmark, ops: WINDOWS * requests, promises: true, run };
+}
+
+/** The view that the control made last; exported, so that it is made. */
+export let kept: Uint8Array | null = null;
+const prepared = prepareResponse({ body: "Hello, World!" });
+const sendPrepared: Handler = (req, res) => {
+  use(req);
+  res.send(prepared);
+};
+const sendText: Handler = (_req, res) => res.send("Hello, World!");
+
+/** All of them; the control allocates a view each time. */
+export const CASES: readonly Measurable[] = [
+  parsing("control", (wire) => {
+    kept = wire.subarray(1);
+    checked++;
+  }, SIMPLE_GET),
+  parsing("simpleGet", parse, SIMPLE_GET),
+  parsing("tenHeaders", parse, TEN_HEADERS),
+  parsing("thirtyTwoHeaders", parse, THIRTY_TWO_HEADERS),
+  parsing("pipelined16", parse, PIPELINED_16, 16),
+  parsing("discardedBody", parse, chunkedPost(4, 16)),
+  parsing("stringsOfAKnownHead", parseAndRead, TEN_HEADERS),
+  parsing("held16", parseAndHold, PIPELINED_16, 16),
+  cycle("cycle", 1, sendPrepared),
+  cycle("cycle", 40, sendPrepared),
+  cycle("cycleOfText", 1, sendText),
+  cycle("cycleOfText", 40, sendText),
+];
