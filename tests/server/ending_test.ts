@@ -21,16 +21,10 @@ import {
   serveConnection,
   type ServerOptions,
 } from "@pooled/http1";
-import {
-  answerTo,
-  makeCertificate,
-  RawClient,
-  sanitized,
-  turn,
-  until,
-  within,
-  withServer,
-} from "./serving.ts";
+import { makeCertificate } from "../support/certificate.ts";
+import { answerTo, RawClient } from "../support/raw_client.ts";
+import { sanitized, turn, until, within } from "../support/waiting.ts";
+import { withServer } from "../support/with_server.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST_GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";

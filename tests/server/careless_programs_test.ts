@@ -22,17 +22,11 @@ import {
   serve,
   serveConnection,
 } from "@pooled/http1";
-import {
-  answerTo,
-  assertPoolsAtRest,
-  RawClient,
-  sanitized,
-  turn,
-  until,
-  within,
-  withServer,
-} from "./serving.ts";
-import { bytesOf, textOf } from "./support.ts";
+import { assertAtRest } from "../support/at_rest.ts";
+import { bytesOf, textOf } from "../support/bytes.ts";
+import { answerTo, RawClient } from "../support/raw_client.ts";
+import { sanitized, turn, until, within } from "../support/waiting.ts";
+import { withServer } from "../support/with_server.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST_GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -75,7 +69,7 @@ sanitized(
         "the end",
       );
     }
-    assertPoolsAtRest(pools);
+    assertAtRest(pools);
     await withServer(hello, async ({ port }) => {
       for (let i = 0; i < 5; i++) {
         assertStringIncludes(await answerTo(port, LAST_GET), "hello");

@@ -1,0 +1,368 @@
+/**
+ * Bodies that nobody reads to their end, upgrades whose handler fails, and errors that are
+ * no client's.
+ */
+
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import {
+  type Conn,
+  type ErrorHandler,
+  type Handler,
+  HttpError,
+  type HttpResponse,
+  prepareResponse,
+  RequestParser,
+  serveConnection,
+} from "@pooled/http1";
+import { bytesOf, textOf } from "../support/bytes.ts";
+import { answerTo, RawClient } from "../support/raw_client.ts";
+import { sanitized, turn, until } from "../support/waiting.ts";
+import { withServer } from "../support/with_server.ts";
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const LAST_GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+const hello: Handler = (_req, res) => res.send("hello");
+
+/** A connection in memory that reads `wire` and then waits. */
+function memoryConn(wire: string, overrides: Partial<Conn> = {}) {
+  const end = Promise.withResolvers<number | null>();
+  let left = bytesOf(wire);
+  const conn = {
+    written: "",
+    closed: false,
+    read(p: Uint8Array): Promise<number | null> {
+      if (left.length === 0) return end.promise;
+      const count = Math.min(p.length, left.length);
+      p.set(left.subarray(0, count));
+      left = left.subarray(count);
+      return Promise.resolve(count);
+    },
+    write(p: Uint8Array): Promise<number> {
+      conn.written += textOf(p);
+      return Promise.resolve(p.length);
+    },
+    closeWrite: () => Promise.resolve(),
+    close() {
+      conn.closed = true;
+      end.reject(new Deno.errors.BadResource("closed"));
+    },
+    ...overrides,
+  };
+  end.promise.catch(() => {});
+  return conn;
+}
+
+// ------------------------------------------------------------------ upgrades
+
+for (const how of ["at once", "later"]) {
+  sanitized(
+    `a handler that throws after upgrade() (${how}) loses its connection`,
+    async () => {
+      const wrong = new Error("wrong");
+      const handler: Handler = how === "at once"
+        ? (_req, res) => {
+          res.upgrade();
+          throw wrong;
+        }
+        : async (_req, res) => {
+          res.upgrade();
+          await turn();
+          throw wrong;
+        };
+      await withServer(handler, async ({ server, port, errors }) => {
+        using client = await RawClient.connect(port);
+        await client.send(
+          "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        );
+        await client.rest().catch(() => {});
+        await until(() => server.stats().connections === 0, "the end");
+        assertEquals(errors, [wrong]);
+      });
+    },
+  );
+}
+
+// ------------------------------------------------------ what a response says
+
+for (
+  const [name, send] of Object.entries<
+    (res: HttpResponse) => void
+  >({
+    text: (res) => res.send("enough"),
+    JSON: (res) => res.json("enough"),
+    prepared: (res) => res.send(prepareResponse({ body: "enough" })),
+  })
+) {
+  sanitized(
+    `a body that was read in part is told in the response (${name})`,
+    async () => {
+      await withServer(async (req, res) => {
+        const reader = req.body!.getReader();
+        await reader.read();
+        send(res);
+      }, async ({ port }) => {
+        using client = await RawClient.connect(port);
+        await client.send(
+          "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\nbegin",
+        );
+        const head = await client.until("\r\n\r\n");
+        assertStringIncludes(head, "Connection: close\r\n");
+        await client.rest().catch(() => {});
+      });
+    },
+  );
+}
+
+sanitized(
+  "a body that goes on into the response keeps its connection",
+  async () => {
+    await withServer((req, res) => res.send(req.body), async ({ port }) => {
+      using client = await RawClient.connect(port);
+      const body = "x".repeat(600_000);
+      const reading = client.until("\r\n0\r\n\r\n");
+      await client.send(
+        `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      );
+      const answer = await reading;
+      assert(!answer.includes("Connection: close"), answer.slice(0, 200));
+      await client.send(LAST_GET);
+      await client.rest();
+    });
+  },
+);
+
+sanitized("HTTP/2 with prior knowledge gets 505", async () => {
+  await withServer(hello, async ({ server, port }) => {
+    const answer = await answerTo(port, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    assertStringIncludes(answer, "HTTP/1.1 505 ");
+    assertEquals(server.stats().refusals, { "unsupported-version": 1 });
+    // The preface of another version of HTTP means nothing in this one.
+    for (
+      const wire of [
+        "PRI * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET * HTTP/1.1\r\nHost: a\r\n\r\n",
+      ]
+    ) {
+      assertStringIncludes(await answerTo(port, wire), "HTTP/1.1 400 ");
+    }
+  });
+});
+
+sanitized(
+  "a body that nobody waits for any more does not end the process",
+  async () => {
+    await withServer((req, res) => {
+      // A careless program: begins to read, and answers without waiting.
+      req.json();
+      req.text().catch(() => {});
+      res.send("ok");
+    }, async ({ port, server }) => {
+      for (const how of ["leaves", "is refused"]) {
+        using client = await RawClient.connect(port);
+        await client.send(
+          "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+        );
+        await client.until("ok");
+        if (how === "is refused") {
+          await client.send("loXX");
+          await client.rest().catch(() => {});
+        }
+      }
+      await until(() => server.stats().connections === 0, "the end");
+    });
+  },
+);
+
+sanitized("a refused body rejects whoever reads it, once", async () => {
+  await withServer(async (req, res) => {
+    const error = await assertRejects(() => req.bytes(), HttpError);
+    res.send(error.code, { status: error.status });
+  }, async ({ port }) => {
+    const answer = await answerTo(
+      port,
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX",
+    );
+    assert(answer.endsWith("chunk-data-end"), answer);
+  });
+});
+
+// ----------------------------------------------- errors that are no client's
+
+for (const how of ["handler", "stream", "upgraded"]) {
+  sanitized(
+    `an HttpError of another parser is the program's (${how})`,
+    async () => {
+      const foreign = (() => {
+        using parser = new RequestParser();
+        parser.push(bytesOf("GET / HTTP/1.1\r\nHo"));
+        parser.end();
+        let thrown: unknown;
+        try {
+          parser.next();
+        } catch (error) {
+          thrown = error;
+        }
+        return thrown;
+      })();
+      await withServer(async (_req, res) => {
+        if (how === "upgraded") res.upgrade();
+        if (how === "stream") {
+          return res.send(
+            new ReadableStream({ pull: () => Promise.reject(foreign) }),
+          );
+        }
+        await turn();
+        throw foreign;
+      }, async ({ port, server, errors }) => {
+        const answer = await answerTo(
+          port,
+          "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\n" +
+            "Upgrade: x\r\n\r\n",
+        ).catch(() => "");
+        if (how === "handler") assertStringIncludes(answer, " 500 ");
+        assertEquals(errors, [foreign]);
+        assertEquals(server.stats().refusals, {});
+      });
+    },
+  );
+}
+
+sanitized(
+  "a stream that gives strings, and bytes that are transferred, are reported",
+  async () => {
+    const errors: unknown[] = [];
+    const onError = (error: unknown) => void errors.push(error);
+    const readable = new ReadableStream({
+      pull: (controller) => controller.enqueue("text" as unknown as Uint8Array),
+    });
+    await serveConnection(
+      { readable, writable: new WritableStream() },
+      hello,
+      { onError },
+    );
+    assertEquals(errors.length, 1);
+    const conn = memoryConn(GET);
+    await serveConnection(conn, (_req, res) => {
+      const bytes = new Uint8Array(100_000);
+      res.send(bytes);
+      bytes.buffer.transfer();
+    }, { onError });
+    assertEquals(errors.length, 2);
+    for (const error of errors) assert(error instanceof TypeError, `${error}`);
+  },
+);
+
+sanitized("a pair that cannot be served keeps no lock", () => {
+  for (const locked of ["readable", "writable"] as const) {
+    const { readable, writable } = new TransformStream<
+      Uint8Array,
+      Uint8Array
+    >();
+    if (locked === "readable") readable.getReader();
+    else writable.getWriter();
+    assertThrows(
+      () => serveConnection({ readable, writable }, hello),
+      TypeError,
+    );
+    assertEquals([readable.locked, writable.locked], [
+      locked === "readable",
+      locked === "writable",
+    ]);
+  }
+  return Promise.resolve();
+});
+
+sanitized("a thenable that settles twice ends one exchange", async () => {
+  await withServer((req, res) => {
+    if (req.path === "/next") return turn().then(() => res.send("next"));
+    res.send("first");
+    return {
+      then(resolve: () => void) {
+        resolve();
+        queueMicrotask(resolve);
+        setTimeout(resolve);
+      },
+    } as Promise<void>;
+  }, async ({ port, errors }) => {
+    const answer = await answerTo(
+      port,
+      GET + "GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    );
+    assert(answer.endsWith("next"), answer);
+    assertEquals(errors, []);
+  });
+});
+
+sanitized(
+  "nothing is read without a bound behind a body at fault",
+  async () => {
+    const gate = Promise.withResolvers<void>();
+    await withServer(async (req, res) => {
+      await req.bytes().catch(() => {});
+      await gate.promise;
+      res.send("done");
+    }, async ({ port, server }) => {
+      using client = await RawClient.connect(port);
+      await client.send(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nXX",
+      );
+      await until(
+        () => server.stats().requests === 1,
+        "the request",
+      );
+      let sent = 0;
+      const flood = (async () => {
+        const bytes = new Uint8Array(65536);
+        for (let i = 0; i < 2000; i++) sent += await client.conn.write(bytes);
+      })().catch(() => {});
+      // The sockets take a few MiB; the server takes nothing of the 125.
+      let before = -1;
+      while (sent > before) {
+        before = sent;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assert(sent < 50_000_000, `${sent} bytes were taken`);
+      gate.resolve();
+      await client.until("done").catch(() => {});
+      client.conn.close();
+      await flood;
+    });
+  },
+);
+
+sanitized(
+  "a body that is left in the middle of a read is waited for no more",
+  async () => {
+    await withServer(async (req, res) => {
+      const reader = req.body!.getReader();
+      await reader.read();
+      reader.read().catch(() => {});
+      await reader.cancel();
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      res.send("done");
+    }, async ({ port, server }) => {
+      const answer = await answerTo(
+        port,
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" +
+          "Content-Length: 10\r\n\r\nhello",
+      );
+      assert(answer.endsWith("done"), answer);
+      assertEquals(server.stats().refusals, {});
+    }, { bodyTimeout: 100 });
+  },
+);
+
+Deno.test("onError returns nothing: a Response would be ignored", () => {
+  // @ts-expect-error -- answer by `res`
+  const wrong: ErrorHandler = () => new Response("sorry");
+  // @ts-expect-error -- nor from a promise
+  const later: ErrorHandler = () => Promise.resolve(new Response("sorry"));
+  assert(wrong !== later);
+});
