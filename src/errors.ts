@@ -104,7 +104,7 @@ type Cause = readonly [
  * | `trailers-too-large` | 400 | trailers over `maxHeaderBytes` or `maxHeaders` (RFC 9112 §7.1.2) |
  * | `forbidden-trailer` | 400 | a trailer that frames or routes the message (RFC 9110 §6.5.1) |
  * | `body-too-large` | 413 | a buffered read over `maxBodySize` (RFC 9110 §15.5.14) |
- * | `unexpected-eof` | 400 | the input ended inside a message; nobody is left to answer (RFC 9112 §8) |
+ * | `unexpected-eof` | 400 | the input ended inside a message; no response is sent (RFC 9112 §8) |
  * | `head-timeout` | 408 | a server waited for the end of a head for `headTimeout` (RFC 9110 §15.5.9) |
  * | `body-timeout` | 408 | a server waited for more of a body for `bodyTimeout` (RFC 9110 §15.5.9) |
  */

@@ -125,7 +125,10 @@ type LimitName =
   | keyof ConnectionLimits
   | keyof ServerLimits;
 
-/** Every limit and timeout. To add one, write its doc above and its row here. */
+/**
+ * Every limit and timeout. To add one, write its doc above, its row here, and its line
+ * in the function below that resolves its kind.
+ */
 const LIMITS: Readonly<Record<LimitName, Limit>> = {
   maxRequestLine: { value: 8192, least: 0, unbounded: false },
   maxHeaderBytes: { value: 16_384, least: 0, unbounded: false },

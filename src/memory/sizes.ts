@@ -1,5 +1,5 @@
 /**
- * Every size of memory, and every threshold between two ways to handle bytes.
+ * The sizes of pooled memory, and the thresholds between two ways to read and write.
  *
  * @module
  */
@@ -42,7 +42,7 @@ export const SMALLEST_READ = 512;
 export const ASIDE_READ = 2048;
 /** Bytes that are read ahead of a handler, to notice the end behind them. */
 export const READ_AHEAD = 65_536;
-/** A piece of a chunk: with the longest head before it, it still fits a slab. */
+/** A piece of a chunk: with a head at the default limits before it, it fits a slab. */
 export const FEED_PIECE = 32_768;
 /** A chunk of more bytes than this is not moved to the run before it. */
 export const LARGEST_MOVED_CHUNK = 512;

@@ -387,17 +387,17 @@ export class PooledRequest implements HttpRequest {
   }
 
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return heard(this.#gather());
+    return ignoreUnhandled(this.#gather());
   }
 
   text(): Promise<string> {
-    return heard(
+    return ignoreUnhandled(
       this.#gather().then((bytes) => new TextDecoder().decode(bytes)),
     );
   }
 
   json(): Promise<unknown> {
-    return heard(
+    return ignoreUnhandled(
       this.#gather().then((bytes) =>
         JSON.parse(new TextDecoder().decode(bytes))
       ),
@@ -405,7 +405,7 @@ export class PooledRequest implements HttpRequest {
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
-    return heard(this.#gather().then((bytes) => bytes.buffer));
+    return ignoreUnhandled(this.#gather().then((bytes) => bytes.buffer));
   }
 
   // deno-lint-ignore require-await -- async, so that misuse rejects and does not throw
@@ -555,11 +555,8 @@ export class PooledRequest implements HttpRequest {
   }
 }
 
-/**
- * A read that the program does not wait for may fail: the peer decides about that, and
- * may not end the process by an unhandled rejection.
- */
-function heard<T>(read: Promise<T>): Promise<T> {
+/** Keeps a failed read that the program does not await from ending the process. */
+function ignoreUnhandled<T>(read: Promise<T>): Promise<T> {
   read.catch(() => {});
   return read;
 }

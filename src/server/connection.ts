@@ -165,7 +165,7 @@ export class Connection
           this.#stopped = true;
           break;
         }
-        if (this.#registry.draining && this.#isLast()) {
+        if (this.#registry.draining && this.#nothingLeftToAnswer()) {
           this.#leave();
           break;
         }
@@ -275,7 +275,7 @@ export class Connection
     this.#registry.report(error, res);
   }
 
-  persists(close: boolean, whole: boolean): boolean {
+  decidePersistence(close: boolean, whole: boolean): boolean {
     const { machine } = this;
     const { framing, line } = this.#exchange.request!;
     const { maxRequests } = this.#registry.limits;
@@ -286,7 +286,7 @@ export class Connection
       machine.error !== null ||
       // What a refused client sends next may be meant for the tunnel.
       line.method === CONNECT ||
-      (this.#registry.draining && this.#isLast()) ||
+      (this.#registry.draining && this.#nothingLeftToAnswer()) ||
       // A stream may still be made of the body; a whole response is not.
       (machine.body.active && (whole || machine.body.unread) &&
         !this.#canDrain(this.#exchange.bodyComes))
@@ -418,11 +418,16 @@ export class Connection
   /** The server shuts down: what has arrived is answered, and nothing after it. */
   drain(): void {
     if (this.#phase !== "open") return;
-    if (this.#isLast() && this.#exchange.request === null) this.#leave();
+    if (this.#nothingLeftToAnswer() && this.#exchange.request === null) {
+      this.#leave();
+    }
   }
 
-  /** Whether no whole request has arrived by the time of the shutdown. */
-  #isLast(): boolean {
+  /**
+   * Whether no whole request is left to answer among the bytes received before the
+   * shutdown. The first call fixes that point.
+   */
+  #nothingLeftToAnswer(): boolean {
     const { machine } = this;
     if (this.#lastByte === Infinity) this.#lastByte = machine.received;
     return !machine.holdsRequest(this.#lastByte);

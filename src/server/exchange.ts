@@ -56,10 +56,11 @@ export interface ExchangeOwner {
   readonly machine: Machine;
   readonly output: Output;
   /**
-   * Whether the connection goes on after the response whose head is about to be
-   * written; `whole` says that the response is written with its head.
+   * Decides whether the connection survives the response whose head is about to be
+   * written: once no, always no. `whole` says that the response is written with its
+   * head.
    */
-  persists(close: boolean, whole: boolean): boolean;
+  decidePersistence(close: boolean, whole: boolean): boolean;
   /** The connection is to end after this exchange. */
   forbidNext(): void;
   /** Writes what has gathered, soon. */
@@ -248,17 +249,17 @@ export class Exchange implements Answering {
   completed(response: ServerResponse): Promise<void> {
     const { output } = this.#owner;
     if (FAILED.has(response)) {
-      return heard(Promise.reject(FAILED.get(response)));
+      return ignoreUnhandled(Promise.reject(FAILED.get(response)));
     }
     // Of an exchange that is over, all that is left to know is the output's fate.
     if (this.#response !== response) {
       return output.closed && !output.lost
         ? Promise.resolve()
-        : heard(output.empty());
+        : ignoreUnhandled(output.empty());
     }
     if (this.#completed === null) {
       this.#completed = Promise.withResolvers<void>();
-      heard(this.#completed.promise);
+      ignoreUnhandled(this.#completed.promise);
       if (this.#state === "done") this.#awaitOutput();
     }
     return this.#completed.promise;
@@ -387,7 +388,7 @@ export class Exchange implements Answering {
     }
     this.#state = "done";
     if (output.closed) return this.#complete();
-    const persists = owner.persists(prepared.close, true);
+    const persists = owner.decidePersistence(prepared.close, true);
     const keepAlive = line.minorVersion === 0 ? "keep-alive" : null;
     prepared.appendTo(
       output,
@@ -429,7 +430,7 @@ export class Exchange implements Answering {
     const { output } = owner;
     this.#state = "done";
     if (output.closed) return this.#complete();
-    const persists = owner.persists(plan.close, true);
+    const persists = owner.decidePersistence(plan.close, true);
     appendHead(
       output,
       init,
@@ -482,7 +483,10 @@ export class Exchange implements Answering {
     }
     if (!output.closed) {
       const endsWithBody = length < 0 && !chunked && !isHead;
-      const persists = owner.persists(plan.close || endsWithBody, isHead);
+      const persists = owner.decidePersistence(
+        plan.close || endsWithBody,
+        isHead,
+      );
       const framing = chunked && !isHead ? CHUNKED : length;
       appendHead(
         output,
@@ -561,8 +565,8 @@ export class Exchange implements Answering {
   }
 }
 
-/** Nobody has to wait for a promise of this module's. */
-function heard(promise: Promise<void>): Promise<void> {
+/** Keeps a rejection that nobody awaits from ending the process. */
+function ignoreUnhandled(promise: Promise<void>): Promise<void> {
   promise.catch(() => {});
   return promise;
 }

@@ -29,12 +29,12 @@ export type Awaited =
   /** A body of ours that gives nothing, while the client may have left. */
   | "content";
 
-/** Why a request is given up whose client has ended the connection. */
+/** The reason when the client has ended its input. */
 export function endedError(): DOMException {
   return new DOMException("the client ended the connection", "AbortError");
 }
 
-/** Why one is given up whose client may have. */
+/** The reason when the client may have left and the handler stayed idle too long. */
 export function silentError(): DOMException {
   return new DOMException(
     "the client may have left, and the handler did not answer in time",

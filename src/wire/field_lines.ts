@@ -228,7 +228,7 @@ function refuseName(
   } else if (space) {
     let colon = at;
     while (bytes[colon] === SP || bytes[colon] === HTAB) colon++;
-    // Until the byte after the white space is known, so is the cause not.
+    // The cause depends on the byte after the white space; wait for it.
     if (colon >= end) return INCOMPLETE;
     if (bytes[colon] === COLON) return fault(SPACE_BEFORE_COLON, at - base);
   }

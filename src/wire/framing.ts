@@ -106,7 +106,7 @@ export function readFraming(
     const refused = checkHost(bytes, base, table);
     if (refused !== 0) return refused;
   } else if (line.minorVersion === 1) {
-    // The empty line is where Host would have had to stand at last.
+    // Reported at the empty line, the last place where Host could have been.
     return fault(MISSING_HOST, sectionEnd - 2);
   }
   if ((seen & OTHER_BITS) !== 0) {

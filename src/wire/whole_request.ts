@@ -2,7 +2,7 @@
  * Where a whole request ends, or a whole body in chunks, if it lies in a window.
  *
  * A server asks before an answer that may be its last: at a shutdown, and where the
- * handler left a body unread. That is rare enough to make the objects to read into.
+ * handler left a body unread. That is rare, so the objects to read into are allocated.
  *
  * @module
  */
