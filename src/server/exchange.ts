@@ -431,14 +431,8 @@ export class Exchange implements Answering {
     this.#state = "done";
     if (output.closed) return this.#complete();
     const persists = owner.decidePersistence(plan.close, true);
-    appendHead(
-      output,
-      init,
-      type,
-      framing,
-      persists,
-      line.minorVersion,
-    );
+    const { minorVersion } = line;
+    appendHead(output, init, type, framing, persists, minorVersion);
     if (!isHead) {
       if (text !== null) appendText(output, text);
       else if (bytes !== null) output.append(bytes);
