@@ -24,6 +24,7 @@ import {
 } from "@pooled/http1";
 import { assertAtRest } from "../support/at_rest.ts";
 import { bytesOf, textOf } from "../support/bytes.ts";
+import { memoryConn } from "../support/plain_conn.ts";
 import { answerTo, RawClient } from "../support/raw_client.ts";
 import { sanitized, turn, until, within } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
@@ -32,32 +33,12 @@ const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST_GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 const hello: Handler = (_req, res) => res.send("hello");
 
-/** A connection in memory that reads `wire` once, and then waits for its close. */
-function connOf(wire: string, overrides: Partial<Conn> = {}): Conn {
-  const end = Promise.withResolvers<null>();
-  end.promise.catch(() => {});
-  let left = bytesOf(wire);
-  return {
-    read(p) {
-      if (left.length === 0) return end.promise;
-      const count = Math.min(p.length, left.length);
-      p.set(left.subarray(0, count));
-      left = left.subarray(count);
-      return Promise.resolve(count);
-    },
-    write: (p) => Promise.resolve(p.length),
-    closeWrite: () => Promise.resolve(),
-    close: () => end.reject(new Deno.errors.BadResource("closed")),
-    ...overrides,
-  };
-}
-
 sanitized(
   "memory that a connection transferred does not come back to the pool",
   async () => {
     const pools = new Pools();
     for (let i = 0; i < 3; i++) {
-      const conn = connOf(LAST_GET, {
+      const conn = memoryConn(LAST_GET, {
         write(p) {
           const { length } = p;
           structuredClone(p.buffer, { transfer: [p.buffer as ArrayBuffer] });
@@ -167,7 +148,7 @@ sanitized("a source that ends by itself is closed", async () => {
   let closed = 0;
   const source = Object.assign(
     (async function* (): AsyncGenerator<Conn> {
-      yield connOf(LAST_GET);
+      yield memoryConn(LAST_GET);
     })(),
     { close: () => void closed++ },
   );
@@ -197,7 +178,7 @@ sanitized(
     const fail = () => Promise.reject(new Error("late")) as unknown as void;
     await within(
       serveConnection(
-        connOf(LAST_GET, { close: fail, setNoDelay: fail }),
+        memoryConn(LAST_GET, { close: fail, setNoDelay: fail }),
         hello,
         { headTimeout: 50, idleTimeout: 50 },
       ),
@@ -211,7 +192,7 @@ sanitized(
       const errors: unknown[] = [];
       await within(
         serveConnection(
-          connOf(GET, { write: write as Conn["write"] }),
+          memoryConn(GET, { write: write as Conn["write"] }),
           (_req, res) => {
             res.send(null, { status: 103 });
             res.send("hello");
@@ -310,7 +291,7 @@ sanitized("wrong arguments throw before anything is sent", async () => {
   });
   const received = null as unknown as Uint8Array;
   assertThrows(
-    () => serveConnection(connOf(GET), hello, { received }),
+    () => serveConnection(memoryConn(GET), hello, { received }),
     TypeError,
   );
 });

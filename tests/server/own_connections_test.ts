@@ -3,43 +3,14 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type Conn, type Handler, Pools, serveConnection } from "@pooled/http1";
-import { bytesOf, textOf } from "../support/bytes.ts";
+import { type Handler, Pools, serveConnection } from "@pooled/http1";
+import { memoryConn } from "../support/plain_conn.ts";
 import { sanitized, within } from "../support/waiting.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST_GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 const hello: Handler = (_req, res) => res.send("hello");
-
-/** A connection in memory that reads `wire` and then waits. */
-function memoryConn(wire: string, overrides: Partial<Conn> = {}) {
-  const end = Promise.withResolvers<number | null>();
-  let left = bytesOf(wire);
-  const conn = {
-    written: "",
-    closed: false,
-    read(p: Uint8Array): Promise<number | null> {
-      if (left.length === 0) return end.promise;
-      const count = Math.min(p.length, left.length);
-      p.set(left.subarray(0, count));
-      left = left.subarray(count);
-      return Promise.resolve(count);
-    },
-    write(p: Uint8Array): Promise<number> {
-      conn.written += textOf(p);
-      return Promise.resolve(p.length);
-    },
-    closeWrite: () => Promise.resolve(),
-    close() {
-      conn.closed = true;
-      end.reject(new Deno.errors.BadResource("closed"));
-    },
-    ...overrides,
-  };
-  end.promise.catch(() => {});
-  return conn;
-}
 
 for (const count of [0, -1, -100, 1.5, NaN, 1e9, "3", undefined, null]) {
   sanitized(

@@ -11,7 +11,6 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
-  type Conn,
   type ErrorHandler,
   type Handler,
   HttpError,
@@ -20,7 +19,8 @@ import {
   RequestParser,
   serveConnection,
 } from "@pooled/http1";
-import { bytesOf, textOf } from "../support/bytes.ts";
+import { bytesOf } from "../support/bytes.ts";
+import { memoryConn } from "../support/plain_conn.ts";
 import { answerTo, RawClient } from "../support/raw_client.ts";
 import { sanitized, turn, until } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
@@ -29,35 +29,6 @@ const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST_GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 const hello: Handler = (_req, res) => res.send("hello");
-
-/** A connection in memory that reads `wire` and then waits. */
-function memoryConn(wire: string, overrides: Partial<Conn> = {}) {
-  const end = Promise.withResolvers<number | null>();
-  let left = bytesOf(wire);
-  const conn = {
-    written: "",
-    closed: false,
-    read(p: Uint8Array): Promise<number | null> {
-      if (left.length === 0) return end.promise;
-      const count = Math.min(p.length, left.length);
-      p.set(left.subarray(0, count));
-      left = left.subarray(count);
-      return Promise.resolve(count);
-    },
-    write(p: Uint8Array): Promise<number> {
-      conn.written += textOf(p);
-      return Promise.resolve(p.length);
-    },
-    closeWrite: () => Promise.resolve(),
-    close() {
-      conn.closed = true;
-      end.reject(new Deno.errors.BadResource("closed"));
-    },
-    ...overrides,
-  };
-  end.promise.catch(() => {});
-  return conn;
-}
 
 // ------------------------------------------------------------------ upgrades
 
