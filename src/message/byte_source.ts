@@ -31,6 +31,14 @@ export interface Consumer {
   fail(error: unknown): void;
 }
 
+/** The same bytes without the constructor of a subclass, which `subarray` would call. */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, byteLength } = bytes;
+  return bytes.constructor === Uint8Array
+    ? bytes
+    : new Uint8Array(buffer, byteOffset, byteLength);
+}
+
 /** The pieces of a chunk that were not yet fed to a machine. */
 export class Feed {
   readonly #machine: Machine;
@@ -42,10 +50,7 @@ export class Feed {
   }
 
   set(chunk: Uint8Array): void {
-    // Without the constructor of a subclass, which `subarray` would call.
-    this.#chunk = chunk.constructor === Uint8Array
-      ? chunk
-      : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    this.#chunk = plainBytes(chunk);
     this.#fed = 0;
   }
 

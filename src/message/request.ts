@@ -12,6 +12,7 @@
 import { HeadCache } from "./head_cache.ts";
 import { Fields, type HttpHeaders } from "./headers.ts";
 import { releasedError, usedError } from "./misuse.ts";
+import { ignoreUnhandled } from "./promises.ts";
 import { OWN_ROWS } from "../memory/sizes.ts";
 import type { Slab } from "../memory/slab.ts";
 import { QUESTION_MARK, SLASH } from "../wire/ascii.ts";
@@ -553,10 +554,4 @@ export class PooledRequest implements HttpRequest {
     if (this.#owner === null) throw releasedError();
     return this.#owner;
   }
-}
-
-/** Keeps a failed read that the program does not await from ending the process. */
-function ignoreUnhandled<T>(read: Promise<T>): Promise<T> {
-  read.catch(() => {});
-  return read;
 }

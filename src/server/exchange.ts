@@ -14,6 +14,7 @@
 
 import type { HttpError } from "../errors.ts";
 import type { Machine } from "../message/machine.ts";
+import { ignoreUnhandled } from "../message/promises.ts";
 import type { PooledRequest } from "../message/request.ts";
 import { CONNECT, HEAD } from "../wire/names.ts";
 import {
@@ -159,7 +160,7 @@ export class Exchange implements Answering {
       );
     }
     this.#handling = false;
-    this.finish();
+    this.#finish();
   };
 
   /** The handler failed. */
@@ -175,7 +176,7 @@ export class Exchange implements Answering {
       this.send(response, "Internal Server Error", { status: 500 });
     }
     this.#handling = false;
-    this.finish();
+    this.#finish();
   };
 
   /** Answers a refusal that the handler let pass: that of the body, as a rule. */
@@ -194,7 +195,7 @@ export class Exchange implements Answering {
   }
 
   /** Ends the exchange where handler and response are both done. */
-  finish(): void {
+  #finish(): void {
     const { request } = this;
     if (request === null || this.#handling || this.#state === "streaming") {
       return;
@@ -354,13 +355,12 @@ export class Exchange implements Answering {
     return owner.handOver();
   }
 
-  /** Reads and checks an init; its getters may have sent a response meanwhile. */
+  /** Reads and checks an init. Its getters, or a `toJSON`, may have sent meanwhile. */
   #read(
     response: ServerResponse,
     init: HttpResponseInit | undefined,
   ): HeadInit {
-    if (init === undefined) return NO_INIT;
-    const read = readInit(init);
+    const read = init === undefined ? NO_INIT : readInit(init);
     this.#claim(response);
     return read;
   }
@@ -372,7 +372,6 @@ export class Exchange implements Answering {
     type: Uint8Array,
   ): void {
     const read = this.#read(response, init);
-    if (init === undefined) this.#claim(response);
     // Short text is written without a copy in between.
     if (text.length <= SHORT_TEXT && isAscii(text)) {
       this.#sendWhole(read, text, null, type);
@@ -523,7 +522,7 @@ export class Exchange implements Answering {
     }
     if (this.#completed !== null) this.#awaitOutput();
     this.#owner.flushSoon();
-    this.finish();
+    this.#finish();
   }
 
   #awaitOutput(): void {
@@ -557,12 +556,6 @@ export class Exchange implements Answering {
     return line.minorVersion === 1 && line.method !== HEAD &&
       allowsBody(status);
   }
-}
-
-/** Keeps a rejection that nobody awaits from ending the process. */
-function ignoreUnhandled(promise: Promise<void>): Promise<void> {
-  promise.catch(() => {});
-  return promise;
 }
 
 /** Whether an array has lost its memory; a shared one cannot. */

@@ -12,6 +12,7 @@ import type { PooledRequest } from "../message/request.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
 import { lengthError } from "./prepared_response.ts";
 import type { HttpResponse, ServerResponse } from "./response.ts";
+import { checkChunk } from "./response_body.ts";
 
 /** What a Fetch application is told of the connection, as by `Deno.serve`. */
 export interface FetchInfo {
@@ -187,11 +188,6 @@ function isDecoded(response: Response, coding: string): boolean {
     if (typeof flag === "boolean") return flag;
   }
   return response.url !== "" && /^(gzip|br)$/i.test(coding);
-}
-
-function checkChunk(chunk: unknown): Uint8Array {
-  if (chunk instanceof Uint8Array) return chunk;
-  throw new TypeError("a chunk of the body is no Uint8Array");
 }
 
 /** What a read gives, or throws, if it does so within a few turns. */

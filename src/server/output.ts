@@ -9,6 +9,7 @@
  * @module
  */
 
+import { plainBytes } from "../message/byte_source.ts";
 import { MisuseError } from "../message/misuse.ts";
 import {
   LAST_TIER,
@@ -27,7 +28,7 @@ import { countError, isCount } from "./transport.ts";
 
 /** The owner of an output. */
 export interface OutputOwner {
-  /** A write is done, also one of an output that was closed meanwhile. */
+  /** A write is done. */
   written(): void;
   /** The other side takes nothing more. */
   writeFailed(error: unknown): void;
@@ -126,7 +127,11 @@ export class Output {
     }
     const { slab } = this;
     if (slab !== null) this.#enqueueSlab(slab);
-    this.#queue.push({ bytes: plain(bytes), length: bytes.length, slab: null });
+    this.#queue.push({
+      bytes: plainBytes(bytes),
+      length: bytes.length,
+      slab: null,
+    });
     this.#queued += bytes.length;
   }
 
@@ -197,16 +202,15 @@ export class Output {
       return this.#writeRest();
     }
     this.#endWrite();
-    if (!this.closed) {
-      this.#writeNext();
-      this.#settleWaiting();
-    }
+    if (this.closed) return;
+    this.#writeNext();
+    this.#settleWaiting();
     this.#owner.written();
   };
 
   readonly #onFailed = (error: unknown): void => {
     this.#endWrite();
-    if (this.closed) return this.#owner.written();
+    if (this.closed) return;
     this.close(error);
     this.#owner.writeFailed(error);
   };
@@ -267,14 +271,6 @@ export class Output {
     for (const { done } of this.#waiting) done.reject(reason);
     this.#waiting = [];
   }
-}
-
-/** The same bytes without the constructor of a subclass, which `subarray` would call. */
-function plain(bytes: Uint8Array): Uint8Array {
-  const { buffer, byteOffset, byteLength } = bytes;
-  return bytes.constructor === Uint8Array
-    ? bytes
-    : new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** Appends text of one byte a character. */

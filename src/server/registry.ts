@@ -40,8 +40,6 @@ export interface ServerStats {
 
 /** A connection, as the server that has it needs it. */
 export interface Registered extends Sweepable {
-  /** Whether it is closed, and only its handler may still be at work. */
-  readonly closed: boolean;
   /** Requests, bytes in and bytes out so far. */
   readonly requests: number;
   readonly received: number;
@@ -65,7 +63,7 @@ export class Registry {
   readonly sweeper: Sweeper;
   readonly connections: Set<Registered> = new Set();
   readonly refusals: Partial<Record<HttpErrorCode, number>> = {};
-  /** Whether connections are to end as soon as they are idle. */
+  /** Whether the server shuts down: connections answer what has arrived, and end. */
   draining = false;
   /** Told when a connection has closed. */
   onClosed: () => void = () => {};
@@ -94,7 +92,7 @@ export class Registry {
     this.sweeper.add(connection);
   }
 
-  /** Nothing of a connection is left to happen. */
+  /** A connection is closed; its handler may still be at work. */
   delete(connection: Registered): void {
     if (!this.connections.delete(connection)) return;
     this.#requests += connection.requests;
@@ -122,7 +120,7 @@ export class Registry {
 
   stats(): ServerStats {
     const stats = {
-      connections: 0,
+      connections: this.connections.size,
       accepted: this.accepted,
       aborted: this.aborted,
       requests: this.#requests,
@@ -132,7 +130,6 @@ export class Registry {
       pools: (this.options.pools ?? sharedPools).stats(),
     };
     for (const connection of this.connections) {
-      if (!connection.closed) stats.connections++;
       stats.requests += connection.requests;
       stats.bytesReceived += connection.received;
       stats.bytesSent += connection.sent;

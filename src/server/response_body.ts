@@ -50,7 +50,7 @@ export class BodySender {
         const { done, value } = await this.#reader.read();
         if (output.closed) return await output.room();
         if (done) break;
-        this.#send(value, chunked, length);
+        this.#send(checkChunk(value), chunked, length);
         output.flush();
         if (output.full) await output.room();
       }
@@ -74,10 +74,7 @@ export class BodySender {
     this.#reader.cancel(reason).catch(() => {});
   }
 
-  #send(chunk: unknown, chunked: boolean, length: number): void {
-    if (!(chunk instanceof Uint8Array)) {
-      throw new TypeError("a chunk of the body is no Uint8Array");
-    }
+  #send(chunk: Uint8Array, chunked: boolean, length: number): void {
     if (chunk.length === 0) return;
     this.#sent += chunk.length;
     if (length >= 0 && this.#sent > length) {
@@ -91,6 +88,12 @@ export class BodySender {
     output.append(chunk);
     appendText(output, "\r\n");
   }
+}
+
+/** A chunk as a body stream gave it, if it is one. */
+export function checkChunk(chunk: unknown): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  throw new TypeError("a chunk of the body is no Uint8Array");
 }
 
 /** The end of a body in chunks, with its trailers (RFC 9112 §7.1.2). */

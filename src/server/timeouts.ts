@@ -75,7 +75,7 @@ export class Sweeper {
     this.period = period;
   }
 
-  /** The sweeper that is exact to a quarter of `shortest` milliseconds. */
+  /** The sweeper whose period is a quarter of `shortest` milliseconds, within bounds. */
   static for(shortest: number): Sweeper {
     const period = Math.ceil(
       Math.max(SHORTEST_PERIOD, Math.min(LONGEST_PERIOD, shortest / 4)),

@@ -142,7 +142,7 @@ export class ConnTransport implements Transport {
       Promise.resolve(this.#conn.read(into))
         .then(this.#onRead, this.#onFailed);
     } catch (error) {
-      // A connection of the program's own making; to all others it makes no difference.
+      // Reported in a later turn, as a read that rejects is.
       queueMicrotask(() => this.#onFailed(error));
     }
   }
@@ -264,7 +264,7 @@ export function quietly(end: () => unknown): void {
   try {
     Promise.resolve(end()).catch(() => {});
   } catch {
-    // As above.
+    // It has ended already.
   }
 }
 
