@@ -45,11 +45,6 @@ export class Window {
     return this.#origin + this.end;
   }
 
-  /** Whether nothing lies in the slab that is still to be parsed or taken. */
-  get drained(): boolean {
-    return this.start === this.end && this.runStart === this.runEnd;
-  }
-
   /** Bytes that are still to be parsed or taken. */
   get unread(): number {
     return this.end - this.start + this.runEnd - this.runStart;

@@ -127,7 +127,7 @@ export class ByteSource implements Inlet {
   }
 
   /** Reads on and throws away what comes; the consumer is told of each chunk. */
-  drain(): void {
+  discard(): void {
     if (this.#reading) return;
     this.#reading = true;
     const read: Promise<ReadableStreamReadResult<unknown>> =

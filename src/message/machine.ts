@@ -111,6 +111,12 @@ export class Machine {
     return this.window.lent || this.#lentArray !== null;
   }
 
+  // How far the input was read, from weak to strong:
+  //   empty         nothing in the window is left to parse
+  //   unread === 0  nor is there payload that nobody has taken
+  //   idle          empty, and no head or body is under way
+  //   finished      idle, and the input has ended
+
   /** Whether the window is empty and no message is under way. */
   get idle(): boolean {
     return this.empty && !this.body.active && this.#request === null;
@@ -120,11 +126,6 @@ export class Machine {
   get empty(): boolean {
     const { start, end } = this.window;
     return start === end;
-  }
-
-  /** Whether nothing lies in the slab that is still to be read, of a body either. */
-  get drained(): boolean {
-    return this.window.drained;
   }
 
   /** Bytes that lie in the slab and are still to be read, of a body too. */
@@ -514,7 +515,7 @@ export class Machine {
   /** The input ends here. What is left of it can still be asked for. */
   finish(): void {
     this.ended = true;
-    if (this.drained && this.#request === null) this.window.drop();
+    if (this.unread === 0 && this.#request === null) this.window.drop();
   }
 
   /**

@@ -13,6 +13,12 @@ import { HeadCache } from "./head_cache.ts";
 import { Fields, type HttpHeaders } from "./headers.ts";
 import { releasedError, usedError } from "./misuse.ts";
 import { ignoreUnhandled } from "./promises.ts";
+import {
+  type FetchSource,
+  isFetchable,
+  requestToFetch,
+  unfetchableError,
+} from "./request_to_fetch.ts";
 import { OWN_ROWS } from "../memory/sizes.ts";
 import type { Slab } from "../memory/slab.ts";
 import { QUESTION_MARK, SLASH } from "../wire/ascii.ts";
@@ -128,19 +134,6 @@ export interface HttpRequest extends Disposable {
   [Symbol.dispose](): void;
 }
 
-/** The methods that Fetch refuses, in any case. */
-const FORBIDDEN: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
-/** Fetch rewrites a method that differs from one of these in case only. */
-const NORMALIZED: ReadonlySet<string> = new Set(
-  ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"],
-);
-
-/** Whether a Fetch `Request` can have this method, unchanged. */
-function isFetchable(method: string): boolean {
-  const upper = method.toUpperCase();
-  return !FORBIDDEN.has(upper) && (method === upper || !NORMALIZED.has(upper));
-}
-
 /** What a request asks of the machine that made it. */
 export interface RequestOwner {
   /** Whether the connection below is secured: the scheme of the target URI. */
@@ -161,7 +154,7 @@ export interface RequestBody {
 }
 
 /** The one implementation of {@linkcode HttpRequest}. */
-export class PooledRequest implements HttpRequest {
+export class PooledRequest implements HttpRequest, FetchSource {
   readonly line: RequestLine = new RequestLine();
   readonly framing: Framing = new Framing();
   readonly fields: Fields;
@@ -421,62 +414,15 @@ export class PooledRequest implements HttpRequest {
   }
 
   toRequest(): Request {
-    const { method } = this;
-    if (!isFetchable(method)) {
-      throw new TypeError(`a Fetch Request cannot have the method ${method}`);
-    }
-    return this.#toRequest(this.framing.hasBody);
+    const { secure } = this.#live();
+    if (!isFetchable(this.method)) throw unfetchableError(this.method);
+    return requestToFetch(this, secure, this.framing.hasBody);
   }
 
-  /**
-   * The same for an application, with the signal, and without the body of a GET or
-   * HEAD. Where there is no such request, the status that answers it: 501 for a method
-   * that Fetch cannot have as it is, 421 for a scheme that is not the connection's
-   * (RFC 9110 §7.4), 400 for a target that is no URL.
-   */
-  toFetch(): Request | 400 | 421 | 501 {
-    const { method, line } = this;
-    if (!isFetchable(method)) return 501;
-    if (line.absolute && this.#namesHttps() !== this.#owner!.secure) {
-      return 421;
-    }
-    const hasBody = this.framing.hasBody && method !== "GET" &&
-      method !== "HEAD";
-    try {
-      return this.#toRequest(hasBody, this.signal);
-    } catch (error) {
-      if (URL.canParse(this.#url())) throw error;
-      return 400;
-    }
-  }
-
-  #toRequest(hasBody: boolean, signal?: AbortSignal): Request {
+  giveBody(): void {
     const owner = this.#live();
-    const init: RequestInit & { duplex?: "half" } = {
-      method: this.method,
-      headers: this.#fetchHeaders(),
-    };
-    if (signal !== undefined) init.signal = signal;
-    if (hasBody) {
-      if (this.#bodyUsed) throw usedError();
-      init.body = this.body!;
-      init.duplex = "half";
-    }
-    const request = new Request(this.#url(), init);
-    if (hasBody) {
-      this.#bodyUsed = true;
-      owner.body.outliveRequest(this);
-    }
-    return request;
-  }
-
-  /** All lines, with those of Cookie joined as RFC 6265 §4.2.1 has them. */
-  #fetchHeaders(): [string, string][] {
-    const lines = [...this.fields];
-    const cookies = this.fields.getAll("cookie");
-    if (cookies.length < 2) return lines;
-    const others = lines.filter(([name]) => name.toLowerCase() !== "cookie");
-    return [...others, ["cookie", cookies.join("; ")]];
+    this.#bodyUsed = true;
+    owner.body.outliveRequest(this);
   }
 
   release(): void {
@@ -503,23 +449,6 @@ export class PooledRequest implements HttpRequest {
     if (this.#owner === null) return { released: true };
     const { method, target, httpVersion, headers } = this;
     return { method, target, httpVersion, headers };
-  }
-
-  /** The target URI (RFC 9112 §3.3). A request without Host gets localhost. */
-  #url(): string {
-    if (this.line.absolute) return this.target;
-    const authority = this.line.method === CONNECT
-      ? this.target
-      : this.fields.get("host") ?? "localhost";
-    const scheme = this.#owner!.secure ? "https" : "http";
-    return this.target.startsWith("/")
-      ? `${scheme}://${authority}${this.target}`
-      : `${scheme}://${authority}`;
-  }
-
-  /** Whether the scheme of absolute-form is `https`, and not `http`. */
-  #namesHttps(): boolean {
-    return this.target.charAt(4) !== ":";
   }
 
   /** Finds where path and query lie in the target. */

@@ -165,7 +165,7 @@ export class Connection
           this.#stopped = true;
           break;
         }
-        if (this.#registry.draining && this.#nothingLeftToAnswer()) {
+        if (this.#registry.shuttingDown && this.#nothingLeftToAnswer()) {
           this.#leave();
           break;
         }
@@ -183,7 +183,7 @@ export class Connection
     if (exchange.request === null) output.flush();
     else {
       this.flushSoon();
-      if (machine.drained) this.#watch();
+      if (machine.unread === 0) this.#watch();
     }
   }
 
@@ -208,7 +208,7 @@ export class Connection
     if (this.#exchange.request === null || this.#phase !== "open") return;
     // What follows a fault is read by nobody, and without a bound.
     if (machine.error !== null) return;
-    if (machine.drained) {
+    if (machine.unread === 0) {
       if (machine.idle) machine.window.rest();
       this.#transport.demand();
     } else {
@@ -286,7 +286,7 @@ export class Connection
       machine.error !== null ||
       // What a refused client sends next may be meant for the tunnel.
       line.method === CONNECT ||
-      (this.#registry.draining && this.#nothingLeftToAnswer()) ||
+      (this.#registry.shuttingDown && this.#nothingLeftToAnswer()) ||
       // A stream may still be made of the body; a whole response is not.
       (machine.body.active && (whole || machine.body.unread) &&
         !this.#canDrain(this.#exchange.bodyComes))
@@ -416,7 +416,7 @@ export class Connection
   // ------------------------------------------------------------------------ end
 
   /** The server shuts down: what has arrived is answered, and nothing after it. */
-  drain(): void {
+  shutDown(): void {
     if (this.#phase !== "open") return;
     if (this.#nothingLeftToAnswer() && this.#exchange.request === null) {
       this.#leave();
@@ -449,7 +449,7 @@ export class Connection
 
   #linger(): void {
     if (this.#transport.ended) this.#close(undefined);
-    else this.#transport.drain();
+    else this.#transport.discard();
   }
 
   /** Ends the connection at once: the client is gone, or nobody wants it. */

@@ -47,7 +47,7 @@ export interface Registered extends Sweepable {
   /** Resolves when HTTP is over on it. */
   readonly done: Promise<void>;
   /** The server shuts down. */
-  drain(): void;
+  shutDown(): void;
   /** Ends it at once. */
   destroy(reason: unknown): void;
   /** Whether its reads keep the program running. */
@@ -64,7 +64,7 @@ export class Registry {
   readonly connections: Set<Registered> = new Set();
   readonly refusals: Partial<Record<HttpErrorCode, number>> = {};
   /** Whether the server shuts down: connections answer what has arrived, and end. */
-  draining = false;
+  shuttingDown = false;
   /** Told when a connection has closed. */
   onClosed: () => void = () => {};
   accepted = 0;

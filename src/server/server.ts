@@ -84,7 +84,7 @@ export class Server implements HttpServer {
   #awake: ReturnType<typeof setInterval> | undefined;
   #unfollow: () => void = () => {};
   /** Resolves when the connections know of the shutdown. */
-  #drained: Promise<void> = Promise.resolve();
+  #told: Promise<void> = Promise.resolve();
 
   constructor(
     source: AcceptSource,
@@ -113,7 +113,7 @@ export class Server implements HttpServer {
     await Promise.all(
       [...this.#registry.connections].map((connection) => connection.done),
     );
-    await this.#drained;
+    await this.#told;
     await this.#acceptor.released();
     this.#over = true;
     clearInterval(this.#awake);
@@ -137,7 +137,8 @@ export class Server implements HttpServer {
           await new Promise((r) => setTimeout(r, 0));
         }
         while (
-          connections.size >= this.#maxConnections && !this.#registry.draining
+          connections.size >= this.#maxConnections &&
+          !this.#registry.shuttingDown
         ) await this.#change();
       }
       // A listener ends when its owner closes it; an iterable may just be at its end.
@@ -169,21 +170,21 @@ export class Server implements HttpServer {
 
   shutdown(): Promise<void> {
     const registry = this.#registry;
-    if (registry.draining || this.#over) return this.finished;
-    registry.draining = true;
+    if (registry.shuttingDown || this.#over) return this.finished;
+    registry.shuttingDown = true;
     this.#acceptor.stop();
     this.#wake();
     if (registry.connections.size > 0) {
-      this.#drained = this.#drain();
+      this.#told = this.#tellConnections();
       if (this.#keepsAlive) this.#stayAwake();
     }
     return this.finished;
   }
 
   /** Tells the connections. What has arrived within a turn is still read, and answered. */
-  async #drain(): Promise<void> {
+  async #tellConnections(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 0));
-    for (const connection of this.#registry.connections) connection.drain();
+    for (const connection of this.#registry.connections) connection.shutDown();
   }
 
   /** A timeout may be all that is left to end the last connection. */
@@ -210,7 +211,7 @@ export class Server implements HttpServer {
     this.#keepsAlive = keeps;
     this.#acceptor.keepAlive(keeps);
     clearInterval(this.#awake);
-    if (keeps && this.#registry.draining && !this.#over) this.#stayAwake();
+    if (keeps && this.#registry.shuttingDown && !this.#over) this.#stayAwake();
     for (const connection of this.#registry.connections) {
       connection.keepAlive(keeps);
     }

@@ -31,7 +31,7 @@ export interface Transport {
    */
   readAhead(): boolean;
   /** Reads on and throws away what comes. */
-  drain(): void;
+  discard(): void;
   /** Writes some of the bytes, and gives how many. */
   write(bytes: Uint8Array): Promise<number>;
   /** Ends the output; the input stays open. */
@@ -129,7 +129,7 @@ export class ConnTransport implements Transport {
     return false;
   }
 
-  drain(): void {
+  discard(): void {
     if (!this.#reading && !this.ended) this.#read("waste", WASTE);
   }
 
@@ -226,8 +226,8 @@ export class StreamTransport implements Transport {
     return this.#inlet.readAhead();
   }
 
-  drain(): void {
-    this.#inlet.drain();
+  discard(): void {
+    this.#inlet.discard();
   }
 
   /** Writes a copy: a stream may pass on what it is given, and the slab is used again. */

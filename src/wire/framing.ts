@@ -1,7 +1,7 @@
 /**
  * What the header fields say of the message as a whole: who it is for (Host,
- * RFC 9112 §3.2), how long its body is (§6), and what becomes of the connection
- * after it (§9).
+ * RFC 9112 §3.2), how long its body is (§6, in `body_length.ts`), and what becomes
+ * of the connection after it (§9).
  *
  * Read once the section is complete, from the rows of its table. The common
  * request has Host and perhaps Connection; everything else is out of line.
@@ -9,32 +9,15 @@
  * @module
  */
 
-import { CLASS as CLASSES } from "./ascii.ts";
+import { CHUNKED, readBodyLength } from "./body_length.ts";
 import { readAuthority } from "./host.ts";
 import type { FieldTable } from "./field_lines.ts";
-import { fault } from "./outcome.ts";
-import {
-  CHUNKED_NOT_LAST,
-  CHUNKED_REPEATED,
-  CONNECT_WITH_BODY,
-  CONTENT_LENGTH_TOO_LARGE,
-  INVALID_CONTENT_LENGTH,
-  INVALID_HOST,
-  INVALID_TRANSFER_ENCODING,
-  LENGTH_AND_TRANSFER_ENCODING,
-  MISSING_HOST,
-  REPEATED_CONTENT_LENGTH,
-  REPEATED_HOST,
-  TRANSFER_ENCODING_IN_HTTP10,
-  UNSUPPORTED_TRANSFER_CODING,
-} from "./refusals.ts";
+import { fault, isFault } from "./outcome.ts";
+import { INVALID_HOST, MISSING_HOST, REPEATED_HOST } from "./refusals.ts";
 import type { RequestLine } from "./request_line.ts";
 import { equalsTextIgnoringCase } from "./text.ts";
 
 // Copies of the shared constants, which V8 then folds: see ascii.ts.
-const CLASS = CLASSES;
-const TOKEN = 1;
-const DIGIT = 16;
 const HTAB = 0x09;
 const SP = 0x20;
 const COMMA = 0x2c;
@@ -42,7 +25,6 @@ const NAME_START = 0;
 const VALUE_START = 2;
 const VALUE_END = 3;
 const ROW = 4;
-const CONNECT = 6;
 const HOST = 1;
 const CONTENT_LENGTH = 2;
 const TRANSFER_ENCODING = 3;
@@ -126,9 +108,11 @@ function readOthers(
 ): number {
   const seen = table.seen;
   if ((seen & (CONTENT_LENGTH_BIT | TRANSFER_ENCODING_BIT)) !== 0) {
-    const refused = readLength(bytes, base, line, table, framing);
-    if (refused !== 0) return refused;
-    framing.hasBody = framing.chunked || framing.contentLength > 0;
+    const length = readBodyLength(bytes, base, line, table);
+    if (isFault(length)) return length;
+    if (length === CHUNKED) framing.chunked = true;
+    else framing.contentLength = length;
+    framing.hasBody = length !== 0;
   }
   if ((seen & CONNECTION_BIT) !== 0) {
     readConnection(bytes, view, base, line, table, framing);
@@ -158,119 +142,6 @@ function checkHost(bytes: Uint8Array, base: number, table: FieldTable): number {
   return readAuthority(bytes, base + start, base + end) < 0
     ? fault(INVALID_HOST, start)
     : 0;
-}
-
-/** Content-Length and Transfer-Encoding (RFC 9112 §6.1 to §6.3). */
-function readLength(
-  bytes: Uint8Array,
-  base: number,
-  line: RequestLine,
-  table: FieldTable,
-  framing: Framing,
-): number {
-  const cells = table.cells;
-  const length = table.find(CONTENT_LENGTH, 0);
-  const coding = table.find(TRANSFER_ENCODING, 0);
-  if (length >= 0 && coding >= 0) {
-    const later = Math.max(length, coding) * ROW;
-    return fault(LENGTH_AND_TRANSFER_ENCODING, cells[later + NAME_START]!);
-  }
-  const row = Math.max(length, coding) * ROW;
-  const fieldStart = cells[row + NAME_START]!;
-  if (coding >= 0) {
-    if (line.method === CONNECT) return fault(CONNECT_WITH_BODY, fieldStart);
-    if (line.minorVersion === 0) {
-      return fault(TRANSFER_ENCODING_IN_HTTP10, fieldStart);
-    }
-    return readTransferEncoding(bytes, base, table, framing);
-  }
-  if ((table.repeated & CONTENT_LENGTH_BIT) !== 0) {
-    const second = table.find(CONTENT_LENGTH, length + 1);
-    return fault(REPEATED_CONTENT_LENGTH, cells[second * ROW + NAME_START]!);
-  }
-  const refused = readContentLength(
-    bytes,
-    base,
-    cells[row + VALUE_START]!,
-    cells[row + VALUE_END]!,
-    framing,
-  );
-  // Some clients send CONNECT with a length of 0, which announces nothing.
-  return refused === 0 && line.method === CONNECT && framing.contentLength > 0
-    ? fault(CONNECT_WITH_BODY, fieldStart)
-    : refused;
-}
-
-function readContentLength(
-  bytes: Uint8Array,
-  base: number,
-  start: number,
-  end: number,
-  framing: Framing,
-): number {
-  if (start === end) return fault(INVALID_CONTENT_LENGTH, start);
-  let length = 0;
-  for (let at = start; at < end; at++) {
-    const byte = bytes[base + at]!;
-    if ((CLASS[byte]! & DIGIT) === 0) {
-      return at > start && byte === COMMA
-        ? fault(REPEATED_CONTENT_LENGTH, at)
-        : fault(INVALID_CONTENT_LENGTH, at);
-    }
-    // In this order, for every sum up to the bound to be exact.
-    length = length * 10 + (byte - 0x30);
-    if (length > Number.MAX_SAFE_INTEGER) {
-      return fault(CONTENT_LENGTH_TOO_LARGE, start);
-    }
-  }
-  framing.contentLength = length;
-  return 0;
-}
-
-/**
- * The codings of all Transfer-Encoding lines as one list. An empty element, which
- * other lists may have, is refused: peers do not agree on what it means here.
- */
-function readTransferEncoding(
-  bytes: Uint8Array,
-  base: number,
-  table: FieldTable,
-  framing: Framing,
-): number {
-  const cells = table.cells;
-  let chunkedAt = -1;
-  let otherAt = -1;
-  for (
-    let row = table.find(TRANSFER_ENCODING, 0);
-    row >= 0;
-    row = table.find(TRANSFER_ENCODING, row + 1)
-  ) {
-    const end = base + cells[row * ROW + VALUE_END]!;
-    let at = base + cells[row * ROW + VALUE_START]!;
-    for (;;) {
-      const coding = at;
-      while (at < end && (CLASS[bytes[at]!]! & TOKEN) !== 0) at++;
-      if (at === coding) return fault(INVALID_TRANSFER_ENCODING, at - base);
-      if (chunkedAt >= 0) {
-        return equalsTextIgnoringCase(bytes, coding, at, "chunked")
-          ? fault(CHUNKED_REPEATED, coding - base)
-          : fault(CHUNKED_NOT_LAST, coding - base);
-      }
-      if (equalsTextIgnoringCase(bytes, coding, at, "chunked")) {
-        chunkedAt = coding;
-      } else otherAt = coding;
-      while (at < end && isSpace(bytes[at]!)) at++;
-      if (at === end) break;
-      if (bytes[at] !== COMMA) {
-        return fault(INVALID_TRANSFER_ENCODING, at - base);
-      }
-      at++;
-      while (at < end && isSpace(bytes[at]!)) at++;
-    }
-  }
-  if (otherAt >= 0) return fault(UNSUPPORTED_TRANSFER_CODING, otherAt - base);
-  framing.chunked = true;
-  return 0;
 }
 
 /** The options of all Connection lines (RFC 9110 §7.6.1); unknown ones mean nothing here. */
