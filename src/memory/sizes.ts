@@ -33,6 +33,8 @@ export const OWN_ROWS = 32;
 export const LARGE_TABLE_ROWS = 128;
 /** Idle large tables kept at the most. */
 export const IDLE_TABLES = 64;
+/** Bytes of the longest head that is kept to be compared with the next one. */
+export const LONGEST_KNOWN_HEAD = 2048;
 
 // ---------------------------------------------------------------------- input
 
@@ -46,6 +48,10 @@ export const READ_AHEAD = 65_536;
 export const FEED_PIECE = 32_768;
 /** A chunk of more bytes than this is not moved to the run before it. */
 export const LARGEST_MOVED_CHUNK = 512;
+/** Up to this many bytes are moved by a loop; `copyWithin` costs a call. */
+export const LARGEST_LOOPED_MOVE = 32;
+/** The buffer of reads whose bytes nobody wants. */
+export const DISCARDED_READ = 16_384;
 
 // --------------------------------------------------------------------- bodies
 
@@ -67,6 +73,8 @@ export const LARGEST_STREAMED = 65_536;
 
 /** Bytes from this many on are written from where they lie. */
 export const SMALLEST_DIRECT_WRITE = 32_768;
+/** ASCII text of up to this length is written a character at a time, not encoded. */
+export const LONGEST_LOOPED_TEXT = 256;
 /**
  * With more than this waiting to be written, nothing new is begun. Below the largest
  * slab, so that usual responses do not begin another one just before the write.

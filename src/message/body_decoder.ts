@@ -11,7 +11,7 @@
 
 import type { HttpError } from "../errors.ts";
 import type { ParserLimits } from "../limits.ts";
-import { LARGEST_MOVED_CHUNK } from "../memory/sizes.ts";
+import { LARGEST_LOOPED_MOVE, LARGEST_MOVED_CHUNK } from "../memory/sizes.ts";
 import type { Window } from "../memory/window.ts";
 import { PartialLine } from "./partial_line.ts";
 import { acquireTable, type OpenPools, releaseTable } from "./pools.ts";
@@ -253,8 +253,11 @@ export class BodyDecoder {
           out = at + count;
         } else {
           if (count > LARGEST_MOVED_CHUNK) break;
-          if (count > 32) bytes.copyWithin(out, at, at + count);
-          else for (let i = 0; i < count; i++) bytes[out + i] = bytes[at + i]!;
+          if (count > LARGEST_LOOPED_MOVE) {
+            bytes.copyWithin(out, at, at + count);
+          } else {for (let i = 0; i < count; i++) {
+              bytes[out + i] = bytes[at + i]!;
+            }}
           out += count;
         }
         at += count;

@@ -13,8 +13,8 @@
  * @module
  */
 
-/** Longer heads are read each time. */
-const LONGEST = 2048;
+import { LONGEST_KNOWN_HEAD } from "../memory/sizes.ts";
+
 const WORD = 8;
 /** The memory is a multiple of this, so that it seldom has to grow. */
 const STEP = 256;
@@ -66,7 +66,7 @@ export class HeadCache {
 
   #copy(view: DataView, start: number, section: number, end: number): void {
     const length = end - start;
-    if (length > LONGEST) return;
+    if (length > LONGEST_KNOWN_HEAD) return;
     if (length > this.#memory.byteLength) this.#grow(length);
     const memory = this.#memory;
     let at = 0;

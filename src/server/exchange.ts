@@ -13,6 +13,7 @@
  */
 
 import type { HttpError } from "../errors.ts";
+import { LONGEST_LOOPED_TEXT } from "../memory/sizes.ts";
 import type { Machine } from "../message/machine.ts";
 import { ignoreUnhandled } from "../message/promises.ts";
 import type { PooledRequest } from "../message/request.ts";
@@ -94,9 +95,6 @@ const FAILED = new WeakMap<ServerResponse, unknown>();
 
 /** Interim responses that a handler may send (RFC 9110 §15.2, RFC 8297). */
 const INTERIM: ReadonlySet<number> = new Set([100, 102, 103, 104]);
-
-/** ASCII text up to this length is written a character at a time. */
-const SHORT_TEXT = 256;
 
 /** What a 2xx to CONNECT becomes: it would open a tunnel that nobody serves. */
 const NO_TUNNEL = new EncodedResponse({
@@ -373,7 +371,7 @@ export class Exchange implements Answering {
   ): void {
     const read = this.#read(response, init);
     // Short text is written without a copy in between.
-    if (text.length <= SHORT_TEXT && isAscii(text)) {
+    if (text.length <= LONGEST_LOOPED_TEXT && isAscii(text)) {
       this.#sendWhole(read, text, null, type);
     } else this.#sendWhole(read, null, encoder.encode(text), type);
   }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { ASIDE_READ } from "../memory/sizes.ts";
+import { ASIDE_READ, DISCARDED_READ } from "../memory/sizes.ts";
 import type { Machine } from "../message/machine.ts";
 import { MisuseError } from "../message/misuse.ts";
 import { ByteSource, type Consumer } from "../message/byte_source.ts";
@@ -73,7 +73,7 @@ export function isConn(connection: Conn | Duplex): connection is Conn {
 }
 
 /** What is read while a connection lingers goes here, and nobody looks at it. */
-const WASTE = new Uint8Array(16384);
+const WASTE = new Uint8Array(DISCARDED_READ);
 
 /** A connection of the program's own make gave a count that no read or write can have. */
 export function countError(
