@@ -77,10 +77,10 @@ export function allRows(results: Results): string {
 
 /** The ten lines of the README: a benchmark, and the peer beside which it is shown. */
 const SHORT: readonly [what: string, benchmark: string, peer: string][] = [
+  ["a recorded page load", "RecordedPages", "llhttp, WebAssembly"],
   ["new 703-byte browser head", "FreshBrowserGET703", "llhttp, WebAssembly"],
   ["new simple GET", "FreshSimpleGET", "llhttp, WebAssembly"],
   ["the same browser head again", "ParseBrowserGET703", "llhttp, WebAssembly"],
-  ["the same 32 fields again", "ParseWith32Headers", "llhttp, WebAssembly"],
   ["the same simple GET again", "ParseSimpleGET", "llhttp, WebAssembly"],
   ["16 simple GETs in one chunk", "Pipelined16", "llhttp, WebAssembly"],
   ["the same simple GET again", "ParseSimpleGET", "http-parser-js"],
