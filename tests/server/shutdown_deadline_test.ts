@@ -57,8 +57,8 @@ test("a connection that was handed over stays", async () => {
     using client = await RawClient.connect(port);
     await client.send(UPGRADE);
     await client.until("\r\n\r\n");
-    using hanging = await RawClient.connect(port);
-    await hanging.send(get("/"));
+    using second = await RawClient.connect(port);
+    await second.send(get("/"));
     await until(() => server.stats().requests === 2, "the request");
     await within(server.shutdown(), "the shutdown");
     assertEquals(server.stats().connections, 1);
