@@ -75,6 +75,8 @@ export class BodyReader implements RequestBody {
   #filled = 0;
   /** The declared length in bytes, or Infinity. */
   #length = Infinity;
+  /** Bytes that may be gathered. */
+  #most = Infinity;
   #gatherer: PromiseWithResolvers<Bytes> | null = null;
   /** Bytes taken from the budget. */
   #taken = 0;
@@ -118,14 +120,15 @@ export class BodyReader implements RequestBody {
   }
 
   /** The whole body as one array. */
-  gather(request: PooledRequest): Promise<Bytes> {
+  gather(request: PooledRequest, most: number): Promise<Bytes> {
     if (this.#request !== request || this.#mode !== UNREAD) {
       return Promise.reject(this.#lost());
     }
     const length = this.decoder.knownRemaining;
     this.#length = length > 0 ? length : Infinity;
     this.#filled = 0;
-    if (length > Math.min(this.#host.limits.maxBodySize, LONGEST_ARRAY)) {
+    this.#most = most;
+    if (length > Math.min(most, LONGEST_ARRAY)) {
       return Promise.reject(this.#refuseTooLarge());
     }
     if (length > 0) {
@@ -304,12 +307,10 @@ export class BodyReader implements RequestBody {
   }
 
   #refuseTooLarge(): HttpError {
-    const { maxBodySize } = this.#host.limits;
+    const most = this.#most;
     return this.#refuse(
       BODY_TOO_LARGE,
-      maxBodySize === Infinity
-        ? "more than memory holds"
-        : `more than ${maxBodySize} bytes`,
+      most === Infinity ? "more than memory holds" : `more than ${most} bytes`,
     );
   }
 
@@ -334,8 +335,8 @@ export class BodyReader implements RequestBody {
    * not be as long, or neither the budget nor the memory has room.
    */
   #grow(least: number): HttpError | null {
-    const { budget, limits } = this.#host;
-    const most = Math.min(limits.maxBodySize, this.#length);
+    const { budget } = this.#host;
+    const most = Math.min(this.#most, this.#length);
     if (least > most) return this.#refuseTooLarge();
     const filled = this.#filled;
     const longer = this.#length === Infinity

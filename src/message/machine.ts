@@ -213,9 +213,11 @@ export class Machine {
   /** Takes a request back, with all that it holds. */
   release(request: PooledRequest): void {
     if (this.body.active) this.body.leave(request);
+    const { plain } = request;
+    if (!plain) request.detachView();
     const { slab } = request.fields;
     if (slab !== null) this.pools.slabs.release(slab);
-    if (request.plain) request.close();
+    if (plain) request.close();
     else this.#reset(request);
     this.pools.requests.release(request, this.#shelf);
   }

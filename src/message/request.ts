@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { ParserLimits } from "../limits.ts";
 import { HeadCache } from "./head_cache.ts";
 import { Fields, type HttpHeaders } from "./headers.ts";
 import { releasedError, usedError } from "./misuse.ts";
@@ -21,8 +22,8 @@ import {
 } from "./request_to_fetch.ts";
 import { OWN_ROWS } from "../memory/sizes.ts";
 import type { Slab } from "../memory/slab.ts";
-import { QUESTION_MARK, SLASH } from "../wire/ascii.ts";
-import { FieldTable } from "../wire/field_lines.ts";
+import { CR, LF, QUESTION_MARK, SLASH } from "../wire/ascii.ts";
+import { FieldTable, ROW, VALUE_END } from "../wire/field_lines.ts";
 import { Framing } from "../wire/framing.ts";
 import { CONNECT, METHODS, OTHER_METHOD } from "../wire/names.ts";
 import { RequestLine } from "../wire/request_line.ts";
@@ -138,15 +139,26 @@ export interface HttpRequest extends Disposable {
 export interface RequestOwner {
   /** Whether the connection below is secured: the scheme of the target URI. */
   readonly secure: boolean;
+  readonly limits: Required<ParserLimits>;
   readonly body: RequestBody;
   /** Takes the request back, with all that it holds. */
   release(request: PooledRequest): void;
 }
 
+/** An object that was made of a pooled request and may outlive it. */
+export interface RequestView {
+  /** The request is about to be released: its memory serves others from here on. */
+  detach(): void;
+}
+
 /** The body of a request, which whoever reads the connection has. */
 export interface RequestBody {
   stream(request: PooledRequest): ReadableStream<Uint8Array<ArrayBuffer>>;
-  gather(request: PooledRequest): Promise<Uint8Array<ArrayBuffer>>;
+  /** All of it in one array, of at most `most` bytes. */
+  gather(
+    request: PooledRequest,
+    most: number,
+  ): Promise<Uint8Array<ArrayBuffer>>;
   /** The stream of the body went to a Fetch request, which may outlive this one. */
   outliveRequest(request: PooledRequest): void;
   /** The request is released. */
@@ -187,6 +199,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
   #aborter: AbortController | null = null;
   /** Why the client is gone, once it is. */
   #gone: unknown = undefined;
+  #view: RequestView | null = null;
 
   constructor() {
     this.fields = new Fields(this.#ownTable);
@@ -232,6 +245,37 @@ export class PooledRequest implements HttpRequest, FetchSource {
    */
   get plain(): boolean {
     return this.knowsHead && this.#plain && !this.framing.hasBody;
+  }
+
+  set view(view: RequestView) {
+    this.#plain = false;
+    this.#view = view;
+  }
+
+  /** Where the field section begins, in bytes from the start of the head. */
+  get fieldsStart(): number {
+    return this.fields.base - this.#base;
+  }
+
+  /** A copy of the head, with the empty line that ends it. */
+  copyHead(): Uint8Array<ArrayBuffer> {
+    const { slab, base, table } = this.fields;
+    const { cells, count } = table;
+    const end = count === 0
+      ? base - 2
+      : base + cells[(count - 1) * ROW + VALUE_END]!;
+    const length = end - this.#base;
+    const head = new Uint8Array(length + 4);
+    head.set(slab!.bytes.subarray(this.#base, end));
+    head[length] = head[length + 2] = CR;
+    head[length + 1] = head[length + 3] = LF;
+    return head;
+  }
+
+  /** Called before the memory goes. */
+  detachView(): void {
+    this.#view?.detach();
+    this.#view = null;
   }
 
   /** Ends the use of this object. A known head stays. */
@@ -402,15 +446,25 @@ export class PooledRequest implements HttpRequest, FetchSource {
     return ignoreUnhandled(this.#gather().then((bytes) => bytes.buffer));
   }
 
+  /** The body for a Fetch request, which has a limit of its own. */
+  fetchBytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return ignoreUnhandled(
+      this.#gather((owner) => owner.limits.maxFetchBodySize),
+    );
+  }
+
   // deno-lint-ignore require-await -- async, so that misuse rejects and does not throw
-  async #gather(): Promise<Uint8Array<ArrayBuffer>> {
+  async #gather(
+    limit: (owner: RequestOwner) => number = (owner) =>
+      owner.limits.maxBodySize,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const owner = this.#live();
     if (!this.framing.hasBody) return new Uint8Array(0);
     if (this.#bodyUsed || this.#body?.locked) {
       throw usedError();
     }
     this.#bodyUsed = true;
-    return owner.body.gather(this);
+    return owner.body.gather(this, limit(owner));
   }
 
   toRequest(): Request {

@@ -9,7 +9,7 @@
  */
 
 import type { PooledRequest } from "../message/request.ts";
-import { requestForApp } from "../message/request_to_fetch.ts";
+import { appRequest } from "./app_request.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
 import { lengthError } from "./prepared_response.ts";
 import type { HttpResponse, ServerResponse } from "./response.ts";
@@ -94,7 +94,7 @@ export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
     ? app
     : (request, info) => app.fetch(request, info);
   return async (req, res, info) => {
-    const request = requestForApp(req as PooledRequest, info.secure);
+    const request = appRequest(req as PooledRequest, info.secure);
     if (typeof request === "number") {
       return res.send(REFUSED[request], { status: request });
     }
