@@ -11,6 +11,7 @@ import {
   BARE_LF,
   BODY_TIMEOUT,
   BODY_TOO_LARGE,
+  BUFFERS_FULL,
   CHUNK_DATA_END,
   CHUNK_LINE_TOO_LONG,
   CHUNK_SIZE_TOO_LARGE,
@@ -103,10 +104,11 @@ type Cause = readonly [
  * | `chunk-data-end` | 400 | no CRLF after the data of a chunk (RFC 9112 §7.1) |
  * | `trailers-too-large` | 400 | trailers over `maxHeaderBytes` or `maxHeaders` (RFC 9112 §7.1.2) |
  * | `forbidden-trailer` | 400 | a trailer that frames or routes the message (RFC 9110 §6.5.1) |
- * | `body-too-large` | 413 | a buffered read over `maxBodySize` (RFC 9110 §15.5.14) |
+ * | `body-too-large` | 413 | a buffered read over `maxBodySize`, or one through Fetch over `maxFetchBodySize` (RFC 9110 §15.5.14) |
  * | `unexpected-eof` | 400 | the input ended inside a message; no response is sent (RFC 9112 §8) |
  * | `head-timeout` | 408 | a server waited for the end of a head for `headTimeout` (RFC 9110 §15.5.9) |
- * | `body-timeout` | 408 | a server waited for more of a body for `bodyTimeout` (RFC 9110 §15.5.9) |
+ * | `body-timeout` | 408 | a body came slower than `bodyTimeout`, `minBodyRate` and `totalBodyTimeout` allow (RFC 9110 §15.5.9) |
+ * | `buffers-full` | 503 | a buffered read while a server holds `maxBuffered` bytes (RFC 9110 §15.6.4) |
  */
 export type HttpErrorCode =
   | "invalid-request-line"
@@ -150,7 +152,8 @@ export type HttpErrorCode =
   | "body-too-large"
   | "unexpected-eof"
   | "head-timeout"
-  | "body-timeout";
+  | "body-timeout"
+  | "buffers-full";
 
 const HOST_PORT = "host or host:port";
 
@@ -353,7 +356,7 @@ const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
     BODY_TOO_LARGE,
     413,
     "RFC 9110 §15.5.14",
-    "a body within maxBodySize",
+    "a body within maxBodySize, or maxFetchBodySize through Fetch",
   ],
   "unexpected-eof": [
     UNEXPECTED_EOF,
@@ -371,7 +374,13 @@ const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
     BODY_TIMEOUT,
     408,
     "RFC 9110 §15.5.9",
-    "more of the body within bodyTimeout",
+    "a body at minBodyRate, within bodyTimeout and totalBodyTimeout",
+  ],
+  "buffers-full": [
+    BUFFERS_FULL,
+    503,
+    "RFC 9110 §15.6.4",
+    "room for the body within maxBuffered",
   ],
 };
 

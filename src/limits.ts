@@ -34,6 +34,13 @@ export interface ParserLimits {
    * @default {1048576}
    */
   maxBodySize?: number;
+  /**
+   * Bytes of a body that is read through a Fetch `Request`, whichever way; more is
+   * refused with 413: the reader meets an `HttpError`. `Infinity` switches the limit off.
+   *
+   * @default {67108864}
+   */
+  maxFetchBodySize?: number;
 }
 
 /**
@@ -45,11 +52,16 @@ export interface ParserLimits {
  * | option | default | what happens then |
  * |---|---|---|
  * | `headTimeout` | 30 s from the first byte of a head, or from the start of the connection, to the end of the head | 408, close |
- * | `bodyTimeout` | 30 s without a byte of a body that is waited for | the reader of the body meets an `HttpError`; 408, close |
- * | `idleTimeout` | 60 s between two requests, or without an answer for a client that may be gone | close |
- * | `writeTimeout` | 30 s in which the client takes nothing of what is sent | the connection is dropped |
+ * | `bodyTimeout` | 30 s of waiting for a body that comes at less than `minBodyRate` | the reader of the body meets an `HttpError`; 408, close |
+ * | `minBodyRate` | 240 bytes a second, over each `bodyTimeout` | as `bodyTimeout` |
+ * | `totalBodyTimeout` | 3600 s of waiting for one body | as `bodyTimeout` |
+ * | `idleTimeout` | 60 s between two requests | close |
+ * | `goneTimeout` | 60 s for a handler whose client may be gone | the connection is dropped |
+ * | `writeTimeout` | 30 s in which the client takes less than `minResponseRate` | the connection is dropped |
+ * | `minResponseRate` | 240 bytes a second, over each `writeTimeout` | as `writeTimeout` |
  * | `maxRequests` | no bound on the requests of a connection | the last response says `Connection: close` |
  * | `maxDrain` | 256 KiB of a body that the handler did not read | close after the response |
+ * | `maxBuffered` | 256 MiB of bodies and responses, over all connections of a server | 503 |
  */
 export interface ConnectionLimits {
   /**
@@ -60,23 +72,45 @@ export interface ConnectionLimits {
    */
   headTimeout?: number;
   /**
-   * Between two pieces of a body that somebody waits for. The reader of the body
-   * meets an `HttpError` with the status 408.
+   * The time in which a body that the server waits for makes progress: a byte, or as
+   * many as `minBodyRate` asks for. The reader of the body meets an `HttpError` with the
+   * status 408. Time in which the handler does not read does not count.
    *
    * @default {30000}
    */
   bodyTimeout?: number;
   /**
-   * Between a response and the next request. Also what a handler has to answer once
-   * its client may be gone: the input has ended, which a client that waits for the
-   * answer can do too, or more than 64 KiB of it lie unread, so that its end can't be
-   * seen. The connection is dropped then, and `req.signal` aborted.
+   * Bytes a second that a body has to come at while the server waits for it, on average
+   * over each `bodyTimeout`; also while the rest of it is discarded. 0 switches it off,
+   * for clients that stream at a trickle.
+   *
+   * @default {240}
+   */
+  minBodyRate?: number;
+  /**
+   * The time that the server waits for one body, all waits together. Answered as
+   * `bodyTimeout` is.
+   *
+   * @default {3600000}
+   */
+  totalBodyTimeout?: number;
+  /**
+   * Between a response and the next request. The connection is closed.
    *
    * @default {60000}
    */
   idleTimeout?: number;
   /**
-   * Without progress of a write: the client does not read. The connection is dropped.
+   * What a handler has to answer once its client may be gone: the input has ended, which
+   * a client that waits for the answer can do too, or more than 64 KiB of it lie unread,
+   * so its end can't be seen. The connection is dropped then, and `req.signal` aborted.
+   *
+   * @default {60000}
+   */
+  goneTimeout?: number;
+  /**
+   * The time in which a response makes progress, or takes in as much as
+   * `minResponseRate` asks for. Else the connection is dropped.
    * Progress shows only when the system takes more, on Linux once a third of its send
    * buffer has left, which can be a megabyte: a client that steadily takes less than
    * some 50 kB/s of a long response needs a longer time than the default.
@@ -84,6 +118,13 @@ export interface ConnectionLimits {
    * @default {30000}
    */
   writeTimeout?: number;
+  /**
+   * Bytes a second that a client has to take while any wait for it, on average over each
+   * `writeTimeout`. 0 switches it off.
+   *
+   * @default {240}
+   */
+  minResponseRate?: number;
   /**
    * Requests on a connection; the last response closes it.
    *
@@ -97,6 +138,20 @@ export interface ConnectionLimits {
    * @default {262144}
    */
   maxDrain?: number;
+  /**
+   * Bytes that buffered bodies and responses hold in memory, over all connections of a
+   * server. What is smaller than 32 KiB, and what a stream has in flight, is not counted:
+   * that is bounded for each connection. Memory that several responses are made of counts
+   * once.
+   *
+   * A body that would pass the bound is refused with 503. For a response that would,
+   * connections whose clients have stopped to read are dropped, those that hold most
+   * first; where that makes no room, it becomes a 503. A single response larger than
+   * the bound throws a `RangeError`: stream it.
+   *
+   * @default {268435456}
+   */
+  maxBuffered?: number;
 }
 
 /** The bound of a server on all its connections. */
@@ -110,6 +165,13 @@ export interface ServerLimits {
    * @default {16384}
    */
   maxConnections?: number;
+  /**
+   * What requests have to be answered once the server shuts down; then their connections
+   * are dropped. Those that `upgrade()` handed over stay.
+   *
+   * @default {30000}
+   */
+  shutdownTimeout?: number;
 }
 
 /** A limit: its default, and the least that it can be set to. */
@@ -134,13 +196,20 @@ const LIMITS: Readonly<Record<LimitName, Limit>> = {
   maxHeaderBytes: { value: 16_384, least: 0, unbounded: false },
   maxHeaders: { value: 100, least: 0, unbounded: false },
   maxBodySize: { value: 1_048_576, least: 0, unbounded: true },
+  maxFetchBodySize: { value: 67_108_864, least: 0, unbounded: true },
   headTimeout: { value: 30_000, least: 1, unbounded: true },
   bodyTimeout: { value: 30_000, least: 1, unbounded: true },
+  minBodyRate: { value: 240, least: 0, unbounded: false },
+  totalBodyTimeout: { value: 3_600_000, least: 1, unbounded: true },
   idleTimeout: { value: 60_000, least: 1, unbounded: true },
+  goneTimeout: { value: 60_000, least: 1, unbounded: true },
   writeTimeout: { value: 30_000, least: 1, unbounded: true },
+  minResponseRate: { value: 240, least: 0, unbounded: false },
   maxRequests: { value: Infinity, least: 1, unbounded: true },
   maxDrain: { value: 262_144, least: 0, unbounded: true },
+  maxBuffered: { value: 268_435_456, least: 0, unbounded: true },
   maxConnections: { value: 16_384, least: 1, unbounded: true },
+  shutdownTimeout: { value: 30_000, least: 1, unbounded: true },
 };
 
 /** A head must fit a 16-bit offset, with room for what ends it. */
@@ -161,6 +230,7 @@ export function resolveParserLimits(
     maxHeaderBytes: resolve(options, "maxHeaderBytes"),
     maxHeaders: resolve(options, "maxHeaders"),
     maxBodySize: resolve(options, "maxBodySize"),
+    maxFetchBodySize: resolve(options, "maxFetchBodySize"),
   };
   const { maxRequestLine, maxHeaderBytes, maxHeaders } = limits;
   const head = maxRequestLine + maxHeaderBytes;
@@ -181,10 +251,15 @@ export function resolveConnectionLimits(
   return {
     headTimeout: resolve(options, "headTimeout"),
     bodyTimeout: resolve(options, "bodyTimeout"),
+    minBodyRate: resolve(options, "minBodyRate"),
+    totalBodyTimeout: resolve(options, "totalBodyTimeout"),
     idleTimeout: resolve(options, "idleTimeout"),
+    goneTimeout: resolve(options, "goneTimeout"),
     writeTimeout: resolve(options, "writeTimeout"),
+    minResponseRate: resolve(options, "minResponseRate"),
     maxRequests: resolve(options, "maxRequests"),
     maxDrain: resolve(options, "maxDrain"),
+    maxBuffered: resolve(options, "maxBuffered"),
   };
 }
 
@@ -192,7 +267,10 @@ export function resolveConnectionLimits(
 export function resolveServerLimits(
   options: ServerLimits,
 ): Required<ServerLimits> {
-  return { maxConnections: resolve(options, "maxConnections") };
+  return {
+    maxConnections: resolve(options, "maxConnections"),
+    shutdownTimeout: resolve(options, "shutdownTimeout"),
+  };
 }
 
 function resolve<Name extends LimitName>(

@@ -36,7 +36,7 @@ function spellings(value: number): string[] {
 }
 
 Deno.test("the table of limits is found", () => {
-  assert(LIMITS.length >= 11, `${LIMITS.length} limits`);
+  assert(LIMITS.length >= 18, `${LIMITS.length} limits`);
 });
 
 for (const { name, value, least, unbounded } of LIMITS) {
@@ -69,7 +69,13 @@ for (const { name, value, least, unbounded } of LIMITS) {
     // A parser has no others; it takes the least and, where there is one, no bound.
     if (
       name in
-        { maxRequestLine: 0, maxHeaderBytes: 0, maxHeaders: 0, maxBodySize: 0 }
+        {
+          maxRequestLine: 0,
+          maxHeaderBytes: 0,
+          maxHeaders: 0,
+          maxBodySize: 0,
+          maxFetchBodySize: 0,
+        }
     ) {
       for (const given of [least, ...unbounded ? [Infinity] : []]) {
         new RequestParser({ [name]: given })[Symbol.dispose]();

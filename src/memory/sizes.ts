@@ -73,6 +73,10 @@ export const LARGEST_STREAMED = 65_536;
 
 /** Bytes from this many on are written from where they lie. */
 export const SMALLEST_DIRECT_WRITE = 32_768;
+/** Larger pieces count in the budget of a server. A usual chunk of a stream does not. */
+export const LARGEST_UNCOUNTED = 65_536;
+/** Bytes of a write to a stream, which takes a copy. */
+export const LARGEST_STREAM_WRITE = 65_536;
 /** ASCII text of up to this length is written a character at a time, not encoded. */
 export const LONGEST_LOOPED_TEXT = 256;
 /**

@@ -18,6 +18,7 @@ import {
   MOST_AHEAD,
   SMALLEST_DIRECT_READ,
 } from "../memory/sizes.ts";
+import type { Budget } from "../memory/budget.ts";
 import type { Window } from "../memory/window.ts";
 import {
   BodyDecoder,
@@ -27,6 +28,7 @@ import {
   STARVED,
 } from "./body_decoder.ts";
 import type { PooledRequest, RequestBody } from "./request.ts";
+import { BODY_TOO_LARGE, BUFFERS_FULL } from "../wire/refusals.ts";
 
 /** No message has a body under way. */
 const IDLE = 0;
@@ -47,8 +49,10 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export interface ReaderHost extends DecoderHost {
   /** Puts bytes in at once and gives true, or sees to it that `progress()` is called. */
   demand(): boolean;
-  /** The refusal of a body that may not be gathered. */
-  bodyTooLarge(): HttpError;
+  /** Counts the arrays of buffered reads. */
+  readonly budget: Budget;
+  /** The refusal of a body that may not be read. */
+  bodyRefusal(refusal: number, found: string): HttpError;
 }
 
 /** The body of the one message that is being read. */
@@ -72,8 +76,13 @@ export class BodyReader implements RequestBody {
   /** The declared length in bytes, or Infinity. */
   #length = Infinity;
   #gatherer: PromiseWithResolvers<Bytes> | null = null;
+  /** Bytes taken from the budget. */
+  #taken = 0;
 
   // A stream.
+  #streamed = 0;
+  /** Bytes that the stream may give, or Infinity. */
+  #mostStreamed = Infinity;
   #controller: ReadableByteStreamController | null = null;
   #outlivesRequest = false;
 
@@ -104,6 +113,7 @@ export class BodyReader implements RequestBody {
     this.#request = request;
     this.#mode = UNREAD;
     this.#lost = usedError;
+    this.#streamed = 0;
     this.decoder.begin(request, length);
   }
 
@@ -115,10 +125,13 @@ export class BodyReader implements RequestBody {
     const length = this.decoder.knownRemaining;
     this.#length = length > 0 ? length : Infinity;
     this.#filled = 0;
-    if (
-      length > Math.min(this.#host.limits.maxBodySize, LONGEST_ARRAY) ||
-      (length > 0 && !this.#grow(Math.min(length, MOST_AHEAD)))
-    ) return Promise.reject(this.#refuse());
+    if (length > Math.min(this.#host.limits.maxBodySize, LONGEST_ARRAY)) {
+      return Promise.reject(this.#refuseTooLarge());
+    }
+    if (length > 0) {
+      const refused = this.#grow(Math.min(length, MOST_AHEAD));
+      if (refused !== null) return Promise.reject(refused);
+    }
     this.#controller = null;
     this.#mode = GATHERING;
     try {
@@ -162,7 +175,9 @@ export class BodyReader implements RequestBody {
 
   /** The stream of the body went to a Fetch request, which may outlive the pooled one. */
   outliveRequest(request: PooledRequest): void {
-    if (this.#request === request) this.#outlivesRequest = true;
+    if (this.#request !== request) return;
+    this.#outlivesRequest = true;
+    this.#mostStreamed = this.#host.limits.maxFetchBodySize;
   }
 
   /** The request of the body was released: unless the stream outlives it, so is its body. */
@@ -223,8 +238,8 @@ export class BodyReader implements RequestBody {
     if (
       this.#mode !== GATHERING || this.#length === Infinity ||
       this.decoder.knownRemaining < SMALLEST_DIRECT_READ ||
-      // Without memory, the bytes meet the window, and the body its refusal.
-      (this.#filled === this.#gathered.length && !this.#grow(this.#filled + 1))
+      (this.#filled === this.#gathered.length &&
+        this.#grow(this.#filled + 1) !== null)
     ) return null;
     return this.#gathered.subarray(this.#filled);
   }
@@ -259,7 +274,8 @@ export class BodyReader implements RequestBody {
       for (;;) {
         const found = decoder.next();
         if (found === DATA) {
-          if (!this.#append()) throw this.#refuse();
+          const refused = this.#append();
+          if (refused !== null) throw refused;
         } else if (found === FINISHED) {
           const whole = this.#filled === this.#gathered.length
             ? this.#gathered
@@ -278,54 +294,86 @@ export class BodyReader implements RequestBody {
     }
   }
 
-  /** The body is too large to be gathered, and nobody gets the rest of it. */
-  #refuse(): HttpError {
-    const error = this.#host.bodyTooLarge();
+  /** Refuses the body to its reader. The rest of it is discarded. */
+  #refuse(refusal: number, found: string): HttpError {
+    const error = this.#host.bodyRefusal(refusal, found);
     this.refused = error;
     this.decoder.forgetRequest(); // It was not read to its end: no trailers.
     this.#stop(() => error);
     return error;
   }
 
-  /** Copies the run into the array. Gives false when the array may not grow so far. */
-  #append(): boolean {
+  #refuseTooLarge(): HttpError {
+    const { maxBodySize } = this.#host.limits;
+    return this.#refuse(
+      BODY_TOO_LARGE,
+      maxBodySize === Infinity
+        ? "more than memory holds"
+        : `more than ${maxBodySize} bytes`,
+    );
+  }
+
+  /** Copies the run into the array. Gives the refusal when the array may not grow. */
+  #append(): HttpError | null {
     const bytes = this.#window.slab!.bytes;
     const { runStart, runEnd } = this.#window;
     const count = runEnd - runStart;
     const filled = this.#filled;
-    if (
-      filled + count > this.#gathered.length && !this.#grow(filled + count)
-    ) return false;
+    if (filled + count > this.#gathered.length) {
+      const refused = this.#grow(filled + count);
+      if (refused !== null) return refused;
+    }
     this.#gathered.set(bytes.subarray(runStart, runEnd), filled);
     this.#filled = filled + count;
     this.#window.takeRun(count);
-    return true;
+    return null;
   }
 
   /**
-   * Makes the array longer, so that it takes `least` bytes. Gives false where it may
-   * not be so long, or memory does not have them.
+   * Makes the array longer, so it takes `least` bytes. Gives the refusal where it may
+   * not be as long, or neither the budget nor the memory has room.
    */
-  #grow(least: number): boolean {
-    const most = Math.min(this.#host.limits.maxBodySize, this.#length);
-    if (least > most) return false;
+  #grow(least: number): HttpError | null {
+    const { budget, limits } = this.#host;
+    const most = Math.min(limits.maxBodySize, this.#length);
+    if (least > most) return this.#refuseTooLarge();
     const filled = this.#filled;
     const longer = this.#length === Infinity
       ? Math.max(FIRST_GATHERED, GROWTH * filled)
       : GROWTH_TO_LENGTH * filled;
+    const length = Math.min(most, Math.max(least, longer));
+    const more = length - this.#taken;
+    if (!budget.admits(more)) {
+      return this.#refuse(
+        BUFFERS_FULL,
+        `${budget.held} bytes held and ${more} more`,
+      );
+    }
     try {
-      const grown = new Uint8Array(Math.min(most, Math.max(least, longer)));
+      const grown = new Uint8Array(length);
       grown.set(this.#gathered.subarray(0, filled));
       this.#gathered = grown;
-      return true;
     } catch (error) {
-      if (error instanceof RangeError) return false;
+      if (error instanceof RangeError) return this.#refuseTooLarge();
       throw error;
     }
+    budget.take(more);
+    this.#taken = length;
+    return null;
+  }
+
+  /** The array goes to the program, or to nobody. */
+  #giveArray(): void {
+    this.#gathered = EMPTY;
+    if (this.#taken === 0) return;
+    this.#host.budget.give(this.#taken);
+    this.#taken = 0;
   }
 
   #runStream(controller: ReadableByteStreamController): void {
     const { decoder } = this;
+    // A declared length is refused before a client is told to send the body.
+    if (this.#refusesStream()) return;
     try {
       let found: number;
       while ((found = decoder.next()) === STARVED) {
@@ -334,7 +382,10 @@ export class BodyReader implements RequestBody {
           return;
         }
       }
-      if (found === DATA) this.#enqueue(controller);
+      if (found === DATA) {
+        if (this.#refusesStream()) return;
+        this.#enqueue(controller);
+      }
       // The stream closes with its last byte: nobody need ask once more.
       if (this.#controller !== controller) return;
       if (found === FINISHED || decoder.isComplete) {
@@ -348,6 +399,15 @@ export class BodyReader implements RequestBody {
     }
   }
 
+  /** Refuses a body of which more is known to come than its stream may give. */
+  #refusesStream(): boolean {
+    const { runStart, runEnd } = this.#window;
+    const known = runEnd - runStart + this.decoder.knownRemaining;
+    if (this.#streamed + known <= this.#mostStreamed) return false;
+    this.#refuse(BODY_TOO_LARGE, `more than ${this.#mostStreamed} bytes`);
+    return true;
+  }
+
   /** Hands the run, or as much as fits, to the stream's reader. */
   #enqueue(controller: ReadableByteStreamController): void {
     const bytes = this.#window.slab!.bytes;
@@ -358,6 +418,7 @@ export class BodyReader implements RequestBody {
       runEnd - start,
       view?.byteLength ?? LARGEST_STREAMED,
     );
+    this.#streamed += count;
     // What is handed over is used up first: the reader may ask for more at once.
     this.#window.takeRun(count);
     if (request && view) {
@@ -379,7 +440,7 @@ export class BodyReader implements RequestBody {
     this.#controller?.error(reason());
     this.#gatherer = null;
     this.#controller = null;
-    this.#gathered = EMPTY;
+    this.#giveArray();
     this.#waiting = false;
     this.#mode = DISCARDING;
   }
@@ -391,9 +452,10 @@ export class BodyReader implements RequestBody {
     this.#request = null;
     this.#gatherer = null;
     this.#controller = null;
-    this.#gathered = EMPTY;
+    this.#giveArray();
     this.#waiting = false;
     this.#outlivesRequest = false;
+    this.#mostStreamed = Infinity;
   }
 }
 

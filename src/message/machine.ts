@@ -16,6 +16,7 @@
 import { BodyReader } from "./body_reader.ts";
 import { HttpError, refusalCode } from "../errors.ts";
 import { type ParserLimits, resolveParserLimits } from "../limits.ts";
+import { Budget } from "../memory/budget.ts";
 import { Shelf } from "../memory/pool.ts";
 import type { Slab } from "../memory/slab.ts";
 import { Window } from "../memory/window.ts";
@@ -41,7 +42,6 @@ import {
 } from "../wire/outcome.ts";
 import {
   BARE_CR,
-  BODY_TOO_LARGE,
   HEADERS_TOO_LARGE,
   INVALID_REQUEST_LINE,
   REQUEST_LINE_TOO_LONG,
@@ -88,7 +88,11 @@ export class Machine {
   /** Offset in the input of the body that is being read. */
   #bodyOffset = 0;
 
-  constructor(options: ParserOptions = {}) {
+  /** @param budget Counts the arrays of buffered reads, with those of other machines. */
+  constructor(
+    options: ParserOptions = {},
+    readonly budget: Budget = new Budget(Infinity),
+  ) {
     this.limits = resolveParserLimits(options);
     this.pools = poolsOf(options.pools ?? sharedPools);
     this.window = new Window(this.pools.slabs);
@@ -473,17 +477,11 @@ export class Machine {
   }
 
   /**
-   * The refusal of a body that a buffered read may not gather, at the offset where
-   * the body begins. It ends nothing.
+   * The refusal of a body that may not be read, at the offset where the body begins.
+   * It ends nothing.
    */
-  bodyTooLarge(): HttpError {
-    return new HttpError(
-      refusalCode(BODY_TOO_LARGE),
-      this.#bodyOffset,
-      this.limits.maxBodySize === Infinity
-        ? "more than memory holds"
-        : `more than ${this.limits.maxBodySize} bytes`,
-    );
+  bodyRefusal(refusal: number, found: string): HttpError {
+    return new HttpError(refusalCode(refusal), this.#bodyOffset, found);
   }
 
   // ------------------------------------------------------------------ bytes in

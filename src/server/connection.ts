@@ -10,7 +10,7 @@
  * into the window where that is empty, else aside and up to a bound. Past the bound
  * nobody can tell whether the client is still there, and past the end of the input
  * neither: it may have closed its side only. An exchange that stays in that state for
- * `idleTimeout` is given up.
+ * `goneTimeout` is given up.
  *
  * A connection ends in one of two ways. `#leave` says goodbye: everything is
  * written, the output is ended, and the input read on for a while, since a close
@@ -30,6 +30,7 @@ import type { Consumer } from "../message/byte_source.ts";
 import { CONNECT } from "../wire/names.ts";
 import { BODY_TIMEOUT, HEAD_TIMEOUT } from "../wire/refusals.ts";
 import { refreshDate } from "./date.ts";
+import { type Awaited, Deadlines, type Watched } from "./deadlines.ts";
 import { Exchange, type ExchangeOwner } from "./exchange.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
 import { Output, type OutputOwner } from "./output.ts";
@@ -37,7 +38,7 @@ import { EncodedResponse } from "./prepared_response.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 import type { HttpResponse } from "./response.ts";
 import type { Registered, Registry } from "./registry.ts";
-import { type Awaited, endedError, silentError, Wait } from "./timeouts.ts";
+import { endedError, shedError, silentError, unreadError } from "./reasons.ts";
 import {
   type Conn,
   ConnTransport,
@@ -53,18 +54,12 @@ import {
  */
 type Phase = "open" | "leaving" | "lingering" | "raw" | "closed";
 
-/** Milliseconds that a client may take to end a connection that we have ended. */
-const LINGER = 2000;
-
-/** Milliseconds that a stream may be silent once the client's input has ended. */
-const SILENCE = 500;
-
 /** Turns of the microtask queue that a write waits for the next response. */
 const PATIENCE = 6;
 
 /** A connection that is served. */
 export class Connection
-  implements Consumer, ExchangeOwner, OutputOwner, Registered {
+  implements Consumer, ExchangeOwner, OutputOwner, Registered, Watched {
   readonly machine: Machine;
   readonly output: Output;
   readonly info: ConnectionInfo;
@@ -98,8 +93,7 @@ export class Connection
   #flushMark = 0;
   #flushTurns = 0;
 
-  readonly #wait = new Wait();
-  readonly #writeWait = new Wait();
+  readonly #deadlines: Deadlines;
 
   constructor(
     registry: Registry,
@@ -108,7 +102,8 @@ export class Connection
   ) {
     this.#registry = registry;
     this.handler = registry.handler;
-    this.machine = new Machine(registry.options);
+    this.#deadlines = new Deadlines(this, registry.limits, registry.sweeper);
+    this.machine = new Machine(registry.options, registry.budget);
     this.machine.demand = () => this.#demandBody();
     const direct = isConn(connection);
     this.#transport = direct
@@ -118,6 +113,7 @@ export class Connection
       this.machine.pools.slabs,
       (bytes) => this.#transport.write(bytes),
       this,
+      registry.budget,
     );
     const known = connection as Partial<Deno.Conn>;
     this.machine.secure = "handshake" in connection;
@@ -135,18 +131,6 @@ export class Connection
     if (this.#phase !== "open") return;
     if (received !== undefined) this.machine.push(received);
     this.#run();
-  }
-
-  get closed(): boolean {
-    return this.#phase === "closed";
-  }
-
-  get received(): number {
-    return this.machine.received;
-  }
-
-  get sent(): number {
-    return this.output.sent;
   }
 
   // ------------------------------------------------------------------- requests
@@ -490,57 +474,41 @@ export class Connection
 
   // ------------------------------------------------------------------- timeouts
 
-  /** Looks whether the client has kept us waiting for too long. */
+  /** Ends what has taken too long. */
   sweep(): void {
-    const { sweeper, limits } = this.#registry;
-    this.#sweepOutput();
-    const awaited = this.#awaits();
-    const sweeps = this.#wait.sweeps(awaited, this.#markOf(awaited));
-    const after = (limit: number) => sweeps > sweeper.sweepsIn(limit);
-    switch (awaited) {
-      case "nothing":
+    const overdue = this.#deadlines.overdue();
+    switch (overdue) {
+      case null:
         return;
       case "head":
-        if (!after(limits.headTimeout)) return;
         // A client that has sent nothing at all has asked for no answer.
-        if (this.machine.received === 0) this.#leave();
-        else this.#refuse(this.machine.timeOut(HEAD_TIMEOUT));
-        return;
+        if (this.machine.received === 0) return this.#leave();
+        return this.#refuse(this.machine.timeOut(HEAD_TIMEOUT));
       case "body":
-        if (after(limits.bodyTimeout)) this.#timeOutBody();
-        return;
+        return this.#timeOutBody();
       case "request":
-        if (after(limits.idleTimeout)) this.#leave();
-        return;
+        return this.#leave();
       case "close":
-        if (after(LINGER)) this.#close(undefined);
-        return;
+        return this.#close(undefined);
       case "sign of life":
-        if (after(limits.idleTimeout)) this.destroy(silentError());
-        return;
+        return this.#drop(silentError());
       case "content":
-        if (after(SILENCE)) this.destroy(endedError());
-        return;
+        return this.destroy(endedError());
+      case "reading":
+        return this.#drop(unreadError());
       default:
-        awaited satisfies never;
+        overdue satisfies never;
     }
   }
 
-  /** A number that changes whenever what is awaited makes progress. */
-  #markOf(awaited: Awaited): number {
-    switch (awaited) {
-      case "body":
-        return this.machine.received;
-      case "sign of life":
-        return this.machine.received - this.machine.unread + this.output.moves;
-      case "content":
-        return this.output.moves;
-      default:
-        return this.requests;
-    }
+  /** Ends the connection of a client that kept the server waiting, and counts it. */
+  #drop(reason: unknown): void {
+    this.#registry.dropped++;
+    this.destroy(reason);
   }
 
-  #awaits(): Awaited {
+  /** What a client has to do next; its {@linkcode Deadlines} bound the time. */
+  get awaited(): Awaited {
     const { machine, output } = this;
     switch (this.#phase) {
       case "lingering":
@@ -579,17 +547,33 @@ export class Connection
     if (this.#exchange.request === null) this.#leave();
   }
 
-  #sweepOutput(): void {
-    const { output } = this;
-    const { sweeper, limits } = this.#registry;
-    const sweeps = this.#writeWait.sweeps(output.isWriting, output.moves);
-    if (output.isWriting && sweeps > sweeper.sweepsIn(limits.writeTimeout)) {
-      this.destroy(
-        new DOMException(
-          `the client took nothing for ${limits.writeTimeout} ms`,
-          "TimeoutError",
-        ),
-      );
-    }
+  // -------------------------------------------------- what is counted, and bounded
+
+  get closed(): boolean {
+    return this.#phase === "closed";
+  }
+
+  get handedOver(): boolean {
+    return this.#phase === "raw";
+  }
+
+  get received(): number {
+    return this.machine.received;
+  }
+
+  get sent(): number {
+    return this.output.sent;
+  }
+
+  get stalledBytes(): number {
+    return this.#deadlines.stalled ? this.output.pending : 0;
+  }
+
+  shed(): void {
+    this.destroy(shedError());
+  }
+
+  makeRoom(bytes: number): boolean {
+    return this.#registry.makeRoom(bytes);
   }
 }

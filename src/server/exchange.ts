@@ -13,18 +13,13 @@
  */
 
 import type { HttpError } from "../errors.ts";
-import { LONGEST_LOOPED_TEXT } from "../memory/sizes.ts";
+import { LARGEST_UNCOUNTED, LONGEST_LOOPED_TEXT } from "../memory/sizes.ts";
 import type { Machine } from "../message/machine.ts";
 import { ignoreUnhandled } from "../message/promises.ts";
 import type { PooledRequest } from "../message/request.ts";
 import { CONNECT, HEAD } from "../wire/names.ts";
-import {
-  allowsBody,
-  checkStatus,
-  planFields,
-  statusLine,
-} from "./head_writer.ts";
-import { DATE_LINE, refreshDate } from "./date.ts";
+import { isAscii } from "../wire/text.ts";
+import { allowsBody } from "./head_writer.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
 import { appendFields, appendText, type Output } from "./output.ts";
 import {
@@ -49,7 +44,9 @@ import {
   readInit,
   UNFRAMED,
 } from "./response_head.ts";
+import { goneError, shedError } from "./reasons.ts";
 import type { Duplex } from "./transport.ts";
+import { planUpgrade } from "./upgrade.ts";
 
 /** What an exchange asks of its connection. */
 export interface ExchangeOwner {
@@ -71,6 +68,8 @@ export interface ExchangeOwner {
   count(error: HttpError): void;
   /** Something went wrong in the program, unless it only says that the client is gone. */
   report(error: unknown, res: HttpResponse | null): void;
+  /** Makes room for a response in the budget, and gives whether there is any. */
+  makeRoom(bytes: number): boolean;
   /** The connection speaks another protocol from here on. */
   handOver(): Duplex;
   /** Ends the connection that was handed over: its handler failed. */
@@ -100,6 +99,13 @@ const INTERIM: ReadonlySet<number> = new Set([100, 102, 103, 104]);
 const NO_TUNNEL = new EncodedResponse({
   status: 501,
   body: "Not Implemented\n",
+});
+
+/** What a large body becomes while the server's buffers are full. */
+const UNAVAILABLE = new EncodedResponse({
+  status: 503,
+  headers: { connection: "close" },
+  body: "Service Unavailable\n",
 });
 
 /** A request, its handler and its response. */
@@ -281,7 +287,10 @@ export class Exchange implements Answering {
       if (isDetached(body)) {
         throw new TypeError("the bytes of the body were transferred");
       }
-      this.#sendWhole(this.#read(response, init), null, body, NO_LINE);
+      const read = this.#read(response, init);
+      if (body === null || this.#hasRoom(body.length, body.buffer)) {
+        this.#sendWhole(read, null, body, NO_LINE);
+      }
     } else if (body instanceof ReadableStream) {
       this.#sendStream(this.#read(response, init), body, NO_LINE);
     } else {
@@ -318,37 +327,13 @@ export class Exchange implements Answering {
     if (owner.machine.body.active || owner.machine.error !== null) {
       throw new TypeError("the body of the request was not read to its end");
     }
-    const status = checkStatus(init?.status ?? (connect ? 200 : 101));
-    if (connect ? status < 200 || status > 299 : status !== 101) {
-      throw new TypeError(
-        `the status of an upgrade is ${connect ? "2xx" : "101"}, not ${status}`,
-      );
-    }
-    const line = statusLine(
-      status,
-      init?.statusText ?? (connect ? "Connection Established" : undefined),
-    );
-    const plan = planFields(init?.headers);
+    const { line, fields } = planUpgrade(request, init);
     this.#claim(response);
-    if (plan.contentLength >= 0) {
-      throw new TypeError("an upgrade has no body, and no Content-Length");
-    }
-    const lines = [...plan.lines];
-    if (!connect) {
-      lines.push(["Connection", `Upgrade${plan.options}`]);
-      if (plan.upgrade === null) {
-        const offered = request.fields.get("upgrade")!;
-        lines.push(["Upgrade", offered.split(",")[0]!.trim()]);
-      }
-    }
     const { output } = owner;
     this.#state = "upgraded";
     if (!output.closed) {
       appendText(output, `${line}\r\n`);
-      // A 101 is an interim response, and has no Date.
-      refreshDate();
-      if (connect && !plan.hasDate) output.append(DATE_LINE);
-      appendFields(output, lines);
+      appendFields(output, fields);
     }
     return owner.handOver();
   }
@@ -373,7 +358,34 @@ export class Exchange implements Answering {
     // Short text is written without a copy in between.
     if (text.length <= LONGEST_LOOPED_TEXT && isAscii(text)) {
       this.#sendWhole(read, text, null, type);
-    } else this.#sendWhole(read, null, encoder.encode(text), type);
+    } else if (this.#hasRoom(text.length, null)) {
+      this.#sendWhole(read, null, encoder.encode(text), type);
+    }
+  }
+
+  /**
+   * Whether the server may hold a body of `bytes` for its client. Where it may not, a 503
+   * was sent instead.
+   *
+   * @throws {RangeError} It may never hold so many.
+   */
+  #hasRoom(bytes: number, memory: ArrayBufferLike | null): boolean {
+    const owner = this.#owner;
+    const { budget } = owner.machine;
+    if (
+      bytes <= LARGEST_UNCOUNTED || owner.output.closed ||
+      this.request!.line.method === HEAD ||
+      (memory !== null && budget.holds(memory))
+    ) return true;
+    if (bytes > budget.most) {
+      throw new RangeError(
+        `the body has ${bytes} bytes, more than maxBuffered (${budget.most}): stream it`,
+      );
+    }
+    if (owner.makeRoom(bytes)) return true;
+    FAILED.set(this.#response!, shedError());
+    this.#sendPrepared(UNAVAILABLE);
+    return false;
   }
 
   #sendPrepared(prepared: EncodedResponse): void {
@@ -566,13 +578,6 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    if (text.charCodeAt(i) > 0x7f) return false;
-  }
-  return true;
-}
-
 function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   return new ReadableStream({
     start(controller) {
@@ -580,8 +585,4 @@ function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
       controller.close();
     },
   });
-}
-
-function goneError(): DOMException {
-  return new DOMException("the client is gone", "AbortError");
 }

@@ -12,11 +12,13 @@
 import { plainBytes } from "../message/byte_source.ts";
 import { MisuseError } from "../message/misuse.ts";
 import {
+  LARGEST_UNCOUNTED,
   LAST_TIER,
   MOST_PENDING,
   SLAB_SIZES,
   SMALLEST_DIRECT_WRITE,
 } from "../memory/sizes.ts";
+import type { Budget } from "../memory/budget.ts";
 import type { Slab, SlabPool } from "../memory/slab.ts";
 import {
   type FieldPair,
@@ -39,6 +41,8 @@ interface Piece {
   bytes: Uint8Array;
   /** Its length when it came: an array can be detached meanwhile. */
   length: number;
+  /** Its memory, where it counts in the budget. */
+  counted: ArrayBufferLike | null;
   slab: Slab | null;
 }
 
@@ -54,16 +58,20 @@ export class Output {
   sent = 0;
   /** Counts up as writes begin and go on, for whoever looks for a stall. */
   moves = 0;
+  /** Counts how often nothing was left to write. */
+  timesEmpty = 0;
 
   readonly #slabs: SlabPool;
   readonly #write: (bytes: Uint8Array) => Promise<number>;
   readonly #owner: OutputOwner;
+  readonly #budget: Budget;
   /** Pieces before the slab, in order. */
   readonly #queue: Piece[] = [];
   #queued = 0;
   /** The slab that is being written, and the rest of its bytes. */
   #writingSlab: Slab | null = null;
   #writing: Uint8Array | null = null;
+  #writingCounted: ArrayBufferLike | null = null;
   /** The tier that the last gathering needed. */
   #tier = 0;
   #waiting: { most: number; done: PromiseWithResolvers<void> }[] = [];
@@ -72,7 +80,9 @@ export class Output {
     slabs: SlabPool,
     write: (bytes: Uint8Array) => Promise<number>,
     owner: OutputOwner,
+    budget: Budget,
   ) {
+    this.#budget = budget;
     this.#slabs = slabs;
     this.#write = write;
     this.#owner = owner;
@@ -127,12 +137,11 @@ export class Output {
     }
     const { slab } = this;
     if (slab !== null) this.#enqueueSlab(slab);
-    this.#queue.push({
-      bytes: plainBytes(bytes),
-      length: bytes.length,
-      slab: null,
-    });
-    this.#queued += bytes.length;
+    const { length } = bytes;
+    const counted = length > LARGEST_UNCOUNTED ? bytes.buffer : null;
+    if (counted !== null) this.#budget.hold(counted, length);
+    this.#queue.push({ bytes: plainBytes(bytes), length, counted, slab: null });
+    this.#queued += length;
   }
 
   #enqueueSlab(slab: Slab): void {
@@ -141,7 +150,8 @@ export class Output {
     this.end = 0;
     this.#tier = Math.min(slab.tier, LAST_TIER);
     if (end === 0) return this.#slabs.release(slab);
-    this.#queue.push({ bytes: slab.bytes.subarray(0, end), length: end, slab });
+    const bytes = slab.bytes.subarray(0, end);
+    this.#queue.push({ bytes, length: end, counted: null, slab });
     this.#queued += end;
   }
 
@@ -152,6 +162,7 @@ export class Output {
 
   #writeNext(): void {
     if (this.#queue.length === 0) {
+      if (this.end === 0) this.timesEmpty++;
       if (this.slab === null) return;
       this.#tier = this.#tierOf(this.end);
       if (this.end === 0) {
@@ -175,6 +186,7 @@ export class Output {
       }
       this.#writing = piece.bytes;
       this.#writingSlab = piece.slab;
+      this.#writingCounted = piece.counted;
     }
     this.#writeRest();
   }
@@ -217,6 +229,10 @@ export class Output {
 
   #endWrite(): void {
     this.#writing = null;
+    if (this.#writingCounted !== null) {
+      this.#budget.drop(this.#writingCounted);
+      this.#writingCounted = null;
+    }
     const slab = this.#writingSlab;
     this.#writingSlab = null;
     if (slab === null) return;
@@ -261,8 +277,9 @@ export class Output {
     this.closed = true;
     this.lost = this.pending > 0;
     this.#reason = reason;
-    for (const { slab } of this.#queue) {
+    for (const { slab, counted } of this.#queue) {
       if (slab !== null) this.#slabs.release(slab);
+      if (counted !== null) this.#budget.drop(counted);
     }
     this.#queue.length = 0;
     if (this.slab !== null) this.#slabs.release(this.slab);

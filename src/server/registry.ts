@@ -13,6 +13,7 @@ import {
   resolveConnectionLimits,
   resolveParserLimits,
 } from "../limits.ts";
+import { Budget } from "../memory/budget.ts";
 import { type PoolsStats, sharedPools } from "../message/pools.ts";
 import type { Handler } from "./handler.ts";
 import type { ConnectionOptions, ErrorHandler } from "./options.ts";
@@ -32,6 +33,15 @@ export interface ServerStats {
   bytesReceived: number;
   /** Bytes that went out. */
   bytesSent: number;
+  /**
+   * Connections that were dropped because the client took too long, or the server's
+   * shutdown did.
+   */
+  dropped: number;
+  /** Responses that became a 503, and connections dropped, for want of room in `maxBuffered`. */
+  shed: number;
+  /** Bytes held at this moment that `maxBuffered` bounds. */
+  buffered: number;
   /** Refused messages by their code; only codes that occurred. */
   refusals: Partial<Record<HttpErrorCode, number>>;
   /** The counts of the pools, which other servers and parsers may share. */
@@ -44,10 +54,16 @@ export interface Registered extends Sweepable {
   readonly requests: number;
   readonly received: number;
   readonly sent: number;
+  /** Whether `upgrade()` handed it over. */
+  readonly handedOver: boolean;
+  /** Bytes that wait for a client who has stopped to read; 0 while it reads. */
+  readonly stalledBytes: number;
   /** Resolves when HTTP is over on it. */
   readonly done: Promise<void>;
   /** The server shuts down. */
   shutDown(): void;
+  /** Ends it, to make room for others. */
+  shed(): void;
   /** Ends it at once. */
   destroy(reason: unknown): void;
   /** Whether its reads keep the program running. */
@@ -67,11 +83,16 @@ export class Registry {
   shuttingDown = false;
   /** Told when a connection has closed. */
   onClosed: () => void = () => {};
+  readonly budget: Budget;
+  dropped = 0;
+  shed = 0;
   accepted = 0;
   aborted = 0;
   #requests = 0;
   #received = 0;
   #sent = 0;
+  /** The turn of the sweeper in which the last search for stalled clients ended. */
+  #searched = -1;
 
   /** @throws {RangeError} A limit or a timeout is out of its range. */
   constructor(handler: Handler, options: ConnectionOptions) {
@@ -80,9 +101,17 @@ export class Registry {
     this.limits = resolveConnectionLimits(options);
     resolveParserLimits(options);
     this.onError = options.onError ?? ((error) => console.error(error));
-    const { headTimeout, bodyTimeout, idleTimeout, writeTimeout } = this.limits;
+    const { limits } = this;
+    this.budget = new Budget(limits.maxBuffered);
     this.sweeper = Sweeper.for(
-      Math.min(headTimeout, bodyTimeout, idleTimeout, writeTimeout),
+      Math.min(
+        limits.headTimeout,
+        limits.bodyTimeout,
+        limits.totalBodyTimeout,
+        limits.idleTimeout,
+        limits.goneTimeout,
+        limits.writeTimeout,
+      ),
     );
   }
 
@@ -105,6 +134,34 @@ export class Registry {
     this.refusals[code] = (this.refusals[code] ?? 0) + 1;
   }
 
+  /**
+   * Makes room for `bytes` in the budget, where they do not fit: drops connections whose
+   * clients have stopped to read, those that hold most first. Gives whether they fit.
+   */
+  makeRoom(bytes: number): boolean {
+    if (this.budget.admits(bytes)) return true;
+    const { turns } = this.sweeper;
+    // A sweep finds out who is stalled; until the next one there is nobody else.
+    const stalled = turns === this.#searched ? [] : this.#stalled();
+    this.#searched = turns;
+    for (const connection of stalled) {
+      connection.shed();
+      this.shed++;
+      if (this.budget.admits(bytes)) {
+        this.#searched = -1;
+        return true;
+      }
+    }
+    this.shed++;
+    return false;
+  }
+
+  #stalled(): Registered[] {
+    return [...this.connections]
+      .filter(({ stalledBytes }) => stalledBytes > 0)
+      .sort((a, b) => b.stalledBytes - a.stalledBytes);
+  }
+
   /** Reports what went wrong in the program. A reporter that fails is not asked again. */
   async report(...args: Parameters<ErrorHandler>): Promise<void> {
     try {
@@ -123,6 +180,9 @@ export class Registry {
       connections: this.connections.size,
       accepted: this.accepted,
       aborted: this.aborted,
+      dropped: this.dropped,
+      shed: this.shed,
+      buffered: this.budget.held,
       requests: this.#requests,
       bytesReceived: this.#received,
       bytesSent: this.#sent,

@@ -13,6 +13,7 @@ import { Connection } from "./connection.ts";
 import { resolveServerLimits, type ServerLimits } from "../limits.ts";
 import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
+import { deadlineError } from "./reasons.ts";
 import type { Conn, Duplex } from "./transport.ts";
 
 /** What `serve` can be given on any listener. */
@@ -43,7 +44,8 @@ export interface HttpServer extends AsyncDisposable {
   /**
    * Ends the server with grace: nothing more is accepted, idle connections are
    * closed, requests that have arrived whole are answered, and the last answer of each
-   * connection says `Connection: close`. Connections that were handed over by
+   * connection says `Connection: close`. What is not done after `shutdownTimeout` is
+   * dropped. Connections that were handed over by
    * `upgrade()` stay, and are not waited for.
    *
    * @returns The same as {@linkcode HttpServer.finished}.
@@ -56,6 +58,9 @@ export interface HttpServer extends AsyncDisposable {
   /** What was counted so far. */
   stats(): ServerStats;
 }
+
+/** The longest time that a timer can be set to, in milliseconds. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Calls `end` when the signal aborts. Gives how to stop listening. */
 export function follow(
@@ -75,13 +80,15 @@ export class Server implements HttpServer {
   readonly finished: Promise<void>;
   readonly #registry: Registry;
   readonly #acceptor: Acceptor;
-  readonly #maxConnections: number;
+  readonly #limits: Required<ServerLimits>;
   #keepsAlive = true;
   #over = false;
   /** Resolves the accept loop's wait for a free slot. */
   #wake: () => void = () => {};
   /** Keeps the program running until the last connection has ended. */
   #awake: ReturnType<typeof setInterval> | undefined;
+  /** Ends a shutdown that takes too long. */
+  #deadline: ReturnType<typeof setTimeout> | undefined;
   #unfollow: () => void = () => {};
   /** Resolves when the connections know of the shutdown. */
   #told: Promise<void> = Promise.resolve();
@@ -92,7 +99,7 @@ export class Server implements HttpServer {
     options: ServerOptions,
   ) {
     const { signal } = options;
-    this.#maxConnections = resolveServerLimits(options).maxConnections;
+    this.#limits = resolveServerLimits(options);
     this.#registry = registry;
     this.#acceptor = new Acceptor(source, {
       aborted: () => registry.aborted++,
@@ -117,6 +124,7 @@ export class Server implements HttpServer {
     await this.#acceptor.released();
     this.#over = true;
     clearInterval(this.#awake);
+    clearTimeout(this.#deadline);
     this.#unfollowAtEnd();
   }
 
@@ -137,7 +145,7 @@ export class Server implements HttpServer {
           await new Promise((r) => setTimeout(r, 0));
         }
         while (
-          connections.size >= this.#maxConnections &&
+          connections.size >= this.#limits.maxConnections &&
           !this.#registry.shuttingDown
         ) await this.#change();
       }
@@ -177,6 +185,7 @@ export class Server implements HttpServer {
     if (registry.connections.size > 0) {
       this.#told = this.#tellConnections();
       if (this.#keepsAlive) this.#stayAwake();
+      this.#setDeadline();
     }
     return this.finished;
   }
@@ -190,6 +199,22 @@ export class Server implements HttpServer {
   /** A timeout may be all that is left to end the last connection. */
   #stayAwake(): void {
     this.#awake = setInterval(() => {}, 1000);
+  }
+
+  #setDeadline(): void {
+    const { shutdownTimeout } = this.#limits;
+    if (shutdownTimeout > LONGEST_TIMER) return;
+    this.#deadline = setTimeout(() => this.#expire(), shutdownTimeout);
+    Deno.unrefTimer(this.#deadline as unknown as number);
+  }
+
+  /** Drops the connections that are not done. */
+  #expire(): void {
+    for (const connection of this.#registry.connections) {
+      if (connection.handedOver) continue;
+      this.#registry.dropped++;
+      connection.destroy(deadlineError());
+    }
   }
 
   #abort(reason: unknown): void {

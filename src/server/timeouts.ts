@@ -14,43 +14,18 @@ export interface Sweepable {
   sweep(): void;
 }
 
-/** What a connection can wait for, as its timeouts see it. */
-export type Awaited =
-  | "nothing"
-  /** The rest of a head, or the first one. */
-  | "head"
-  | "body"
-  /** The next request. */
-  | "request"
-  /** The client's end, after ours. */
-  | "close"
-  /** A handler whose client may be gone: the input has ended, or cannot be seen. */
-  | "sign of life"
-  /** A body of ours that gives nothing, while the client may have left. */
-  | "content";
-
-/** The reason when the client has ended its input. */
-export function endedError(): DOMException {
-  return new DOMException("the client ended the connection", "AbortError");
-}
-
-/** The reason when the client may have left and the handler stayed idle too long. */
-export function silentError(): DOMException {
-  return new DOMException(
-    "the client may have left, and the handler did not answer in time",
-    "TimeoutError",
-  );
-}
-
 /** Counts the sweeps that one wait has lasted. */
 export class Wait {
   #awaited: unknown = null;
   #mark = 0;
   #sweeps = 0;
 
-  /** The sweeps, this one included, that saw `awaited` without a change of `mark`. */
-  sweeps(awaited: unknown, mark: number): number {
-    if (awaited !== this.#awaited || mark !== this.#mark) {
+  /**
+   * The sweeps, this one included, that saw `awaited` while `mark`, which only grows,
+   * grew by less than `step`.
+   */
+  sweeps(awaited: unknown, mark: number, step = 1): number {
+    if (awaited !== this.#awaited || mark - this.#mark >= step) {
       this.#awaited = awaited;
       this.#mark = mark;
       this.#sweeps = 0;
@@ -70,6 +45,8 @@ export class Sweeper {
   readonly period: number;
   readonly #items = new Set<Sweepable>();
   #timer: ReturnType<typeof setInterval> | undefined;
+  /** Counts the sweeps. */
+  turns = 0;
 
   private constructor(period: number) {
     this.period = period;
@@ -102,6 +79,7 @@ export class Sweeper {
     if (this.#items.size > 1) return;
     sweepers.set(this.period, this);
     this.#timer = setInterval(() => {
+      this.turns++;
       for (const item of this.#items) item.sweep();
     }, this.period);
     // A number, or an object that stands for one: both are taken.

@@ -6,7 +6,11 @@
  * @module
  */
 
-import { ASIDE_READ, DISCARDED_READ } from "../memory/sizes.ts";
+import {
+  ASIDE_READ,
+  DISCARDED_READ,
+  LARGEST_STREAM_WRITE,
+} from "../memory/sizes.ts";
 import type { Machine } from "../message/machine.ts";
 import { MisuseError } from "../message/misuse.ts";
 import { ByteSource, type Consumer } from "../message/byte_source.ts";
@@ -232,8 +236,11 @@ export class StreamTransport implements Transport {
 
   /** Writes a copy: a stream may pass on what it is given, and the slab is used again. */
   async write(bytes: Uint8Array): Promise<number> {
-    await this.#writer.write(bytes.slice());
-    return bytes.length;
+    const copy = bytes.slice(0, LARGEST_STREAM_WRITE);
+    // The stream may transfer it.
+    const { length } = copy;
+    await this.#writer.write(copy);
+    return length;
   }
 
   end(): Promise<void> {

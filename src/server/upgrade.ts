@@ -1,5 +1,6 @@
 /**
- * A connection that speaks HTTP no more: the two streams that `upgrade()` hands over.
+ * A connection that speaks HTTP no more: the response that ends it, and the two streams
+ * that `upgrade()` hands over.
  *
  * The bytes that had been read come out first; the machine's window goes on as the
  * buffer between the connection and the reader.
@@ -10,8 +11,62 @@
 import { LARGEST_STREAMED } from "../memory/sizes.ts";
 import { endStream } from "../message/body_reader.ts";
 import type { Machine } from "../message/machine.ts";
+import type { PooledRequest } from "../message/request.ts";
+import { CONNECT } from "../wire/names.ts";
+import {
+  checkStatus,
+  type FieldPair,
+  planFields,
+  statusLine,
+} from "./head_writer.ts";
 import type { Output } from "./output.ts";
+import type { HttpResponseInit } from "./response.ts";
 import type { Duplex, Transport } from "./transport.ts";
+
+/** The head of the response that ends HTTP on a connection. */
+interface UpgradeHead {
+  /** The status line. */
+  line: string;
+  fields: FieldPair[];
+}
+
+/**
+ * Plans that head: 101 to an Upgrade, 2xx to CONNECT (RFC 9110 §7.8, §9.3.6).
+ *
+ * @throws {TypeError} The init asks for something else.
+ */
+export function planUpgrade(
+  request: PooledRequest,
+  init: Omit<HttpResponseInit, "trailers"> = {},
+): UpgradeHead {
+  const connect = request.line.method === CONNECT;
+  const status = checkStatus(init.status ?? (connect ? 200 : 101));
+  if (connect ? status < 200 || status > 299 : status !== 101) {
+    throw new TypeError(
+      `the status of an upgrade is ${connect ? "2xx" : "101"}, not ${status}`,
+    );
+  }
+  const line = statusLine(
+    status,
+    init.statusText ?? (connect ? "Connection Established" : undefined),
+  );
+  const plan = planFields(init.headers);
+  if (plan.contentLength >= 0) {
+    throw new TypeError("an upgrade has no body, and no Content-Length");
+  }
+  const fields = [...plan.lines];
+  if (connect) {
+    // A 101 is an interim response, and has no Date.
+    if (!plan.hasDate) fields.unshift(["Date", new Date().toUTCString()]);
+    return { line, fields };
+  }
+  fields.push(["Connection", `Upgrade${plan.options}`]);
+  if (plan.upgrade === null) {
+    const offered = request.fields.get("upgrade")!;
+    fields.push(["Upgrade", offered.split(",")[0]!.trim()]);
+  }
+  return { line, fields };
+}
 
 /** The two streams of a connection that was handed over. */
 export class UpgradedConnection implements Duplex {

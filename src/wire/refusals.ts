@@ -47,3 +47,4 @@ export const BODY_TOO_LARGE = 39;
 export const UNEXPECTED_EOF = 40;
 export const HEAD_TIMEOUT = 41;
 export const BODY_TIMEOUT = 42;
+export const BUFFERS_FULL = 43;

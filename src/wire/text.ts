@@ -56,3 +56,11 @@ function isOtherCase(byte: number, code: number): boolean {
   const letter = byte | 0x20;
   return (byte ^ code) === 0x20 && letter >= 0x61 && letter <= 0x7a;
 }
+
+/** Whether every character of `text` is one byte of ASCII. */
+export function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) > 0x7f) return false;
+  }
+  return true;
+}

@@ -32,6 +32,7 @@ const SHORT = {
   headTimeout: 100,
   bodyTimeout: 100,
   idleTimeout: 100,
+  goneTimeout: 100,
   writeTimeout: 100,
 };
 

@@ -255,7 +255,7 @@ sanitized(
         await sent;
         assertEquals(errors, []);
       },
-      { idleTimeout: 100 },
+      { goneTimeout: 100 },
     );
   },
 );
@@ -276,7 +276,7 @@ sanitized("a slow handler may leave a large body unread for long", async () => {
         `Content-Length: 800000\r\n\r\n${"x".repeat(800_000)}`,
     );
     assert(answer.endsWith("\r\n\r\n800000"), answer);
-  }, { idleTimeout: 200 });
+  }, { goneTimeout: 200 });
 });
 
 sanitized(

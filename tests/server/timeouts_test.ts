@@ -110,7 +110,12 @@ test("a body that comes slowly is waited for, and so is a slow handler", async (
       answers.map(({ status, body }) => [status, body]),
       [[200, "0123456789"], [200, ""]],
     );
-  }, { bodyTimeout: 100, headTimeout: 100, idleTimeout: 100 });
+  }, {
+    bodyTimeout: 100,
+    minBodyRate: 0,
+    headTimeout: 100,
+    idleTimeout: 100,
+  });
 });
 
 test("the rest of an unread body is waited for as long as for one that is read", async () => {

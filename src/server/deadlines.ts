@@ -1,0 +1,133 @@
+/**
+ * What a connection waits for, and whether that has taken too long.
+ *
+ * @module
+ */
+
+import type { ConnectionLimits } from "../limits.ts";
+import type { Machine } from "../message/machine.ts";
+import type { Output } from "./output.ts";
+import { type Sweeper, Wait } from "./timeouts.ts";
+
+/** What a connection can wait for. */
+export type Awaited =
+  | "nothing"
+  /** The rest of a head, or the first one. */
+  | "head"
+  | "body"
+  /** The next request. */
+  | "request"
+  /** The client's half-close, after ours. */
+  | "close"
+  /** A handler whose client may be gone: the input has ended, or its end can't be seen. */
+  | "sign of life"
+  /** A silent response stream after the end of the input. */
+  | "content";
+
+/** What is overdue: what was awaited, or the client's reading of a response. */
+export type Overdue = Exclude<Awaited, "nothing"> | "reading";
+
+/** A connection, as its deadlines see it. */
+export interface Watched {
+  readonly awaited: Awaited;
+  readonly requests: number;
+  readonly machine: Machine;
+  readonly output: Output;
+}
+
+/** Milliseconds that a client may take to close a connection after our half-close. */
+const LINGER = 2000;
+/** Milliseconds that a stream may be silent once the client's input has ended. */
+const SILENCE = 500;
+/** Sweeps without the least progress that make a reader stalled. */
+const STALLED = 2;
+
+/** The deadlines of one connection. */
+export class Deadlines {
+  readonly #watched: Watched;
+  readonly #limits: Required<ConnectionLimits>;
+  readonly #sweeper: Sweeper;
+  readonly #wait = new Wait();
+  readonly #body = new Wait();
+  readonly #wholeBody = new Wait();
+  readonly #reading = new Wait();
+  /** Whether the client has stopped to read what is written. */
+  stalled = false;
+
+  constructor(
+    watched: Watched,
+    limits: Required<ConnectionLimits>,
+    sweeper: Sweeper,
+  ) {
+    this.#watched = watched;
+    this.#limits = limits;
+    this.#sweeper = sweeper;
+  }
+
+  /** Called by each sweep. Gives what has taken too long, or `null`. */
+  overdue(): Overdue | null {
+    if (this.#readingIsOverdue()) return "reading";
+    const { awaited } = this.#watched;
+    if (awaited === "nothing") {
+      this.#wait.sweeps(awaited, 0);
+      return null;
+    }
+    return this.#isOverdue(awaited) ? awaited : null;
+  }
+
+  #isOverdue(awaited: Exclude<Awaited, "nothing">): boolean {
+    const { requests, machine, output } = this.#watched;
+    const limits = this.#limits;
+    switch (awaited) {
+      case "body":
+        return this.#bodyIsOverdue();
+      case "head":
+        return this.#lasts(awaited, requests, limits.headTimeout);
+      case "request":
+        return this.#lasts(awaited, requests, limits.idleTimeout);
+      case "close":
+        return this.#lasts(awaited, requests, LINGER);
+      case "sign of life":
+        return this.#lasts(
+          awaited,
+          machine.received - machine.unread + output.moves,
+          limits.goneTimeout,
+        );
+      case "content":
+        return this.#lasts(awaited, output.moves, SILENCE);
+    }
+  }
+
+  /** Whether `awaited` is so for longer than `timeout`, while `mark` stood still. */
+  #lasts(awaited: Awaited, mark: number, timeout: number): boolean {
+    return this.#wait.sweeps(awaited, mark) > this.#sweeper.sweepsIn(timeout);
+  }
+
+  /** Only waits for the body count, so a client does not pay for a slow handler. */
+  #bodyIsOverdue(): boolean {
+    const { requests, machine } = this.#watched;
+    const { bodyTimeout, minBodyRate, totalBodyTimeout } = this.#limits;
+    const step = bytesIn(bodyTimeout, minBodyRate);
+    const waits = this.#body.sweeps(requests, machine.received, step);
+    const allWaits = this.#wholeBody.sweeps(requests, 0);
+    return waits > this.#sweeper.sweepsIn(bodyTimeout) ||
+      allWaits > this.#sweeper.sweepsIn(totalBodyTimeout);
+  }
+
+  #readingIsOverdue(): boolean {
+    const { isWriting, timesEmpty, sent } = this.#watched.output;
+    this.stalled = false;
+    if (!isWriting) return false;
+    const { writeTimeout, minResponseRate } = this.#limits;
+    const step = bytesIn(writeTimeout, minResponseRate);
+    // A small response now and then is no slow reading: an empty output starts anew.
+    const sweeps = this.#reading.sweeps(timesEmpty, sent, step);
+    this.stalled = sweeps > STALLED;
+    return sweeps > this.#sweeper.sweepsIn(writeTimeout);
+  }
+}
+
+/** The bytes that are progress: those that `rate` gives in `milliseconds`, or one. */
+function bytesIn(milliseconds: number, rate: number): number {
+  return rate === 0 ? 1 : Math.max(1, rate * milliseconds / 1000);
+}

@@ -1,0 +1,48 @@
+/**
+ * Why a connection or a response ended before its time: what signals and promises of the
+ * program are given.
+ *
+ * @module
+ */
+
+/** The reason when the client has ended its input. */
+export function endedError(): DOMException {
+  return new DOMException("the client ended the connection", "AbortError");
+}
+
+/** The reason when the client may have left and the handler did not answer. */
+export function silentError(): DOMException {
+  return new DOMException(
+    "the client may have left, and the handler did not answer in time",
+    "TimeoutError",
+  );
+}
+
+/** The reason when the client reads a response too slowly, or not at all. */
+export function unreadError(): DOMException {
+  return new DOMException(
+    "the client read too little of the response in time",
+    "TimeoutError",
+  );
+}
+
+/** The reason when the server's buffers are full, and a response gave way. */
+export function shedError(): DOMException {
+  return new DOMException(
+    "the server holds as many bytes as maxBuffered allows",
+    "QuotaExceededError",
+  );
+}
+
+/** The reason when a server that shuts down waits no longer. */
+export function deadlineError(): DOMException {
+  return new DOMException(
+    "the server shut down before the response was done",
+    "TimeoutError",
+  );
+}
+
+/** The reason when a response finds its connection closed. */
+export function goneError(): DOMException {
+  return new DOMException("the client is gone", "AbortError");
+}
