@@ -18,7 +18,7 @@ function wire(...lines: string[]): Uint8Array<ArrayBuffer> {
   return encoder.encode([...lines, "", ""].join("\r\n"));
 }
 
-/** `bytes` one time after another. */
+/** `bytes`, repeated. */
 export function repeat(
   bytes: Uint8Array<ArrayBuffer>,
   times: number,
@@ -34,7 +34,7 @@ export const SIMPLE_GET = wire(
   "Host: www.example.com:80",
 );
 
-export const GET_WITH_HEADERS = wire(
+const GET_WITH_HEADERS = wire(
   "GET /api/users?page=2 HTTP/1.1",
   "Host: api.example.com",
   "User-Agent: curl/8.5.0",
@@ -67,8 +67,8 @@ export const THIRTY_TWO_HEADERS = wire(
 
 export const PIPELINED_16 = repeat(SIMPLE_GET, 16);
 
-/** 703 bytes: the head that the benchmarks of picohttpparser and httparse use. */
-export const BROWSER_GET = wire(
+/** 703 bytes: the head from the benchmarks of picohttpparser and httparse. */
+const BROWSER_GET = wire(
   "GET /wp-content/uploads/2010/03/hello-kitty-darth-vader-pink.jpg HTTP/1.1",
   "Host: www.kittyhell.com",
   "User-Agent: Mozilla/5.0 (Macintosh; U; Intel Mac OS X 10.6; ja-JP-mac; rv:1.9.2.3) Gecko/20100401 Firefox/3.6.3 Pathtraq/0.9",
@@ -81,25 +81,29 @@ export const BROWSER_GET = wire(
   "Cookie: wp_ozh_wsa_visits=2; wp_ozh_wsa_visit_lasttime=xxxxxxxxxx; __utma=xxxxxxxxx.xxxxxxxxxx.xxxxxxxxxx.xxxxxxxxxx.xxxxxxxxxx.x; __utmz=xxxxxxxxx.xxxxxxxxxx.x.x.utmccn=(referral)|utmcsr=reader.livedoor.com|utmcct=/reader/|utmcmd=referral",
 );
 
+/** A POST with a body; `framing` is the field that frames it. */
+function post(framing: string, body: Uint8Array): Uint8Array<ArrayBuffer> {
+  const head = wire("POST /upload HTTP/1.1", "Host: www.example.com", framing);
+  const all = new Uint8Array(head.length + body.length);
+  all.set(head);
+  all.set(body, head.length);
+  return all;
+}
+
 /** A POST of `chunks` chunks of `size` bytes. */
 export function chunkedPost(
   chunks: number,
   size: number,
 ): Uint8Array<ArrayBuffer> {
-  const chunk = encoder.encode(
-    `${size.toString(16)}\r\n${"x".repeat(size)}\r\n`,
-  );
-  const head = wire(
-    "POST /upload HTTP/1.1",
-    "Host: www.example.com",
-    "Transfer-Encoding: chunked",
-  );
-  const end = encoder.encode("0\r\n\r\n");
-  const all = new Uint8Array(head.length + chunk.length * chunks + end.length);
-  all.set(head);
-  all.set(repeat(chunk, chunks), head.length);
-  all.set(end, all.length - end.length);
-  return all;
+  const chunk = `${size.toString(16)}\r\n${"x".repeat(size)}\r\n`;
+  const body = encoder.encode(chunk.repeat(chunks) + "0\r\n\r\n");
+  return post("Transfer-Encoding: chunked", body);
+}
+
+/** A POST of `length` bytes with a Content-Length. */
+export function lengthPost(length: number): Uint8Array<ArrayBuffer> {
+  const body = new Uint8Array(length).fill(0x78);
+  return post(`Content-Length: ${length}`, body);
 }
 
 /** The GETs that Chromium sent in two page loads, in their order. */
@@ -108,16 +112,16 @@ const RECORDED = (firstPage + secondPage)
   .filter((head) => head.startsWith("GET "))
   .map((head) => encoder.encode(head));
 
-/** How many heads take turns where none repeats the one before. */
+/** How many variants of a head take turns, so that none repeats the one before. */
 const VARIANTS = 64;
 
-/** Two letters, of which the first differs from one variant to the next. */
+/** Two letters; the first differs between consecutive variants. */
 function letters(variant: number): string {
   const of = (i: number) => "abcdefgh"[i % 8]!;
   return of(variant) + of(variant >> 3);
 }
 
-/** `keep-alive` with the variant in the case of its letters. */
+/** `keep-alive` with the variant encoded in the case of its letters. */
 function keepAlive(variant: number): string {
   const bits = [..."keepal"].map((letter, i) =>
     variant >> i & 1 ? letter.toUpperCase() : letter
@@ -125,7 +129,7 @@ function keepAlive(variant: number): string {
   return `${bits.slice(0, 4)}-${bits.slice(4)}ive`;
 }
 
-/** `head` in variants with another target, and another value in each field but Host. */
+/** Variants of `head` that differ in the target and in every value except Host. */
 function variants(head: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
   const all = Array.from({ length: VARIANTS }, (_, i) => {
     const news = letters(i);
@@ -142,19 +146,19 @@ function variants(head: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
   return all;
 }
 
-/** What one benchmark parses, for us and for all peers. */
+/** The input of one benchmark, for us and all peers. */
 export interface Input {
   /** The name of the benchmark. */
   benchmark: string;
-  /** Given to the parser one at a time, over and over. */
+  /** Passed to the parser in turn, over and over. */
   wires: Uint8Array<ArrayBuffer>[];
-  /** Requests in each of them. */
+  /** Requests in each wire. */
   requests: number;
-  /** Peers that refuse one of the requests, and take no part. */
+  /** Peers that refuse one of the requests, so they are left out. */
   refusedBy?: readonly string[];
 }
 
-/** Heads that differ from one to the next come first, repeating ones after. */
+/** Varying heads first, then repeated ones. */
 export const INPUTS: readonly Input[] = [
   {
     benchmark: "RecordedPages",

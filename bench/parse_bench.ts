@@ -1,5 +1,5 @@
 /**
- * Parsing heads, ours beside all peers: a group for each input. `deno bench` runs it.
+ * Parsing heads, ours and all peers, with a group for each input. For `deno bench`.
  */
 
 import { INPUTS } from "./inputs.ts";

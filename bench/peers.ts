@@ -1,11 +1,10 @@
 /**
- * The parsers that JavaScript has besides this one, behind one interface: llhttp and
- * milo in WebAssembly, the runtime's own llhttp, http-parser-js, and what one writes by
- * hand.
+ * The other parsers available to JavaScript, behind one interface: llhttp and milo in
+ * WebAssembly, the runtime's own llhttp, http-parser-js, and a hand-written split.
  *
- * Each parses a whole wire of requests without bodies. Timing and checking run the same
- * code, which counts requests and fields in one and records them in the other: a parser
- * that skips work does not pass the check.
+ * Each parses a whole wire of requests without bodies. The timed run counts requests and
+ * fields, the check records them, and both run the same code: a parser that skips work
+ * fails the check.
  *
  * @module
  */
@@ -20,10 +19,10 @@ import { RequestParser } from "../src/parser.ts";
 import type { Input } from "./inputs.ts";
 import { OURS } from "./lib/results.ts";
 
-/** The peer that is the yardstick of the others. */
+/** The peer that serves as the yardstick. */
 export const LLHTTP = "llhttp, WebAssembly";
 
-/** A request as all of them tell it. */
+/** A request as every peer reports it. */
 export interface Told {
   method: string;
   target: string;
@@ -33,19 +32,19 @@ export interface Told {
 /** A parser under test. */
 export interface Peer {
   name: string;
-  /** Parses the wire, and gives the number of requests and of fields, added up. */
+  /** Parses the wire; returns the number of requests plus the number of fields. */
   count(wire: Uint8Array<ArrayBuffer>): number;
-  /** Parses it the same way, and takes down what there was. */
+  /** Parses the wire in the same way; returns the requests. */
   tell(wire: Uint8Array<ArrayBuffer>): Told[];
 }
 
 const latin1 = new TextDecoder("latin1");
 
-/** Counts what a parser with callbacks finds, and takes it down when asked. */
-class Taker {
+/** Counts what a parser with callbacks finds; records it while `told` is set. */
+class Recorder {
   counted = 0;
   told: Told[] | null = null;
-  /** What the offsets of the callbacks count in. */
+  /** The bytes that the offsets of the callbacks refer to. */
   bytes: Uint8Array = new Uint8Array(0);
   #name = "";
 
@@ -73,39 +72,52 @@ class Taker {
     if (request !== undefined) request.method = method();
   }
 
+  /** A whole head from a parser with Node's interface: names and values alternate. */
+  head(method: string, target: string, fields: string[]): void {
+    this.counted += 1 + fields.length / 2;
+    this.told?.push({
+      method,
+      target,
+      fields: Array.from(
+        { length: fields.length / 2 },
+        (_, i) => [fields[2 * i]!, fields[2 * i + 1]!],
+      ),
+    });
+  }
+
   #text(start: number, length: number): string {
     return latin1.decode(this.bytes.subarray(start, start + length));
   }
 }
 
-/** A peer of the kind that copies its input into WebAssembly and calls back. */
-function counting(
+/** A peer that reports to a recorder by callbacks. */
+function recording(
   name: string,
-  taker: Taker,
+  recorder: Recorder,
   parse: (wire: Uint8Array<ArrayBuffer>) => void,
 ): Peer {
   return {
     name,
     count(wire) {
-      taker.counted = 0;
+      recorder.counted = 0;
       parse(wire);
-      return taker.counted;
+      return recorder.counted;
     },
     tell(wire) {
-      taker.told = [];
+      recorder.told = [];
       parse(wire);
-      const { told } = taker;
-      taker.told = null;
+      const { told } = recorder;
+      recorder.told = null;
       return told;
     },
   };
 }
 
-/** More than any wire of the benchmarks has. */
+/** Larger than every wire of the benchmarks. */
 const INPUT_SIZE = 65536;
 
 function llhttp(): Peer {
-  const taker = new Taker();
+  const recorder = new Recorder();
   const methods = Object.entries(
     (llhttpConstants as unknown as { METHODS: Record<string, number> }).METHODS,
   );
@@ -115,22 +127,22 @@ function llhttp(): Peer {
       env: {
         wasm_on_message_begin: () => 0,
         wasm_on_url: (_p: number, at: number, length: number) => {
-          taker.target(at - input, length);
+          recorder.target(at - input, length);
           return 0;
         },
         wasm_on_status: () => 0,
         wasm_on_header_field: (_p: number, at: number, length: number) => {
-          taker.field(at - input, length);
+          recorder.field(at - input, length);
           return 0;
         },
         wasm_on_header_value: (_p: number, at: number, length: number) => {
-          taker.value(at - input, length);
+          recorder.value(at - input, length);
           return 0;
         },
         wasm_on_headers_complete: () => 0,
         wasm_on_body: () => 0,
         wasm_on_message_complete: (p: number) => {
-          taker.end(() =>
+          recorder.end(() =>
             methods.find(([, id]) => id === api.llhttp_get_method!(p))![0]
           );
           return 0;
@@ -145,8 +157,8 @@ function llhttp(): Peer {
   const parser = api.llhttp_alloc!(REQUEST);
   const input = api.malloc!(INPUT_SIZE);
   const memory = new Uint8Array(api.memory.buffer, input, INPUT_SIZE);
-  taker.bytes = memory;
-  return counting(LLHTTP, taker, (wire) => {
+  recorder.bytes = memory;
+  return recording(LLHTTP, recorder, (wire) => {
     memory.set(wire);
     const error = api.llhttp_execute!(parser, input, wire.length);
     if (error !== 0) throw new Error(`llhttp: error ${error}`);
@@ -156,35 +168,35 @@ function llhttp(): Peer {
 function milo(): Peer {
   // deno-lint-ignore no-explicit-any -- it has no types for this entry
   const { milo } = miloModule as any;
-  const taker = new Taker();
+  const recorder = new Recorder();
   const input: number = milo.alloc(INPUT_SIZE);
   const memory = new Uint8Array(
     milo.memory.buffer.buffer ?? milo.memory.buffer,
     input,
     INPUT_SIZE,
   );
-  taker.bytes = memory;
+  recorder.bytes = memory;
   const parser: number = milo.create();
   let method = "";
   milo.setOnMethod(parser, (_: number, at: number, length: number) => {
-    if (taker.told !== null) {
+    if (recorder.told !== null) {
       method = latin1.decode(memory.subarray(at, at + length));
     }
   });
   milo.setOnUrl(
     parser,
-    (_: number, at: number, length: number) => taker.target(at, length),
+    (_: number, at: number, length: number) => recorder.target(at, length),
   );
   milo.setOnHeaderName(
     parser,
-    (_: number, at: number, length: number) => taker.field(at, length),
+    (_: number, at: number, length: number) => recorder.field(at, length),
   );
   milo.setOnHeaderValue(
     parser,
-    (_: number, at: number, length: number) => taker.value(at, length),
+    (_: number, at: number, length: number) => recorder.value(at, length),
   );
-  milo.setOnMessageComplete(parser, () => taker.end(() => method));
-  return counting("milo, WebAssembly", taker, (wire) => {
+  milo.setOnMessageComplete(parser, () => recorder.end(() => method));
+  return recording("milo, WebAssembly", recorder, (wire) => {
     memory.set(wire);
     const consumed = milo.parse(parser, input, wire.length);
     if (consumed !== wire.length) {
@@ -193,72 +205,35 @@ function milo(): Peer {
   });
 }
 
-/** What the two parsers with Node's interface have in common. */
+/** The common interface of the two Node parsers. */
 interface NodeParser {
   execute(bytes: Buffer): number | Error;
   [callback: number]: (...args: never[]) => void;
 }
 
-/**
- * A peer with Node's interface, which hands over strings and gathers the fields.
- *
- * @param callbacks Sets them, with what is to be called for each request.
- */
-function strings(
+/** A peer with Node's interface, which reports strings. */
+function nodePeer(
   name: string,
   parser: NodeParser,
-  setCallbacks: (
-    onHead: (method: string, target: string, fields: string[]) => void,
-  ) => void,
+  recorder: Recorder,
 ): Peer {
-  let counted = 0;
-  let told: Told[] | null = null;
-  setCallbacks((method, target, fields) => {
-    counted += 1 + fields.length / 2;
-    told?.push({
-      method,
-      target,
-      fields: Array.from(
-        { length: fields.length / 2 },
-        (_, i) => [fields[2 * i]!, fields[2 * i + 1]!],
-      ),
-    });
-  });
-  const parse = (wire: Uint8Array<ArrayBuffer>) => {
+  return recording(name, recorder, (wire) => {
     const consumed = parser.execute(
       Buffer.from(wire.buffer, wire.byteOffset, wire.length),
     );
     if (consumed !== wire.length) throw new Error(`${name}: ${consumed}`);
-  };
-  return {
-    name,
-    count(wire) {
-      counted = 0;
-      parse(wire);
-      return counted;
-    },
-    tell(wire) {
-      told = [];
-      parse(wire);
-      const all = told;
-      told = null;
-      return all;
-    },
-  };
+  });
 }
 
 function httpParserJs(): Peer {
   HTTPParser.encoding = "latin1";
   const parser = new HTTPParser(HTTPParser.REQUEST);
-  return strings(
-    "http-parser-js",
-    parser as unknown as NodeParser,
-    (onHead) => {
-      parser[HTTPParser.kOnHeadersComplete] = ({ method, url, headers }) =>
-        onHead(HTTPParser.methods[method]!, url, headers);
-      parser[HTTPParser.kOnMessageComplete] = () => {};
-    },
-  );
+  const recorder = new Recorder();
+  parser[HTTPParser.kOnHeadersComplete] = ({ method, url, headers }) =>
+    recorder.head(HTTPParser.methods[method]!, url, headers);
+  parser[HTTPParser.kOnMessageComplete] = () => {};
+  const node = parser as unknown as NodeParser;
+  return nodePeer("http-parser-js", node, recorder);
 }
 
 /** The parser of `node:http` in this runtime. */
@@ -267,33 +242,33 @@ function nativeLlhttp(): Peer {
   const { HTTPParser, methods } = httpCommon as any;
   const parser = new HTTPParser();
   parser.initialize(HTTPParser.REQUEST, {});
-  return strings("llhttp, native", parser, (onHead) => {
-    // More than 32 fields come in parts, and the target with the first of them.
-    let early: string[] = [];
-    let earlyTarget = "";
-    parser[HTTPParser.kOnHeaders] = (fields: string[], target: string) => {
-      early.push(...fields);
-      earlyTarget += target;
-    };
-    parser[HTTPParser.kOnHeadersComplete] = (
-      _major: number,
-      _minor: number,
-      fields: string[] | undefined,
-      method: number,
-      target: string | undefined,
-    ) => {
-      if (early.length > 0) {
-        onHead(methods[method], earlyTarget, early);
-        early = [];
-        earlyTarget = "";
-      } else onHead(methods[method], target!, fields!);
-      return 0;
-    };
-    parser[HTTPParser.kOnMessageComplete] = () => {};
-  });
+  const recorder = new Recorder();
+  // Beyond 32 fields they arrive in parts, the target with the first part.
+  let early: string[] = [];
+  let earlyTarget = "";
+  parser[HTTPParser.kOnHeaders] = (fields: string[], target: string) => {
+    early.push(...fields);
+    earlyTarget += target;
+  };
+  parser[HTTPParser.kOnHeadersComplete] = (
+    _major: number,
+    _minor: number,
+    fields: string[] | undefined,
+    method: number,
+    target: string | undefined,
+  ) => {
+    if (early.length > 0) {
+      recorder.head(methods[method], earlyTarget, early);
+      early = [];
+      earlyTarget = "";
+    } else recorder.head(methods[method], target!, fields!);
+    return 0;
+  };
+  parser[HTTPParser.kOnMessageComplete] = () => {};
+  return nodePeer("llhttp, native", parser, recorder);
 }
 
-/** What one writes by hand: decode, split, split again. Checks nothing. */
+/** The usual hand-written parser: decode, split, split again. No checks. */
 function byHand(): Peer {
   const decoder = new TextDecoder();
   const tell = (wire: Uint8Array) => {
@@ -345,15 +320,15 @@ function ours(): Peer {
   };
 }
 
-/** All of them, ours first. */
+/** All parsers, ours first. */
 export function peers(): Peer[] {
   return [ours(), llhttp(), nativeLlhttp(), milo(), httpParserJs(), byHand()];
 }
 
 /**
- * Those that parse an input, after a check that all of them find the same requests.
+ * The peers that can parse an input, after a check that all find the same requests.
  *
- * @throws {Error} One of them differs from the first.
+ * @throws {Error} A peer finds other requests than the first.
  */
 export function peersFor(
   { benchmark, wires, refusedBy = [] }: Input,

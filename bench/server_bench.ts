@@ -1,6 +1,6 @@
 /**
- * From request to response on a connection in memory, a group for each input: what the
- * server costs without the system's sockets. `deno bench` runs it.
+ * From request to response on a connection in memory, without the system's sockets; one
+ * group for each input. For `deno bench`.
  */
 
 import { register } from "./lib/cases.ts";

@@ -1,5 +1,5 @@
 /**
- * Requests out of streams, and bodies: a group for each input. `deno bench` runs it.
+ * Streams of requests, and bodies, with a group for each input. For `deno bench`.
  */
 
 import { register } from "./lib/cases.ts";

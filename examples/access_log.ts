@@ -1,7 +1,7 @@
 /**
- * An access log around any handler: a line of JSON for each response, with the method,
- * the target, the status, the milliseconds that the handler took, and whom it was for.
- * JSON escapes what a client could forge a line with.
+ * An access log around any handler: one line of JSON for each response, with the remote
+ * address, method, target, status, and the handler's time in milliseconds. JSON escaping
+ * prevents a client from forging log lines.
  *
  * `deno run -N examples/access_log.ts 8000`, then `curl localhost:8000/`.
  *
@@ -19,9 +19,9 @@ import {
   serve,
 } from "@pooled/http1";
 
-/** A response that remembers its status. */
+/** A response that records its status. */
 class Recorded implements HttpResponse {
-  /** The status of the final response, once it was sent. */
+  /** The status of the final response, once sent. */
   status: number | null = null;
   readonly #response: HttpResponse;
 
@@ -52,12 +52,12 @@ class Recorded implements HttpResponse {
   }
 
   #record(status: number): void {
-    // Another response follows one of these.
+    // A 1xx status is interim: the final response follows.
     if (status >= 200) this.status = status;
   }
 }
 
-/** `host:port`, or what else there is to tell of the other end. */
+/** The remote address as `host:port`, or else its transport. */
 function nameOf({ remoteAddr }: ConnectionInfo): string | null {
   if (remoteAddr === null) return null;
   if ("hostname" in remoteAddr) {
@@ -70,15 +70,15 @@ function nameOf({ remoteAddr }: ConnectionInfo): string | null {
 }
 
 /**
- * A handler whose responses are logged. What is refused before it becomes a request
- * has no line; `stats().refusals` counts those.
+ * Wraps a handler and logs its responses. Messages refused before they become a
+ * request are not logged; `stats().refusals` counts those.
  */
 function logged(handler: Handler): Handler {
   return async (req, res, info) => {
     const started = performance.now();
     const { method, target } = req;
     const recorded = new Recorded(res);
-    // What the server answers where the handler does not.
+    // What the server sends if the handler sends nothing.
     let status = 500;
     try {
       await handler(req, recorded, info);

@@ -1,7 +1,7 @@
 /**
  * A forward proxy: CONNECT opens a tunnel to any host, which `Deno.serve` cannot do.
- * It listens on loopback only, since whoever reaches it reaches all that this machine
- * does.
+ * It listens on loopback only, because its clients can reach everything that this
+ * machine can.
  *
  * `deno run -N examples/connect_proxy.ts 8000`, then
  * `curl -x http://localhost:8000 https://example.com/`.
@@ -11,12 +11,12 @@
 
 import { type Duplex, serve } from "@pooled/http1";
 
-/** Milliseconds that an upstream may take to accept. */
+/** Milliseconds for an upstream to accept the connection. */
 const CONNECT_MS = 10_000;
-/** Milliseconds without a byte in either direction, after which a tunnel is cut. */
+/** A tunnel is closed after this many milliseconds without a byte in either direction. */
 const IDLE_MS = 300_000;
 
-/** Connects to the target of a CONNECT, which is `host:port`. */
+/** Connects to the target of a CONNECT: `host:port`. */
 async function connect(target: string): Promise<Deno.TcpConn> {
   const colon = target.lastIndexOf(":");
   const cut = new AbortController();
@@ -33,9 +33,9 @@ async function connect(target: string): Promise<Deno.TcpConn> {
 }
 
 /**
- * Passes bytes on in both directions until each has ended: either side may stop
- * sending first, and still read. The streams of a `Deno.Conn` close it when one of
- * them ends, so it is read and written directly.
+ * Forwards bytes in both directions until both have ended: either side may half-close
+ * first and still read. The streams of a `Deno.Conn` close the connection when one of
+ * them ends, so this reads and writes the connection directly.
  */
 async function join(tunnel: Duplex, upstream: Deno.TcpConn): Promise<void> {
   const writer = tunnel.writable.getWriter();
@@ -68,7 +68,7 @@ async function join(tunnel: Duplex, upstream: Deno.TcpConn): Promise<void> {
   try {
     await Promise.all([up(), down()]);
   } catch {
-    // One side was reset, or the tunnel cut: what is left is closed.
+    // One side was reset, or the tunnel timed out. `cut` closes the rest.
   } finally {
     clearInterval(watch);
     cut();

@@ -1,10 +1,10 @@
 /**
  * The main job on real input: a client sends ten thousand pipelined requests over
- * TCP, cut at awkward places; the server reads them with `readRequests`, bodies
- * and all, and answers the last with what it saw. Then: what it cost.
+ * TCP, split at awkward places. The server reads them and their bodies with
+ * `readRequests`, and answers the last one with their count. Then it prints the cost.
  *
- * `deno task demo`; its flags let the heap be counted, without a collection in
- * the middle of the count.
+ * `deno task demo`; its flags expose the garbage collector and keep it from running
+ * while the heap is measured.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const REQUESTS = 10_000;
 const SHOWN = 5;
 const encoder = new TextEncoder();
 
-/** Request number `i`: mostly GETs, some with a body of either framing. */
+/** Request number `i`: mostly GETs, some with a body in either framing. */
 function requestText(i: number): string {
   const last = i === REQUESTS - 1 ? "Connection: close\r\n" : "";
   const common = `Host: localhost\r\nUser-Agent: demo/1.0\r\n${last}`;
@@ -39,7 +39,7 @@ const wire = encoder.encode(
   Array.from({ length: REQUESTS }, (_, i) => requestText(i)).join(""),
 );
 
-/** Sends the wire in pieces of changing sizes, and gives the answer. */
+/** Sends the wire in pieces of varying sizes; returns the response. */
 async function client(port: number): Promise<string> {
   using conn = await Deno.connect({ hostname: "127.0.0.1", port });
   conn.setNoDelay(true);
@@ -56,7 +56,7 @@ async function client(port: number): Promise<string> {
 
 const pools = new Pools();
 
-/** Reads requests until the client asks to close, and says how many bytes of body. */
+/** Reads requests until the client asks to close; returns the bytes of all bodies. */
 async function serve(listener: Deno.Listener): Promise<number> {
   const conn = await listener.accept();
   let count = 0;
@@ -84,7 +84,7 @@ async function serve(listener: Deno.Listener): Promise<number> {
   return bodyBytes;
 }
 
-/** Bytes that the parser alone allocates for each request of the same wire. */
+/** Bytes that the parser itself allocates per request, on the same wire. */
 function allocatedPerRequest(): number {
   const parser = new RequestParser();
   const piece = 16_384;
@@ -103,7 +103,7 @@ function allocatedPerRequest(): number {
     (_, i) => wire.subarray(i * piece, (i + 1) * piece),
   );
   for (let i = 0; i < 20; i++) run();
-  // The least of a few runs: the runtime itself allocates now and then.
+  // The minimum of a few runs: the runtime itself sometimes allocates.
   let least = Infinity;
   for (let i = 0; i < 5; i++) {
     gc();

@@ -1,6 +1,6 @@
 /**
- * A server in the manner of `Deno.serve`: text, JSON, a body read, and a page that
- * is encoded once.
+ * A server like `Deno.serve`: text, JSON, a buffered body, and a page that is encoded
+ * once.
  *
  * `deno run -N examples/hello.ts 8000`, then `curl localhost:8000/hello/you`.
  *
@@ -14,7 +14,7 @@ const page = prepareResponse({
   body: "<!doctype html><title>hello</title><h1>hello</h1>",
 });
 
-/** The text that percent-encoding stands for; `null` where it stands for none. */
+/** Decodes percent-encoded text; `null` if it is malformed. */
 function decode(text: string): string | null {
   try {
     return decodeURIComponent(text);

@@ -1,6 +1,5 @@
 /**
- * A Hono application behind this server: `fetchHandler` takes whatever `Deno.serve`
- * would take.
+ * A Hono application on this server: `fetchHandler` takes any handler of `Deno.serve`.
  *
  * `deno run -N examples/hono.ts 8000`, then `curl localhost:8000/users/7`.
  *
@@ -15,9 +14,9 @@ const app = new Hono();
 
 app.get("/", (c) => c.text("hello from Hono\n"));
 app.get("/users/:id", (c) => c.json({ id: c.req.param("id") }));
-// A body that is read as a stream, as Fetch does, has no bound of its own.
+// Fetch reads the body as a stream, which `maxBodySize` does not bound.
 app.post("/upload", bodyLimit({ maxSize: 1024 * 1024 }), async (c) => {
-  // What is no form is the client's fault.
+  // A body that is not a form is the client's error, not a 500.
   const { file } = await c.req.parseBody().catch(() => ({ file: null }));
   if (!(file instanceof File)) return c.text("no file\n", 400);
   return c.json({ name: file.name, size: file.size });

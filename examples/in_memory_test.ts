@@ -1,7 +1,7 @@
 /**
- * Tests of a handler without a port: a pair of `TransformStream`s is a connection, so
- * that bytes go in at one end and the response comes out at the other. It needs no
- * permission.
+ * Tests a handler without a port: a pair of `TransformStream`s serves as the
+ * connection. Bytes go in at one end and the response comes out at the other. Needs no
+ * permissions.
  *
  * `deno test examples/in_memory_test.ts`
  *
@@ -20,7 +20,7 @@ const handler: Handler = async (req, res) => {
   res.json({ sum: numbers.reduce((sum, number) => sum + number, 0) });
 };
 
-/** All that a handler answers to the bytes of a client that then ends its side. */
+/** Sends the bytes of a client that then half-closes; returns the whole response. */
 async function answerTo(handler: Handler, wire: string): Promise<string> {
   const up = new TransformStream<Uint8Array, Uint8Array>();
   const down = new TransformStream<Uint8Array, Uint8Array>();
@@ -31,12 +31,12 @@ async function answerTo(handler: Handler, wire: string): Promise<string> {
   );
   const answer = new Response(down.readable).text();
   const sent = new Blob([wire]).stream().pipeTo(up.writable);
-  // A server that has answered enough, as after a refusal, reads no further.
+  // After a refusal the server stops reading, so sending may fail.
   await Promise.allSettled([sent, served]);
   return await answer;
 }
 
-/** A POST whose head is as it should be. */
+/** A well-formed POST. */
 function post(path: string, body: string): string {
   const length = new TextEncoder().encode(body).length;
   return `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n${body}`;
@@ -54,7 +54,7 @@ Deno.test("two requests on one connection are answered in order", async () => {
   assert.match(answer, /^HTTP\/1\.1 200 .*\{"sum":1\}HTTP\/1\.1 404 /s);
 });
 
-Deno.test("what is no number is refused", async () => {
+Deno.test("a body that is not numbers is refused", async () => {
   const answer = await answerTo(handler, post("/sum", "1 two"));
   assert.match(answer, /^HTTP\/1\.1 400 /);
 });

@@ -1,5 +1,5 @@
 /**
- * Prints every request that any client sends, as the parser sees it.
+ * Prints every request as the parser sees it.
  *
  * `deno run -N examples/inspect.ts --port 8000`, then point `curl -v` at it.
  *
@@ -13,10 +13,10 @@ const flag = Deno.args.indexOf("--port");
 const port = flag < 0 ? 8000 : Number(Deno.args[flag + 1]);
 const encoder = new TextEncoder();
 const MAX_SHOWN = 1000;
-/** Milliseconds for a request to come and be answered. */
+/** Milliseconds for a request to arrive and be answered. */
 const REQUEST_MS = 60_000;
 
-/** Text that leaves the terminal as it is: no escape sequence gets through. */
+/** Replaces control characters: no escape sequence of a client reaches the terminal. */
 function visible(text: string): string {
   return text.replaceAll(
     /[\p{Cc}\u2028\u2029]/gu,
@@ -24,7 +24,7 @@ function visible(text: string): string {
   );
 }
 
-/** Writes all of a message; `write` may take less. */
+/** Writes a whole message; a single `write` may accept less. */
 async function send(conn: Deno.Conn, text: string): Promise<void> {
   const bytes = encoder.encode(text);
   for (let at = 0; at < bytes.length;) {

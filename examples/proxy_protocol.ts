@@ -1,6 +1,6 @@
 /**
- * Behind a load balancer that sends a PROXY line (version 1) before the first
- * request: it is read off the connection first, and HTTP begins behind it.
+ * A server behind a load balancer that sends a PROXY line (version 1) before the first
+ * request: reads the line off the connection, then serves HTTP on it.
  *
  * `deno run -N examples/proxy_protocol.ts 8000`, then
  * `curl --haproxy-protocol localhost:8000`.
@@ -11,7 +11,7 @@
 import { serveConnection } from "@pooled/http1";
 import { connectionsOf } from "./shared/accept.ts";
 
-/** Milliseconds for the whole line: a client may send it a byte at a time. */
+/** Milliseconds for the whole line, even if it arrives a byte at a time. */
 const LINE_MS = 5_000;
 /** The longest line that version 1 allows, with its CRLF. */
 const LONGEST_LINE = 107;
@@ -23,7 +23,7 @@ interface Prefix {
   received: Uint8Array;
 }
 
-/** Reads the line; gives whom it names, and what was read past it. */
+/** Reads the line; returns the client it names and the bytes read past it. */
 async function readProxyLine(conn: Deno.TcpConn): Promise<Prefix> {
   const buffer = new Uint8Array(4096);
   let end = 0;
@@ -50,13 +50,13 @@ async function readProxyLine(conn: Deno.TcpConn): Promise<Prefix> {
 }
 
 async function serveProxied(conn: Deno.TcpConn): Promise<void> {
-  // What closes twice does no harm this way; `close` would throw.
+  // Safe to call twice, unlike `close`, which would throw.
   const timer = setTimeout(() => conn[Symbol.dispose](), LINE_MS);
   let prefix: Prefix;
   try {
     prefix = await readProxyLine(conn);
   } catch {
-    // No such line, none in time, or a client that has left.
+    // No PROXY line, a timeout, or a client that has left.
     return conn[Symbol.dispose]();
   } finally {
     clearTimeout(timer);

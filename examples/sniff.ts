@@ -1,6 +1,6 @@
 /**
- * Two protocols on one port: the first bytes tell HTTP from lines, which are echoed.
- * TLS, which is spoken on another port, gets an alert that says so.
+ * Two protocols on one port: the first bytes decide between HTTP and a line protocol,
+ * which echoes. A TLS client gets an alert, because this port does not speak TLS.
  *
  * `deno run -N examples/sniff.ts 8000`, then `curl localhost:8000`, and
  * `echo hello | nc -N localhost 8000`.
@@ -11,9 +11,9 @@
 import { serveConnection } from "@pooled/http1";
 import { connectionsOf } from "./shared/accept.ts";
 
-/** Milliseconds that a client may take to show which protocol it speaks. */
+/** Milliseconds for a client to show which protocol it speaks. */
 const SNIFF_MS = 5_000;
-/** Milliseconds for each line to come, and to be taken again. */
+/** Milliseconds for a line to arrive, and for its echo to be written. */
 const LINE_MS = 60_000;
 /** The longest line in bytes. */
 const LONGEST_LINE = 4096;
@@ -30,7 +30,7 @@ const LF = 0x0a;
 
 type Protocol = "http" | "tls" | "lines";
 
-/** What the first bytes are the beginning of; `null` as long as it may be two things. */
+/** The protocol of the first bytes; `null` while they are ambiguous. */
 function protocolOf(bytes: Uint8Array): Protocol | null {
   if (bytes.length === 0) return null;
   if (bytes[0] === TLS) return "tls";
@@ -39,7 +39,7 @@ function protocolOf(bytes: Uint8Array): Protocol | null {
   return METHODS.some((method) => method.startsWith(text)) ? null : "lines";
 }
 
-/** Runs `work`, and closes the connection where it takes longer. */
+/** Runs `work`, and closes the connection if it takes too long. */
 async function within<T>(
   milliseconds: number,
   conn: Deno.TcpConn,
@@ -59,13 +59,13 @@ async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Reads until it is clear what is spoken; gives that, and all that was read. */
+/** Reads until the protocol is clear; returns it with all the bytes read. */
 async function sniff(
   conn: Deno.TcpConn,
 ): Promise<{ protocol: Protocol; received: Uint8Array }> {
   const buffer = new Uint8Array(LONGEST_LINE);
   let end = 0;
-  // No method is as long as the buffer: there is room for the next read.
+  // Every method is shorter than the buffer, so there is room for another read.
   for (;;) {
     const count = await conn.read(buffer.subarray(end));
     end += count ?? 0;
@@ -75,7 +75,7 @@ async function sniff(
   }
 }
 
-/** Sends each line back, and the last also where it does not end. */
+/** Echoes each line, and a last one without its LF. */
 async function echo(conn: Deno.TcpConn, received: Uint8Array): Promise<void> {
   const buffer = new Uint8Array(LONGEST_LINE);
   buffer.set(received);
@@ -102,7 +102,7 @@ async function echo(conn: Deno.TcpConn, received: Uint8Array): Promise<void> {
 }
 
 async function serveEither(conn: Deno.TcpConn): Promise<void> {
-  // Closes the connection at the end, which does no harm where it is closed.
+  // Closes the connection on every path; harmless if it is closed already.
   using _ = conn;
   try {
     const { protocol, received } = await within(
@@ -118,7 +118,7 @@ async function serveEither(conn: Deno.TcpConn): Promise<void> {
       { received },
     );
   } catch {
-    // The client has left, or was let go.
+    // The client left, or timed out.
   }
 }
 

@@ -15,11 +15,11 @@ const server = serve({ path }, (req, res) => {
   res.send(`${req.method} ${req.target} through a Unix socket\n`);
 });
 
-/** Answers what has arrived; the process ends when that is done. */
+/** Answers the requests that have arrived; the process exits after that. */
 function stop(): void {
-  // A second SIGINT ends it at once.
+  // A second SIGINT kills the process.
   Deno.removeSignalListener("SIGINT", stop);
-  // The runtime removes the socket as it closes the listener.
+  // The runtime removes the socket file when it closes the listener.
   server.shutdown();
 }
 

@@ -1,6 +1,6 @@
 /**
- * A WebSocket endpoint that echoes, and a page that talks to it. This server does
- * the upgrade; `npm:ws` does the frames.
+ * A WebSocket echo endpoint, and a page that talks to it. This server handles the
+ * upgrade; `npm:ws` handles the frames.
  *
  * `deno run -N -E examples/websocket.ts 8000`, then open `http://localhost:8000/`.
  *
@@ -48,22 +48,22 @@ function handshake(req: HttpRequest, res: HttpResponse): DuplexPair | null {
   return res.upgrade({ headers: { "sec-websocket-accept": accept } });
 }
 
-/** Milliseconds that a client may take to answer the closing handshake. */
+/** Milliseconds for a client to answer the closing handshake. */
 const CLOSE_MS = 5_000;
-/** Milliseconds between two pings; who has not answered the last is dropped. */
+/** Milliseconds between pings; a client that did not answer the last one is dropped. */
 const PING_MS = 30_000;
 /** The longest message in bytes. */
 const MAX_PAYLOAD = 1024 * 1024;
 
-// What the server of `ws` gives its own sockets, which by themselves answer no ping
-// and have no bounds.
+// The options that the server of `ws` passes to its sockets; without them a socket
+// answers no pings and has no limits.
 const { options } = new WebSocketServer({
   noServer: true,
   closeTimeout: CLOSE_MS,
   maxPayload: MAX_PAYLOAD,
 });
 
-/** A socket over a pair of streams, made as the server of `ws` makes its own. */
+/** A socket over a pair of streams, created the way the server of `ws` does it. */
 function webSocketOver(pair: DuplexPair) {
   const stream = Duplex.fromWeb(pair as Parameters<typeof Duplex.fromWeb>[0]);
   const socket = new WebSocket(null, undefined, options);
@@ -73,7 +73,7 @@ function webSocketOver(pair: DuplexPair) {
 
 type Socket = ReturnType<typeof webSocketOver>;
 
-/** Sends each message back, and reads no further before it is gone. */
+/** Echoes each message, and pauses reading until the echo is sent. */
 function echo(socket: Socket): void {
   socket.on("message", (data: Uint8Array, isBinary: boolean) => {
     socket.pause();
@@ -81,7 +81,7 @@ function echo(socket: Socket): void {
   });
 }
 
-/** Drops a client that has gone without a word. */
+/** Drops a client that disappeared without closing. */
 function keepAlive(socket: Socket): void {
   let answered = true;
   const timer = setInterval(() => {
@@ -98,7 +98,7 @@ serve({ port: Number(Deno.args[0] ?? 8000) }, (req, res) => {
   const pair = handshake(req, res);
   if (pair === null) return;
   const socket = webSocketOver(pair);
-  // A client that breaks the protocol, or its connection; `ws` has closed it already.
+  // A protocol error or a lost connection; `ws` has already closed the socket.
   socket.on("error", () => {});
   echo(socket);
   keepAlive(socket);

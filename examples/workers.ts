@@ -1,9 +1,9 @@
 /**
- * More than one core: each worker listens on the same port, and the system deals the
- * connections out.
+ * More than one core: each worker listens on the same port, and the system distributes
+ * the connections.
  *
- * `deno run -N -R --unstable-net examples/workers.ts 8000 4`; Deno asks for the last
- * flag before listeners may share a port, and reads this file again for each worker.
+ * `deno run -N -R --unstable-net examples/workers.ts 8000 4`; the last flag allows
+ * listeners to share a port, and `-R` lets each worker load this file again.
  *
  * @module
  */
@@ -16,7 +16,7 @@ declare const self: {
   postMessage(message: string): void;
 };
 
-// A worker runs this same file, and has a name.
+// A worker runs this same file, but has a name.
 if (self.name === "") {
   const port = Number(Deno.args[0] ?? 8000);
   const count = Number(Deno.args[1] ?? navigator.hardwareConcurrency);

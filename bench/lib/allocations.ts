@@ -1,19 +1,18 @@
 /**
- * What one operation allocates on the heap: bytes and objects.
+ * Measures what one operation allocates on the heap: bytes and objects.
  *
  * Bytes: collect garbage, run many operations, and divide the growth of the heap; the
- * young generation is so large that no collection happens in between. Objects: V8's
- * sampling heap profiler at an interval that makes every allocation a sample, less
- * what the profiler sees of itself. Both are the least of several tries. Two controls,
- * one that allocates an object and one that allocates nothing, have to come out as one
- * and none before anything counts.
+ * young generation is large enough that no collection happens in between. Objects: V8's
+ * sampling heap profiler, at an interval that makes every allocation a sample, minus
+ * what the profiler sees of itself. Both are the minimum of several tries. Two controls
+ * have to measure as one object and as none before any result counts.
  *
- * Cases with streams and connections make thousands of operations a call, which hides
- * what a stream or a connection allocates once. KeepAlive10Requests makes ten: what its
- * connection allocates is part of it.
+ * Cases with streams and connections make thousands of operations a call, which
+ * amortizes what a stream or a connection allocates once. KeepAlive10Requests makes ten,
+ * so it includes the allocations of its connection.
  *
- * `measureAllocations` runs this file in a process of its own, whose heap holds still;
- * it prints one JSON object.
+ * `measureAllocations` runs this file in a separate process with a quiet heap; it prints
+ * one JSON object.
  *
  * @module
  */
@@ -21,7 +20,7 @@
 import { Session } from "node:inspector/promises";
 import { call, warm, type Work } from "./work.ts";
 
-/** On the heap, by one operation. */
+/** Heap allocations of one operation. */
 export interface Allocated {
   bytesPerOp: number;
   allocsPerOp: number;
@@ -30,17 +29,19 @@ export interface Allocated {
 const FLAGS = "--v8-flags=--expose-gc,--min-semi-space-size=512," +
   "--max-semi-space-size=512";
 
-/** Work that has a name; `bytes` is the size of the body that one operation moves. */
+/** Work with a name. */
 export interface Measurable extends Work {
   benchmark: string;
+  /** Operations that one call makes. */
   ops: number;
+  /** Bytes of the body that one operation moves. */
   bytes?: number;
 }
 
 /**
- * Measures the `CASES` that a module exports, by their names.
+ * Measures the exported `CASES` of a module; returns the results by name.
  *
- * @param module The URL of the module; by default, of all benchmarks.
+ * @param module The URL of the module; by default, the module of all benchmarks.
  */
 export async function measureAllocations(
   module: string = new URL("cases.ts", import.meta.url).href,
@@ -56,13 +57,13 @@ export async function measureAllocations(
 declare const gc: () => void;
 
 const TRIES = 3;
-/** Where there are promises, queues that grow now and then blur some of the bytes. */
+/** With promises, queues that grow now and then add some bytes, so try more often. */
 const TRIES_WITH_PROMISES = 8;
-/** Most operations while bytes are counted: what they allocate fits the generation. */
+/** Maximum operations per byte count, so the allocations fit the young generation. */
 const MOST_OPS = 100_000;
-/** Operations while objects are counted, since each sample takes microseconds. */
+/** Operations per object count: few, since each sample takes microseconds. */
 const COUNTED = 500;
-/** Buffers outside of the heap beyond this would bring on a collection. */
+/** More bytes in buffers outside the heap would trigger a collection. */
 const MOST_BYTES = 20_000_000;
 
 async function least(
@@ -74,7 +75,7 @@ async function least(
   return least;
 }
 
-/** Bytes that so many calls allocate. */
+/** The bytes that `calls` calls allocate. */
 function countBytes(work: Work, calls: number): Promise<number> {
   return least(work.promises ? TRIES_WITH_PROMISES : TRIES, async () => {
     gc();
@@ -95,7 +96,7 @@ function post(method: string, parameters?: object): Promise<unknown> {
   return (session as any).post(method, parameters);
 }
 
-/** Objects that so many calls allocate, and the profiler beside them. */
+/** The objects that `calls` calls allocate, plus the profiler's own. */
 function countObjects(work: Work, calls: number): Promise<number> {
   return least(TRIES, async () => {
     await post("HeapProfiler.startSampling", {
@@ -144,7 +145,7 @@ async function main(module: string): Promise<void> {
       COUNTED / work.ops / (work.bytes === undefined ? 1 : 10),
     );
     const objects = await countObjects(work, counted) - floor;
-    // A little of the process itself, or less of it than at first, is nothing.
+    // Rounding and the lower bound hide small changes of the process itself.
     const perOp = (sum: number, ops: number) =>
       Math.max(0, Math.round(sum / ops * 1000) / 1000);
     return {

@@ -1,11 +1,11 @@
 /**
- * Our benchmarks, defined once: for the timed runs of the suite, for the count of
- * allocations, and for `deno bench`.
+ * Our benchmarks, defined once for the timed runs of the suite, the allocation counts,
+ * and `deno bench`.
  *
  * One operation takes a request from its bytes to its release: the copy into the slab,
- * the parse, a look at the method and at the number of fields, and the return to the
- * pool. Streams and connections run in memory with many requests a call, which spreads
- * their own cost over all of them; KeepAlive10Requests alone measures that cost.
+ * the parse, reading the method and the number of fields, and the return to the pool.
+ * Streams and connections run in memory with many requests a call, which amortizes
+ * their own cost; only KeepAlive10Requests includes it.
  *
  * @module
  */
@@ -24,26 +24,21 @@ import {
   chunkedPost,
   type Input,
   INPUTS,
+  lengthPost,
   repeat,
   SIMPLE_GET,
   TEN_HEADERS,
 } from "../inputs.ts";
+import type { Measurable } from "./allocations.ts";
 import { MemoryConn, PatientConn } from "./memory_conn.ts";
-import { inTurn, type Work } from "./work.ts";
+import { inTurn } from "./work.ts";
 
 /** One benchmark of ours. */
-export interface Case extends Work {
-  benchmark: string;
+export interface Case extends Measurable {
   group: string;
-  /** Operations that one call makes. */
-  ops: number;
-  /** Bytes of the body that one operation gathers. */
-  bytes?: number;
-  /** What is parsed, where peers can parse the same. */
+  /** The input, if peers can parse it too. */
   input?: Input;
 }
-
-const encoder = new TextEncoder();
 
 const parser = new RequestParser();
 let seen = 0;
@@ -73,13 +68,13 @@ function parsing(input: Input): Case {
   };
 }
 
-/** What a socket gives at once, and how often: 1 MiB in all. */
+/** The size of one read and the number of reads: 1 MiB in all. */
 const CHUNK = 65536;
 const CHUNKS = 16;
 const STREAMED = Math.floor(CHUNK * CHUNKS / SIMPLE_GET.length);
 const STREAM = repeat(SIMPLE_GET, STREAMED);
 
-/** `STREAM` as a byte stream that fills whatever buffer its reader lends. */
+/** `STREAM` as a byte stream that supports BYOB readers. */
 function byteSource(): ReadableStream<Uint8Array<ArrayBuffer>> {
   let at = 0;
   return new ReadableStream({
@@ -116,18 +111,7 @@ function streaming(
 
 const MEGABYTES_10 = 10_000_000;
 
-/** A POST of ten million bytes; also what is uploaded over a socket. */
-export const POST_10_MB = ((): Uint8Array<ArrayBuffer> => {
-  const head = encoder.encode(
-    "POST /upload HTTP/1.1\r\nHost: www.example.com\r\n" +
-      `Content-Length: ${MEGABYTES_10}\r\n\r\n`,
-  );
-  const all = new Uint8Array(head.length + MEGABYTES_10).fill(0x78);
-  all.set(head);
-  return all;
-})();
-
-/** From the bytes on the wire, in pushes as of a socket, to one array. */
+/** Gathers a body into one array; the wire is pushed in socket-sized chunks. */
 function gathering(
   benchmark: string,
   wire: Uint8Array<ArrayBuffer>,
@@ -162,7 +146,7 @@ function answering(benchmark: string, group: string, handler: Handler): Case {
 
 const prepared = prepareResponse({ body: "Hello, World!" });
 
-/** A connection that is opened, sends ten requests one by one, and is closed. */
+/** One connection from open to close, with ten requests sent one by one. */
 function keepingAlive(): Case {
   const run = async () => {
     const conn = new PatientConn(SIMPLE_GET, 10);
@@ -181,7 +165,7 @@ function keepingAlive(): Case {
 const HELD = 1000;
 const HELD_WINDOW = repeat(TEN_HEADERS, HELD);
 
-/** Requests that are alive at once, out of pools that have none yet: their memory. */
+/** Holds many requests from empty pools at once, to measure their memory. */
 function making(): Case {
   const run = () => {
     const parser = new RequestParser({ pools: new Pools() });
@@ -201,7 +185,7 @@ function making(): Case {
   };
 }
 
-/** All of them, in the order of the tables. */
+/** All cases, in the order of the tables. */
 export const CASES: readonly Case[] = [
   ...INPUTS.map(parsing),
   streaming("readRequests", () => readRequests(byteSource())),
@@ -211,7 +195,7 @@ export const CASES: readonly Case[] = [
   ),
   gathering("ChunkedSmall", chunkedPost(4096, 16), 4096 * 16),
   gathering("ChunkedLarge", chunkedPost(16, 65536), 16 * 65536),
-  gathering("Body10MB", POST_10_MB, MEGABYTES_10),
+  gathering("Body10MB", lengthPost(MEGABYTES_10), MEGABYTES_10),
   answering("Write200OK", "response", (_req, res) => res.send(prepared)),
   answering("WriteText", "response", (_req, res) => res.send("Hello, World!")),
   answering(
@@ -222,7 +206,7 @@ export const CASES: readonly Case[] = [
   answering(
     "HandlerAsync",
     "cycle",
-    // deno-lint-ignore require-await -- what is measured
+    // deno-lint-ignore require-await -- the async call is what is measured
     async (_req, res) => res.send(prepared),
   ),
   keepingAlive(),
@@ -230,10 +214,10 @@ export const CASES: readonly Case[] = [
 ];
 
 /**
- * Registers cases with `deno bench`, a group for each input. The runner shows the time
+ * Registers cases with `deno bench`, one group for each input. The runner shows the time
  * of a call, which makes as many operations as the name says.
  *
- * @param input The input of each benchmark, by its name.
+ * @param input The input of each benchmark, by the benchmark's name.
  */
 export function register(input: Record<string, string>): void {
   for (const [benchmark, group] of Object.entries(input)) {
@@ -241,7 +225,7 @@ export function register(input: Record<string, string>): void {
     if (one === undefined) throw new Error(`no such benchmark: ${benchmark}`);
     const { ops, run } = one;
     const name = ops === 1 ? benchmark : `${benchmark}, ${ops} operations`;
-    // Declared async: the runner does not await the promise of a plain function.
+    // Must be async: the runner does not await the promise of a plain function.
     Deno.bench(name, { group }, async () => await run());
   }
 }

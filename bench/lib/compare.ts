@@ -1,6 +1,6 @@
 /**
- * Compares two results of the suite, as Go's benchstat does: medians, their spread, and
- * the probability that ranks differ so by chance.
+ * Compares two results of the suite like Go's benchstat: medians, their spread, and the
+ * probability that the ranks differ this much by chance.
  *
  * `deno task bench:compare OLD NEW`, both written by `deno task bench --json FILE`. Times
  * and rates are compared as ratios to the yardstick. A regression is more than 5 % of
@@ -24,18 +24,18 @@ import {
 } from "./results.ts";
 import { table } from "./tables.ts";
 
-/** How much worse a median may become, as a share of the old one. */
+/** The share of the old median by which a median may get worse. */
 const ALLOWED: Record<Unit, number> = {
   "ns/op": 0.05,
   "requests/s": 0.1,
   "bytes": 0.1,
 };
-/** Chances below this are no chance. */
+/** The significance level: a smaller p is not chance. */
 const ALPHA = 0.05;
-/** Fewer samples prove nothing. */
+/** Fewer samples than this prove nothing. */
 const FEWEST = 5;
 
-/** What is made of one row. */
+/** The verdict on one row. */
 export type Verdict =
   | "regression"
   | "allocates more"
@@ -51,18 +51,18 @@ export interface Comparison {
   new: Summary;
   /** The change of the median, as a share of the old one. */
   change: number;
-  /** The chance of ranks like these if nothing changed. */
+  /** The probability of such ranks if nothing changed. */
   p: number;
   verdict: Verdict;
 }
 
-/** The samples of a row, in short. */
-export interface Summary {
+/** A summary of the samples of a row. */
+interface Summary {
   median: number;
   /** Half the interquartile range, as a share of the median. */
   spread: number;
   samples: number;
-  /** Whether these are ratios to the yardstick. */
+  /** Whether the values are ratios to the yardstick. */
   relative: boolean;
   row: Row;
 }
@@ -80,12 +80,12 @@ function summarize(row: Row): Summary {
   };
 }
 
-/** Whether a regression of the project's thresholds. */
-export function isRegression({ verdict }: Comparison): boolean {
+/** Whether a row exceeds the project's thresholds. */
+function isRegression({ verdict }: Comparison): boolean {
   return verdict === "regression" || verdict === "allocates more";
 }
 
-/** Whether there are new allocations; none where either side was not measured. */
+/** Whether there are new allocations; false if either side was not measured. */
 function allocatesMore(before: Row, after: Row): boolean {
   return after.allocsPerOp! > allowedObjects(before.allocsPerOp!) ||
     after.bytesPerOp! > allowedBytes(before.bytesPerOp!);
@@ -102,7 +102,7 @@ function judge(before: Row, after: Row, change: number, p: number): Verdict {
   return worse > ALLOWED[after.unit] ? "regression" : "worse, within bounds";
 }
 
-/** Our rows that are in both, and the names of those in only one of them. */
+/** Compares our rows that are in both results; `alone` names those in only one. */
 export function compare(
   old: Results,
   now: Results,
@@ -179,7 +179,7 @@ function read(path: string): Results {
   return results;
 }
 
-/** The command: the code to exit with. */
+/** Runs the command; returns the exit code. */
 function main(args: string[]): number {
   const { positionals } = parseArgs({ args, allowPositionals: true });
   const [before, after, ...rest] = positionals;

@@ -1,12 +1,12 @@
 /**
- * Keeps allocations out: counts what each benchmark allocates and compares it with the
- * baseline in the repository. It takes no times, so it holds on any machine.
+ * Fails on new allocations: counts what each benchmark allocates and compares it with
+ * the baseline in the repository. It measures no time, so it works on any machine.
  *
- * A finding counts when two measurements agree: a single one may have met the compiler
- * at work.
+ * A finding counts only if two measurements agree, since the compiler may have disturbed
+ * a single one.
  *
  * `deno task bench:gate` exits with 1 on any new allocation.
- * `deno task bench:gate --update RESULTS.json` makes the baseline of a result of
+ * `deno task bench:gate --update RESULTS.json` writes the baseline from a result of
  * `deno task bench --json RESULTS.json`.
  *
  * @module
@@ -23,16 +23,16 @@ import {
   type Results,
 } from "./results.ts";
 
-/** What the baseline knows of a benchmark. */
-export interface Known extends Partial<Allocated> {
-  /** The median of the ratios to the yardstick; times are of one machine only. */
+/** A benchmark in the baseline. */
+interface Known extends Partial<Allocated> {
+  /** The median ratio to the yardstick; absolute times would hold on one machine only. */
   ratio?: number;
 }
 
-/** By the names of benchmarks. */
+/** The baseline, by the names of benchmarks. */
 export type Baseline = Record<string, Known>;
 
-/** A line for each new allocation, and for each benchmark that is in only one table. */
+/** One line for each new allocation, and for each benchmark in only one table. */
 export function newAllocations(
   found: Record<string, Allocated>,
   baseline: Baseline,
@@ -69,7 +69,7 @@ export function newAllocations(
   return lines;
 }
 
-/** The baseline that a run of the suite makes. */
+/** Makes the baseline from a run of the suite. */
 export function baselineOf({ rows }: Results): Baseline {
   const baseline: Baseline = {};
   for (const row of rows) {
@@ -92,7 +92,7 @@ async function update(path: string): Promise<void> {
   await Deno.writeTextFile(BASELINE, JSON.stringify(baseline, null, 2) + "\n");
 }
 
-/** The code to exit with. */
+/** Checks the baseline; returns the exit code. */
 async function check(): Promise<number> {
   const baseline: Baseline = JSON.parse(await Deno.readTextFile(BASELINE));
   const found = await measureAllocations();

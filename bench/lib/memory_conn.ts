@@ -1,16 +1,16 @@
 /**
- * Connections in memory that have requests to send and take whatever is answered:
- * what a server costs without the system's part. One sends all its requests as fast
- * as they are read, the other waits for each answer.
+ * Connections in memory that send requests and accept any response, to measure a server
+ * without the system's sockets. One sends all its requests as fast as they are read, the
+ * other waits for each response.
  *
  * @module
  */
 
 import type { Conn } from "../../mod.ts";
 
-/** Sends `wire` over and over; a read ends where it does. */
+/** Sends `wire` over and over; a read never crosses its end. */
 export class MemoryConn implements Conn {
-  /** Bytes that were written to it. */
+  /** Bytes that the server wrote. */
   written = 0;
   readonly #wire: Uint8Array;
   #left: number;
@@ -44,14 +44,14 @@ export class MemoryConn implements Conn {
   close(): void {}
 }
 
-/** Sends one request in a read, and the next when the one before is answered. */
+/** Sends one request a read, and the next once the one before is answered. */
 export class PatientConn implements Conn {
-  /** How many answers were written to it; each has to come in one write. */
+  /** Responses that the server wrote; each must be one write. */
   answers = 0;
   readonly #request: Uint8Array;
   readonly #times: number;
   #sent = 0;
-  /** The read that waits, if one does. */
+  /** The buffer of the pending read, if any. */
   #buffer: Uint8Array | null = null;
   #resolve: ((count: number | null) => void) | null = null;
 

@@ -1,8 +1,8 @@
 /**
- * Draws a result of the suite: charts of us and our peers as SVG, with a table of ten
- * lines, into the README between its two marks, and all rows into `bench/RESULTS.md`.
+ * Publishes a result of the suite: SVG charts and a table of ten lines between the two
+ * marks of the README, and all rows in `bench/RESULTS.md`.
  *
- * `deno task bench:report RESULTS.json`. The same results give the same bytes.
+ * `deno task bench:report RESULTS.json`. The output is deterministic.
  *
  * @module
  */
@@ -18,14 +18,14 @@ const END = "<!-- bench:end -->";
 const OUR_COLOR = "#0b6e99";
 const PEER_COLOR = "#b8bec6";
 
-/** One chart: a panel for each benchmark, a bar for each subject. */
+/** One chart, with a panel for each benchmark and a bar for each subject. */
 interface Chart {
   file: string;
   title: string;
   benchmarks: string[];
 }
 
-/** Cuts a text into lines of at most `width` characters, between its words. */
+/** Wraps a text at word boundaries into lines of at most `width` characters. */
 function wrap(text: string, width: number): string {
   const lines = [""];
   for (const word of text.split(" ")) {
@@ -37,13 +37,13 @@ function wrap(text: string, width: number): string {
 }
 
 const WIDTH = 860;
-/** Room left of the bars, for the longest name: "@pooled/http1, async handler". */
+/** Space left of the bars for the longest name, "@pooled/http1, async handler". */
 const NAMES = 230;
 const BAR = 22;
 const PANEL_HEAD = 34;
 
-/** The chart as SVG, or `null` where the results have none of its benchmarks. */
-export function draw(results: Results, chart: Chart): string | null {
+/** The chart as SVG, or `null` if the results have none of its benchmarks. */
+function draw(results: Results, chart: Chart): string | null {
   const panels = chart.benchmarks
     .map((name) => results.rows.filter(({ benchmark }) => benchmark === name))
     .filter((rows) => rows.length > 0);
@@ -124,8 +124,8 @@ export function draw(results: Results, chart: Chart): string | null {
   });
   const text = svg.renderToSVGString();
   svg.dispose();
-  // What it has for pages with scripts: an image needs none of it, and the names of
-  // the classes count every chart ever drawn.
+  // ECharts adds these for pages with scripts. An image does not need them, and the class
+  // names count every chart drawn, so the output would not be deterministic.
   return text
     .replaceAll(/<style\s*>.*?<\/style>/gs, "")
     .replaceAll(/ (class|ecmeta_\w+)="[^"]*"/g, "");
@@ -158,17 +158,17 @@ const CHARTS: readonly Chart[] = [
   },
 ];
 
-/** What is written of a result. */
-export interface Report {
-  /** The charts, by the names of their files. */
+/** The texts of a report. */
+interface Report {
+  /** The SVG charts, by file name. */
   charts: Map<string, string>;
-  /** What stands between the marks of the README. */
+  /** The text between the marks of the README. */
   summary: string;
   /** The text of `bench/RESULTS.md`. */
   page: string;
 }
 
-/** All that is written of a result. */
+/** Makes the report of a result. */
 export function report(results: Results): Report {
   const charts = new Map<string, string>();
   const images: string[] = [];
@@ -188,7 +188,7 @@ export function report(results: Results): Report {
   };
 }
 
-/** The page with `text` in place of what stood between its marks. */
+/** Replaces the marks of a page, and the text between them, by `text`. */
 export function putInto(page: string, text: string): string {
   const start = page.indexOf(START);
   const end = page.indexOf(END);
@@ -198,7 +198,7 @@ export function putInto(page: string, text: string): string {
   return page.slice(0, start) + text + page.slice(end + END.length);
 }
 
-/** The page as `deno fmt` leaves it. */
+/** Runs `deno fmt` on the page. */
 async function format(path: string): Promise<void> {
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: ["fmt", "--quiet", path],

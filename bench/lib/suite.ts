@@ -1,26 +1,27 @@
 /**
- * The suite: everything of ours, our peers where there are some, and what an operation
- * allocates.
+ * The suite: all our benchmarks, the peers where there are any, and the allocations of
+ * each operation.
  *
- * In each round every subject of a benchmark runs once, for about 20 ms, and so does
- * the yardstick, llhttp on a simple GET: a disturbance of the machine meets all of them.
+ * In each round every subject of a benchmark runs once for about 20 ms, and so does the
+ * yardstick, llhttp on a simple GET: a disturbance of the machine affects all of them.
  * A few processes share the rounds, since V8 compiles the same code differently in each.
  * Parsers are timed only after they found the same requests. The servers come last;
- * their yardstick is a bare loop that knows no HTTP.
+ * their yardstick is a bare TCP loop without HTTP.
  *
- * `deno task bench [--rounds 15] [--group GROUP] [--json FILE]`, where a group is one of
- * those of the rows, such as `parse` or `serve`. Needs wrk for the servers; without it
- * they are left out.
+ * `deno task bench [--rounds 15] [--group GROUP] [--json FILE]`, where GROUP is a group
+ * of the rows, such as `parse` or `serve`. The servers need wrk and are left out without
+ * it.
  *
  * @module
  */
 
+import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import config from "../../deno.json" with { type: "json" };
 import { exists } from "../../tests/support/needs.ts";
 import { SIMPLE_GET } from "../inputs.ts";
 import { LLHTTP, peers, peersFor } from "../peers.ts";
-import { drive, type Mode } from "../serve/drive.ts";
+import { drive } from "../serve/drive.ts";
 import { measureIdle } from "../serve/idle.ts";
 import { BARE, SERVERS } from "../serve/servers.ts";
 import { openUploads } from "../serve/upload.ts";
@@ -32,15 +33,15 @@ import { call, inTurn, warm, type Work } from "./work.ts";
 
 /** Processes that share the rounds. */
 const PROCESSES = 3;
-/** The word that makes this program one of them. */
+/** The argument that makes this program one of these processes. */
 const PART = "part";
-/** Milliseconds of one run: many calls, and short beside a disturbance. */
+/** Milliseconds of one run: long enough for many calls, shorter than a disturbance. */
 const RUN = 20;
-/** Of the load on the servers, which takes far longer. */
+/** Fewer rounds for the load on the servers, which takes far longer. */
 const LOAD_ROUNDS = 5;
 const LOAD_SECONDS = 2;
 const IDLE_CONNECTIONS = 10_000;
-/** The packages that parse. */
+/** The packages of the peers. */
 const PEERS = ["@perseveranza-pets/milo", "http-parser-js", "undici"];
 
 /** A subject in a benchmark. */
@@ -58,7 +59,7 @@ const YARDSTICK: Subject = {
   run: inTurn([SIMPLE_GET], llhttp.count),
 };
 
-/** Ours, and the peers where the work is to parse. */
+/** Our parser, and the peers if the case is to parse. */
 function subjectsOf({ ops, promises, run, input }: Case): Subject[] {
   const ours = { subject: OURS, ops, promises, run };
   if (input === undefined) return [ours];
@@ -74,7 +75,7 @@ function subjectsOf({ ops, promises, run, input }: Case): Subject[] {
   ];
 }
 
-/** Nanoseconds of an operation. */
+/** Nanoseconds per operation. */
 async function time(subject: Subject, calls: number): Promise<number> {
   const start = performance.now();
   await call(subject, calls);
@@ -108,7 +109,7 @@ async function compete(
   }));
 }
 
-/** Ten million bytes over a socket, to ours and to `Deno.serve`. */
+/** Ten million bytes over a socket, to our server and to `Deno.serve`. */
 async function upload(rounds: number): Promise<Row[]> {
   const uploads = await openUploads();
   try {
@@ -119,12 +120,7 @@ async function upload(rounds: number): Promise<Row[]> {
   }
 }
 
-const BENCHMARKS: Record<Mode, string> = {
-  "one at a time": "Serve",
-  "16 pipelined": "ServePipelined",
-};
-
-/** Requests a second of the servers, and the memory that ours takes. */
+/** Requests a second of all servers, and the memory of ours. */
 async function load(
   rounds: number,
   onRun: (what: string) => void,
@@ -132,8 +128,8 @@ async function load(
   const names = Object.keys(SERVERS);
   const loads = await drive(names, rounds, LOAD_SECONDS, onRun);
   const rows: Row[] = [];
-  for (const [mode, benchmark] of Object.entries(BENCHMARKS)) {
-    const rates = (name: string) => loads.get(name)!.rates[mode as Mode];
+  for (const benchmark of ["Serve", "ServePipelined"] as const) {
+    const rates = (name: string) => loads.get(name)!.rates[benchmark];
     for (const subject of names) {
       rows.push({
         benchmark,
@@ -158,22 +154,13 @@ async function load(
   ];
 }
 
-/** Says on the terminal how far it is: in one line, or in a log line by line. */
+/** Shows the progress: on one line of a terminal, or line by line in a log. */
 function progress(text: string): void {
   const line = Deno.stderr.isTerminal() ? `\r\x1b[K${text}` : `${text}\n`;
   Deno.stderr.writeSync(new TextEncoder().encode(line));
 }
 
-function processor(): string {
-  try {
-    const info = Deno.readTextFileSync("/proc/cpuinfo");
-    return info.match(/model name\s*: (.+)/)?.[1] ?? Deno.build.arch;
-  } catch {
-    return Deno.build.arch;
-  }
-}
-
-/** Versions of all that took part; those of the packages are the pins of `deno.json`. */
+/** The versions of everything measured; for packages, the pins in `deno.json`. */
 async function versions(): Promise<Record<string, string>> {
   const found: Record<string, string> = {
     deno: Deno.version.deno,
@@ -185,19 +172,18 @@ async function versions(): Promise<Record<string, string>> {
   }
   if (exists("wrk")) {
     const { stdout } = await new Deno.Command("wrk", { args: ["-v"] }).output();
-    const [, version] = new TextDecoder().decode(stdout).match(/wrk (\S+)/) ??
-      [];
+    const version = new TextDecoder().decode(stdout).match(/wrk (\S+)/)?.[1];
     if (version !== undefined) found["wrk"] = version;
   }
   return found;
 }
 
-/** The cases of a group, or all of them. */
+/** The cases of a group, or all cases. */
 function casesOf(group: string | undefined): Case[] {
   return CASES.filter((one) => group === undefined || one.group === group);
 }
 
-/** The rows of these cases, timed in this process. */
+/** Times the cases in this process. */
 async function timeCases(cases: Case[], rounds: number): Promise<Row[]> {
   const rows: Row[] = [];
   for (const [i, one] of cases.entries()) {
@@ -208,7 +194,7 @@ async function timeCases(cases: Case[], rounds: number): Promise<Row[]> {
   return rows;
 }
 
-/** The same from several processes, the samples of each row joined. */
+/** Times the cases in several processes and joins the samples of each row. */
 async function timeInProcesses(
   rounds: number,
   group: string | undefined,
@@ -261,8 +247,8 @@ async function run(
   if (rows.length === 0) throw new Error(`nothing to measure in ${group}`);
   return {
     date: new Date().toISOString().slice(0, 10),
-    machine:
-      `${processor()}, ${navigator.hardwareConcurrency} cores, ${Deno.build.os}`,
+    machine: `${cpus()[0]?.model ?? Deno.build.arch}, ` +
+      `${navigator.hardwareConcurrency} cores, ${Deno.build.os}`,
     versions: await versions(),
     rows,
   };

@@ -1,5 +1,5 @@
 /**
- * The result of a run as tables in Markdown: all rows, and ten of them for the README.
+ * The result of a run as Markdown tables: all rows, and ten of them for the README.
  *
  * @module
  */
@@ -7,24 +7,24 @@
 import { median } from "simple-statistics";
 import { OURS, type Results, type Row, type Unit } from "./results.ts";
 
-/** The middle of a row's samples. */
+/** The median of a row's samples. */
 export function middle(row: Row): number {
   return median(row.samples);
 }
 
-/** A value with its unit, as `"1,213 ns/op"`. */
+/** A value with its unit, such as `"1,213 ns/op"`. */
 export function figure(value: number, unit: Unit): string {
   const rounded = value < 10 ? value.toFixed(1) : Math.round(value);
   return `${rounded.toLocaleString("en")} ${unit}`;
 }
 
-/** The machine, what took part, and the day. */
+/** The machine, the versions, and the day. */
 export function caption({ machine, versions, date }: Results): string {
   const all = Object.entries(versions).map(([name, of]) => `${name} ${of}`);
   return [machine, all.join(", "), date].join(" · ");
 }
 
-/** Lines of cells with a head; columns from `numbers` on stand to the right. */
+/** A table; columns from `numbers` on are right-aligned. */
 export function table(
   head: string[],
   numbers: number,
@@ -46,14 +46,14 @@ export function table(
   return [row(head), row(rule), ...lines.map(row)].join("\n");
 }
 
-/** The row of ours in a benchmark. */
+/** Our row of a benchmark. */
 function oursIn({ rows }: Results, benchmark: string): Row | undefined {
   return rows.find((row) =>
     row.benchmark === benchmark && row.subject === OURS
   );
 }
 
-/** Every row, with its ratio to ours. */
+/** All rows, each with its ratio to ours. */
 export function allRows(results: Results): string {
   return table(
     ["benchmark", "subject", "median", "to ours", "B/op", "allocs/op"],
@@ -75,7 +75,7 @@ export function allRows(results: Results): string {
   );
 }
 
-/** The ten lines of the README: a benchmark, and the peer beside which it is shown. */
+/** The ten lines of the README: a benchmark and the peer shown beside it. */
 const SHORT: readonly [what: string, benchmark: string, peer: string][] = [
   ["a recorded page load", "RecordedPages", "llhttp, WebAssembly"],
   ["new 703-byte browser head", "FreshBrowserGET703", "llhttp, WebAssembly"],
@@ -89,7 +89,7 @@ const SHORT: readonly [what: string, benchmark: string, peer: string][] = [
   ["upload of 10 MB", "Upload10MB", "Deno.serve"],
 ];
 
-/** Ten rows, each beside one peer; shorter where a run left some out. */
+/** The short table; lines of benchmarks that the run left out are missing. */
 export function shortTable(results: Results): string {
   const lines = SHORT.flatMap(([what, benchmark, peer]) => {
     const ours = oursIn(results, benchmark);

@@ -1,24 +1,24 @@
 /**
- * Work that is done over and over, and how: synchronous work in a plain loop, so that
- * no promise is timed or counted that is not its own.
+ * Repeated work. Synchronous work runs in a plain loop, so only promises of the work
+ * itself are timed or counted.
  *
  * @module
  */
 
 /** Something that can be called again and again. */
 export interface Work {
-  /** Whether `run` gives a promise: only then is it awaited. */
+  /** Whether `run` returns a promise; it is awaited only then. */
   promises: boolean;
   run(): void | Promise<void>;
 }
 
-/** Calls it so many times. */
+/** Calls the work `times` times. */
 export async function call(work: Work, times: number): Promise<void> {
   if (work.promises) { for (let i = 0; i < times; i++) await work.run(); }
   else for (let i = 0; i < times; i++) work.run();
 }
 
-/** A function that parses one wire a call, and begins again after the last. */
+/** A function that parses the next wire on each call, in a cycle. */
 export function inTurn(
   wires: Uint8Array<ArrayBuffer>[],
   parse: (wire: Uint8Array<ArrayBuffer>) => unknown,
@@ -30,10 +30,10 @@ export function inTurn(
   };
 }
 
-/** For the code to be compiled at its best. */
+/** Milliseconds of warm-up, until the code is optimized. */
 const WARM_MS = 150;
 
-/** Warms it up, and gives how many calls a millisecond holds after that. */
+/** Warms the work up; returns the calls per millisecond after that. */
 export async function warm(work: Work): Promise<number> {
   const end = performance.now() + WARM_MS;
   for (let calls = 1;; calls *= 2) {

@@ -1,10 +1,10 @@
 /**
- * A program that runs beside this one and answers in lines when it is sent one.
+ * A child process with a line protocol: it answers each input line with one line.
  *
  * @module
  */
 
-/** A child process that is asked over its input and output. */
+/** A child process, asked over its standard input and output. */
 export class Child {
   readonly #process: Deno.ChildProcess;
   readonly #lines: ReadableStreamDefaultReader<string>;
@@ -32,7 +32,7 @@ export class Child {
     return line;
   }
 
-  /** What it answers to an empty line. */
+  /** Sends an empty line; returns the answer. */
   async ask(): Promise<string> {
     await this.#stdin.write(new Uint8Array([10]));
     return await this.line();

@@ -1,6 +1,6 @@
 /**
- * Drives the servers: each in a process of its own on one core, wrk on another. They
- * take turns, a short run each, for a number of rounds.
+ * Puts load on the servers: each runs in its own process on one core, wrk on another.
+ * They take turns in short runs, for a number of rounds.
  *
  * @module
  */
@@ -12,22 +12,16 @@ import { Child } from "./child.ts";
 const CONNECTIONS = 64;
 
 const PIPELINE = new URL("pipeline.lua", import.meta.url).pathname;
-const ARGUMENTS = {
-  "one at a time": [] as string[],
-  "16 pipelined": ["-s", PIPELINE],
-};
 
-/** How requests are sent. */
-export type Mode = keyof typeof ARGUMENTS;
+/** The benchmarks, with the arguments of wrk: one request at a time, or 16 pipelined. */
+const BENCHMARKS = { Serve: [] as string[], ServePipelined: ["-s", PIPELINE] };
+type Benchmark = keyof typeof BENCHMARKS;
 
-/** All of them. */
-const MODES = Object.keys(ARGUMENTS) as Mode[];
-
-/** Whether server and client have a core each. */
+/** Whether server and client get a core each. */
 const pinned: boolean = exists("taskset") &&
   navigator.hardwareConcurrency > 1;
 
-/** A command on one core, where cores can be chosen. */
+/** A command pinned to one core, where that is possible. */
 function on(
   core: number,
   program: string,
@@ -38,7 +32,7 @@ function on(
     : [program, args];
 }
 
-/** A server in a process of its own. */
+/** A server in its own process. */
 export class Running {
   readonly port: number;
   readonly #child: Child;
@@ -48,7 +42,7 @@ export class Running {
     this.port = port;
   }
 
-  /** @param args The name of one in `servers.ts`, and `"upload"` for those. */
+  /** @param args A name from `servers.ts`, then `"upload"` for one of the uploads. */
   static async start(...args: string[]): Promise<Running> {
     const file = new URL("servers.ts", import.meta.url).pathname;
     const child = new Child(
@@ -59,7 +53,7 @@ export class Running {
     return new Running(child, port);
   }
 
-  /** Bytes of its heap and its buffers, at their highest since the last call. */
+  /** Peak bytes of its heap and buffers since the last call. */
   async peak(): Promise<number> {
     return Number((await this.#child.ask()).match(/peak (\d+)/)?.[1]);
   }
@@ -72,7 +66,7 @@ export class Running {
 /** Requests a second. */
 async function measure(
   port: number,
-  mode: Mode,
+  benchmark: Benchmark,
   seconds: number,
 ): Promise<number> {
   const url = `http://127.0.0.1:${port}/`;
@@ -80,7 +74,7 @@ async function measure(
     "-t1",
     `-c${CONNECTIONS}`,
     `-d${seconds}s`,
-    ...ARGUMENTS[mode],
+    ...BENCHMARKS[benchmark],
     url,
   ]);
   const { stdout, success } = await new Deno.Command(program, {
@@ -95,15 +89,15 @@ async function measure(
   return rate;
 }
 
-/** What the load on one server showed. */
+/** The results of one server. */
 export interface Load {
-  /** Requests a second, one number a round. */
-  rates: Record<Mode, number[]>;
-  /** Bytes of its heap and its buffers at their highest, one number a round. */
+  /** Requests a second, one number for each round. */
+  rates: Record<Benchmark, number[]>;
+  /** Peak bytes of its heap and buffers, one number for each round. */
   peaks: number[];
 }
 
-/** Loads the servers of these names in turn; `onRun` is told of every run. */
+/** Loads the named servers in turn; calls `onRun` before every run. */
 export async function drive(
   names: string[],
   rounds: number,
@@ -115,18 +109,16 @@ export async function drive(
   try {
     for (const name of names) {
       servers.set(name, await Running.start(name));
-      loads.set(name, {
-        rates: { "one at a time": [], "16 pipelined": [] },
-        peaks: [],
-      });
+      loads.set(name, { rates: { Serve: [], ServePipelined: [] }, peaks: [] });
     }
-    // Round 0 is for the code to be compiled.
+    // Round 0 is the warm-up.
     for (let round = 0; round <= rounds; round++) {
-      for (const mode of MODES) {
+      for (const benchmark of Object.keys(BENCHMARKS) as Benchmark[]) {
         for (const [name, { port }] of servers) {
-          onRun(`${mode}, round ${round} of ${rounds}: ${name}`);
-          const rate = await measure(port, mode, round === 0 ? 1 : seconds);
-          if (round > 0) loads.get(name)!.rates[mode].push(rate);
+          onRun(`${benchmark}, round ${round} of ${rounds}: ${name}`);
+          const length = round === 0 ? 1 : seconds;
+          const rate = await measure(port, benchmark, length);
+          if (round > 0) loads.get(name)!.rates[benchmark].push(rate);
         }
       }
       for (const [name, server] of servers) {

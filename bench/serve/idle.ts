@@ -1,9 +1,9 @@
 /**
- * What an idle connection costs: thousands of them, each of which has had an answer.
+ * The memory of an idle connection, from thousands of them that were each answered once.
  *
- * A process serves, another holds the connections. The same is done with a bare loop
- * that reads into one byte, so that what the runtime itself takes for a connection
- * can be told from what is ours.
+ * One process serves, another holds the connections. The same measurement with a bare
+ * loop that reads into one byte gives the runtime's own memory per connection, which is
+ * subtracted.
  *
  * Part of `deno task bench`.
  *
@@ -40,7 +40,7 @@ function bare(): Deno.Listener {
   return listener;
 }
 
-/** Serves until told to end, and prints its memory when asked. */
+/** Serves until killed; prints its memory when asked. */
 async function server(kind: string): Promise<void> {
   const running = kind === "ours"
     ? serve({ hostname, port: 0, onListen: () => {} }, (_req, res) => {
@@ -49,7 +49,7 @@ async function server(kind: string): Promise<void> {
     : bare();
   console.log((running.addr as Deno.NetAddr).port);
   for await (const _ of Deno.stdin.readable) {
-    // Twice, for what finalizers of the first collection let go.
+    // Collect twice: finalizers of the first collection free more.
     memory();
     await new Promise((resolve) => setTimeout(resolve, 200));
     const stats = "stats" in running ? running.stats() : null;
@@ -79,7 +79,7 @@ async function perConnection(kind: string, count: number): Promise<number> {
     }
     conns.push(conn);
   };
-  // What is made once, and what a first burst leaves in the pools, is not counted.
+  // Exclude one-time allocations, and what a first burst leaves in the pools.
   for (let i = 0; i < 100; i++) await open();
   const before = await ask();
   for (let i = 0; i < count; i += 100) {
@@ -91,7 +91,7 @@ async function perConnection(kind: string, count: number): Promise<number> {
   return (after.bytes - before.bytes) / count;
 }
 
-/** Bytes of ours for each of so many idle connections, beside the runtime's own. */
+/** Our bytes for each of `connections` idle connections, without the runtime's own. */
 export async function measureIdle(connections: number): Promise<number> {
   const served = await perConnection("ours", connections);
   return Math.round(served - await perConnection("bare", connections));

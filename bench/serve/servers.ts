@@ -1,7 +1,7 @@
 /**
- * The servers that are compared, each in a process of its own; all answer the same
- * text, or take an upload. `deno run -A bench/serve/servers.ts NAME` prints its port
- * and serves. A line on the input is answered by how much memory it took at most.
+ * The servers under comparison, each in its own process; all send the same text or take
+ * an upload. `deno run -A bench/serve/servers.ts NAME` prints its port and serves. It
+ * answers a line on its input with its peak memory.
  *
  * @module
  */
@@ -25,7 +25,7 @@ const silent = {
   onListen: (addr: Deno.Addr) => announce((addr as Deno.NetAddr).port),
 };
 
-/** What all answer, with as many bytes as ours. */
+/** The response of the bare loop, as long as ours. */
 const ANSWER = new TextEncoder().encode(
   "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n" +
     "Content-Type: text/plain;charset=UTF-8\r\n" +
@@ -33,8 +33,8 @@ const ANSWER = new TextEncoder().encode(
 );
 
 /**
- * The ceiling: as many answers as there were empty lines, no HTTP. The next read is
- * posted before the write is done.
+ * The ceiling: one response for each empty line, without HTTP. It posts the next read
+ * before the write is done.
  */
 async function bare(): Promise<void> {
   const listener = Deno.listen({ hostname, port: 0 });
@@ -78,15 +78,15 @@ function hono(): Hono {
 
 const prepared = prepareResponse({ body: TEXT });
 
-/** The server that knows no HTTP: the yardstick of the others. */
+/** The server without HTTP: the yardstick of the others. */
 export const BARE = "bare TCP loop";
 
-/** Each server, by its name in the rows. */
+/** The servers, by their names in the rows. */
 export const SERVERS: Readonly<Record<string, () => unknown>> = {
   [OURS]: () => serve(silent, (_req, res) => res.send(prepared)),
   [`${OURS}, text`]: () => serve(silent, (_req, res) => res.send(TEXT)),
   [`${OURS}, async handler`]: () =>
-    // deno-lint-ignore require-await -- what is measured
+    // deno-lint-ignore require-await -- the async call is what is measured
     serve(silent, async (_req, res) => res.send(prepared)),
   [BARE]: bare,
   "Deno.serve": () => Deno.serve(silent, () => new Response(TEXT)),
@@ -103,7 +103,7 @@ export const SERVERS: Readonly<Record<string, () => unknown>> = {
   "Hono on Deno.serve": () => Deno.serve(silent, hono().fetch),
 };
 
-/** Those that gather what is uploaded, and answer how many bytes it was. */
+/** Servers that gather an upload and answer with its length. */
 export const UPLOADS: Readonly<Record<string, () => unknown>> = {
   [OURS]: () =>
     serve({ ...silent, maxBodySize: 10_000_000 }, async (req, res) => {
@@ -118,7 +118,7 @@ export const UPLOADS: Readonly<Record<string, () => unknown>> = {
 
 const SAMPLE_MS = 50;
 
-/** Prints the highest sum of heap and buffers since the line before. */
+/** Answers each input line with the peak of heap and buffers since the line before. */
 async function tellPeaks(): Promise<void> {
   let peak = 0;
   setInterval(() => {

@@ -1,17 +1,18 @@
 /**
- * Ten million bytes over a loopback socket, gathered into one array by the server: a
- * client that knows no more HTTP than it needs sends the same bytes to each server,
- * over a connection that stays.
+ * Ten million bytes over a loopback socket, gathered into one array by the server. A
+ * minimal client sends the same bytes to each server over a persistent connection.
  *
  * @module
  */
 
-import { POST_10_MB } from "../lib/cases.ts";
+import { lengthPost } from "../inputs.ts";
 import type { Work } from "../lib/work.ts";
 import { Running } from "./drive.ts";
 import { UPLOADS } from "./servers.ts";
 
-/** A server with a client; `run` uploads once and waits for the answer. */
+const POST_10_MB = lengthPost(10_000_000);
+
+/** A server and its client; `run` uploads once and waits for the response. */
 export interface Upload extends Work {
   subject: string;
   close(): void;
@@ -40,7 +41,7 @@ async function open(subject: string): Promise<Upload> {
   return { subject, promises: true, run, close };
 }
 
-/** One for each server, ours first. */
+/** One upload for each server, ours first. */
 export async function openUploads(): Promise<Upload[]> {
   const all: Upload[] = [];
   for (const subject of Object.keys(UPLOADS)) all.push(await open(subject));

@@ -1,15 +1,15 @@
 /**
- * An accept loop of one's own that outlives what its clients do; `serve` brings one.
+ * An accept loop that survives client resets; `serve` has its own.
  *
  * @module
  */
 
-/** Milliseconds without accepting when the system is short of something. */
+/** Milliseconds to pause when the system runs out of a resource. */
 const PAUSE_MS = 100;
 
 /**
  * The connections of a listener, until it is closed. Iterating over the listener itself
- * throws, and so ends, when a client resets its connection before it is accepted.
+ * would throw and end when a client resets its connection before the accept.
  */
 export async function* connectionsOf(
   listener: Deno.TcpListener,
@@ -24,7 +24,7 @@ export async function* connectionsOf(
         error instanceof Deno.errors.ConnectionReset ||
         error instanceof Deno.errors.ConnectionAborted
       ) continue;
-      // Too many open files, as a rule: they take their time to become fewer.
+      // Usually too many open files, which take time to close.
       console.error(error);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
