@@ -1,6 +1,6 @@
 /**
- * Each example of serving is started as its own comment says, and used by a client of
- * another make: curl, `fetch`, a `WebSocket`.
+ * Runs each server example with its documented command against an independent client:
+ * curl, `fetch` or a `WebSocket`.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -64,7 +64,7 @@ Deno.test("example: CONNECT proxy", async () => {
     await curl(...tunnel, `http://127.0.0.1:${to}/hello/there`),
     "hello, there\n",
   );
-  // Enough for the tunnel to be filled in one direction.
+  // Enough to exert backpressure in one direction of the tunnel.
   const folder = await Deno.makeTempDir();
   try {
     const file = `${folder}/body`;
