@@ -15,7 +15,7 @@ Deno.test("the constructor throws on limits out of range", () => {
 });
 
 Deno.test("parsing a head byte by byte takes linear work", () => {
-  // Counts loads instead of measuring time: each byte may be loaded a bounded number of times.
+  // Counts loads, not time: the parser may load each byte a bounded number of times.
   const parser = new RequestParser({
     maxHeaderBytes: 32_000,
     pools: new Pools(),
