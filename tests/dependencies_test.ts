@@ -3,7 +3,7 @@
  * version, and the stand-ins match the pins.
  */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import { type ImportMap, offlineImportMap } from "./offline/import_map.ts";
 import standIns from "./offline/stand_ins.json" with { type: "json" };
@@ -65,7 +65,7 @@ Deno.test("each npm package is pinned, to one version", () => {
   assert(versions.has("hono") && versions.has("@perseveranza-pets/milo"));
   for (const [name, all] of versions) {
     assertEquals(all.size, 1, `${name}: ${[...all].join(", ")}`);
-    assert(/^\d+\.\d+\.\d+$/.test([...all][0]!), `${name}@${[...all][0]}`);
+    assertMatch([...all][0]!, /^\d+\.\d+\.\d+$/, `${name}@${[...all][0]}`);
   }
 });
 

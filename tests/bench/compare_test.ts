@@ -3,7 +3,7 @@
  * are generated from fixed seeds.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { compare, type Verdict } from "../../bench/lib/compare.ts";
 import { OURS, type Results, type Row } from "../../bench/lib/results.ts";
@@ -187,7 +187,7 @@ Deno.test("bench:compare prints a table and exits with 0, 1 for a regression, 2 
   assertEquals(slower.code, 1, slower.text);
   assertStringIncludes(slower.text, "ParseSimpleGET");
   assertStringIncludes(slower.text, "+20.");
-  assert(/\| regression +\|/.test(slower.text));
+  assertMatch(slower.text, /\| regression +\|/);
   assertEquals(wrong.code, 2, wrong.text);
   assertEquals(usage.code, 2, usage.text);
   await Deno.remove(folder, { recursive: true });

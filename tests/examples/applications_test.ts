@@ -2,7 +2,12 @@
  * The application examples handle invalid requests.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { Example } from "../support/example.ts";
 import { curl } from "../support/programs.ts";
 import { RawClient } from "../support/raw_client.ts";
@@ -96,7 +101,7 @@ test("access log: one line per response, whatever the request", async () => {
   );
   for (const { time, remote, ms } of lines) {
     assert(!Number.isNaN(Date.parse(time)));
-    assert(/^127\.0\.0\.1:\d+$/.test(remote), remote);
+    assertMatch(remote, /^127\.0\.0\.1:\d+$/);
     assert(Number.isFinite(ms) && ms >= 0);
   }
   assertEquals(

@@ -54,6 +54,22 @@ export function assertStringIncludes(
   );
 }
 
+export function assertMatch(
+  actual: string,
+  expected: RegExp,
+  msg?: string,
+): void {
+  assertion.match(actual, expected, msg);
+}
+
+export function assertNotMatch(
+  actual: string,
+  expected: RegExp,
+  msg?: string,
+): void {
+  assertion.doesNotMatch(actual, expected, msg);
+}
+
 export function assertThrows<E extends Error = Error>(
   fn: () => unknown,
   ErrorClass: AnyClass<E> = Error as unknown as AnyClass<E>,

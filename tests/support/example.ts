@@ -6,6 +6,7 @@
  */
 
 import { assert } from "@std/assert";
+import { toText } from "@std/streams";
 import { reset } from "./raw_client.ts";
 import { until, within } from "./waiting.ts";
 
@@ -46,7 +47,7 @@ export class Example implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    this.errors = new Response(this.process.stderr).text();
+    this.errors = toText(this.process.stderr);
     this.#output = this.process.stdout
       .pipeThrough(new TextDecoderStream()).getReader();
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 
 /** A parsed response; bytes are Latin-1 strings. */
 export interface Answer {
@@ -120,7 +120,7 @@ export function answersIn(
     }
     if (method === "HEAD" || status === 204 || status === 304) continue;
     if (length !== null) {
-      assert(/^\d+$/.test(length), `Content-Length is ${length}`);
+      assertMatch(length, /^\d+$/, `Content-Length is ${length}`);
       answer.framing = "length";
       answer.body = wire.slice(at, at + Number(length));
       answer.whole = answer.body.length === Number(length);
@@ -158,7 +158,7 @@ function readChunks(wire: string, from: number, answer: Answer): number {
   for (;;) {
     const size = line();
     if (size === null) return cut();
-    assert(/^[0-9a-f]+$/.test(size), `${JSON.stringify(size)} is no size`);
+    assertMatch(size, /^[0-9a-f]+$/, `${JSON.stringify(size)} is no size`);
     const count = parseInt(size, 16);
     if (count === 0) break;
     answer.chunks.push(wire.slice(at, at + count));

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { toText } from "@std/streams";
 import type { Duplex } from "@pooled/http1";
 import { bytesOf } from "./bytes.ts";
 import { turn, within } from "./waiting.ts";
@@ -65,7 +66,7 @@ export async function askPipe(
 ): Promise<string> {
   const writer = writable.getWriter();
   writer.write(bytesOf(text)).catch(() => {});
-  const answer = await within(new Response(readable).text(), "an answer");
+  const answer = await within(toText(readable), "an answer");
   await writer.close().catch(() => {});
   return answer;
 }
