@@ -1,13 +1,13 @@
 /**
- * The layering of `src`, read from its imports, type-only ones included: no circle, no
- * arrow that runs up, and no runtime named below the server.
+ * The layering of `src`, checked on its imports, type-only ones included: no cycles, no
+ * import from a higher layer, and no runtime API below the server.
  */
 
 import { assert, assertEquals } from "@std/assert";
 
 const ROOT = new URL("../src/", import.meta.url);
 
-/** The layers from the bottom up; a file imports from its own or a lower one. */
+/** The layers, lowest first. A file imports from its own layer or a lower one. */
 const LAYERS: Record<string, number> = {
   "wire/": 0,
   "errors.ts": 1,
@@ -16,7 +16,7 @@ const LAYERS: Record<string, number> = {
   "message/": 2,
   "server/": 3,
 };
-/** The doors: what users import. */
+/** The entry points that users import. */
 const DOORS = 4;
 
 function layerOf(file: string): number {
@@ -24,7 +24,7 @@ function layerOf(file: string): number {
   return layer === undefined ? DOORS : LAYERS[layer]!;
 }
 
-/** The source files, by their paths below `src`. */
+/** Paths of the source files, relative to `src`. */
 function filesIn(folder: string): string[] {
   return [...Deno.readDirSync(new URL(folder, ROOT))].flatMap((entry) =>
     entry.isDirectory
@@ -41,7 +41,7 @@ const SIZES = new Map(
   [...SOURCES].map(([file, text]) => [file, text.split("\n").length - 1]),
 );
 
-/** What a file imports or exports from, by the paths below `src`. */
+/** Paths of the files that a file imports or re-exports, relative to `src`. */
 function importsOf(file: string): string[] {
   const text = SOURCES.get(file)!;
   const found = text.matchAll(/^(?:import|export)\b[^;]*?\bfrom "([^"]+)";/gm);
@@ -57,14 +57,14 @@ function importsOf(file: string): string[] {
 
 const IMPORTS = new Map([...SOURCES.keys()].map((f) => [f, importsOf(f)]));
 
-Deno.test("every import is of a file that exists", () => {
+Deno.test("every import names an existing file", () => {
   const arrows = [...IMPORTS.values()].flat();
-  // What reads the imports has to find them.
+  // Guards the import scanner itself: it must find imports at all.
   assert(arrows.length > SOURCES.size, `${arrows.length} imports were found`);
   for (const target of arrows) assert(SOURCES.has(target), target);
 });
 
-Deno.test("no import runs up", () => {
+Deno.test("no file imports from a higher layer", () => {
   const up: string[] = [];
   for (const [file, targets] of IMPORTS) {
     for (const target of targets) {
@@ -74,7 +74,7 @@ Deno.test("no import runs up", () => {
   assertEquals(up, []);
 });
 
-Deno.test("no imports make a circle", () => {
+Deno.test("imports form no cycle", () => {
   const done = new Set<string>();
   const circles: string[] = [];
   const visit = (file: string, path: string[]) => {
@@ -90,11 +90,11 @@ Deno.test("no imports make a circle", () => {
   assertEquals(circles, []);
 });
 
-Deno.test("no runtime is named below the server", () => {
+Deno.test("no runtime API is named below the server", () => {
   const named: string[] = [];
   for (const [file, text] of SOURCES) {
     if (file.startsWith("server/") || file === "serve.ts") continue;
-    // Comments may speak of it; how a console shows an object is a symbol's name.
+    // Comments may name a runtime, and Symbol.for("Deno.customInspect") is only a string.
     const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")
       .replaceAll('Symbol.for("Deno.customInspect")', "");
     if (/\bDeno\b|\bBun\b|\bprocess\b|"node:/.test(code)) named.push(file);

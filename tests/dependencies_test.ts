@@ -1,16 +1,16 @@
 /**
- * Dependencies stay where they are needed: the first command of a newcomer downloads no
- * package, each package has one version, and the stand-ins follow the pins.
+ * Dependencies: `deno task` and the examples download no package, each package has one
+ * version, and the stand-ins match the pins.
  */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import { type ImportMap, offlineImportMap } from "./offline/import_map.ts";
 import standIns from "./offline/stand_ins.json" with { type: "json" };
 
 const root = new URL("../", import.meta.url);
 
-/** The text of all sources and documents below a folder. */
+/** The contents of all source files and documents below a folder. */
 function* texts(folder: URL): Generator<string> {
   for (const { name, isDirectory } of Deno.readDirSync(folder)) {
     if (name.startsWith(".") || name === "node_modules") continue;
@@ -20,7 +20,7 @@ function* texts(folder: URL): Generator<string> {
   }
 }
 
-/** What a cache of the runtime has of npm. */
+/** The npm packages in a Deno cache directory. */
 function packages(cache: string): string[] {
   try {
     return [...Deno.readDirSync(`${cache}/npm`)].map(({ name }) => name);
@@ -30,7 +30,7 @@ function packages(cache: string): string[] {
   }
 }
 
-Deno.test("a task and an example download no package", async () => {
+Deno.test("deno task and an example download no package", async () => {
   const cache = await Deno.makeTempDir();
   try {
     for (
@@ -65,11 +65,11 @@ Deno.test("each npm package is pinned, to one version", () => {
   assert(versions.has("hono") && versions.has("@perseveranza-pets/milo"));
   for (const [name, all] of versions) {
     assertEquals(all.size, 1, `${name}: ${[...all].join(", ")}`);
-    assert(/^\d+\.\d+\.\d+$/.test([...all][0]!), `${name}@${[...all][0]}`);
+    assertMatch([...all][0]!, /^\d+\.\d+\.\d+$/, `${name}@${[...all][0]}`);
   }
 });
 
-/** A configuration with these packages, and stand-ins of those pins. */
+/** Builds the import map for a configuration with these imports and stand-ins. */
 function offline(
   pins: Record<string, string>,
   files: Record<string, Record<string, string>>,
@@ -77,7 +77,7 @@ function offline(
   return offlineImportMap({ imports: pins, scopes: {} }, files, root);
 }
 
-Deno.test("stand-ins serve below their pins, and nothing else changes", () => {
+Deno.test("stand-ins replace the packages they are pinned to, and nothing else", () => {
   const { map, serving } = offlineImportMap(
     {
       imports: { "@std/a": "jsr:@std/a@^1.0.0", "us": "./mod.ts" },
@@ -97,7 +97,7 @@ Deno.test("stand-ins serve below their pins, and nothing else changes", () => {
   assertEquals(serving.length, 2);
 });
 
-Deno.test("a pin and its stand-ins that drift apart are an error", () => {
+Deno.test("a pin that differs from its stand-ins is an error", () => {
   const one = { ".": "a.ts" };
   assertThrows(
     () =>
@@ -112,7 +112,7 @@ Deno.test("a pin and its stand-ins that drift apart are an error", () => {
   );
 });
 
-Deno.test("those of this repository agree, and each stand-in is there", () => {
+Deno.test("this repository's pins match its stand-ins, and every stand-in file exists", () => {
   const { map } = offlineImportMap(config as ImportMap, standIns, root);
   for (const target of Object.values(map.imports)) {
     assert(Deno.statSync(new URL(target)).isFile, target);

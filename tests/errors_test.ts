@@ -1,5 +1,5 @@
 /**
- * Refusals and the errors that tell them.
+ * `HttpError`: codes, messages and offsets of refusals.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -21,7 +21,7 @@ Deno.test("every refusal number has a code of the same name", () => {
   );
 });
 
-Deno.test("an error says what was found, where, and what was expected", () => {
+Deno.test("an error message gives the bytes found, their offset and what was expected", () => {
   const parser = new RequestParser();
   parser.push(
     encoder.encode("GET / HTTP/1.1\r\nHost: a\r\nX-A: b\x01c\r\n\r\n"),
@@ -53,7 +53,7 @@ Deno.test("offsets count from the first byte of the input", () => {
   parser[Symbol.dispose]();
 });
 
-Deno.test("bytes after the end, and after a refusal", () => {
+Deno.test("bytes pushed after the end or after a refusal", () => {
   const parser = new RequestParser();
   parser.push(encoder.encode("BAD"));
   parser.end();

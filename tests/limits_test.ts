@@ -1,5 +1,5 @@
 /**
- * Every limit is written once, in `src/limits.ts`; what the documents say of it agrees.
+ * The documented defaults and ranges of all limits match the table in `src/limits.ts`.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -12,7 +12,7 @@ const readme = await Deno.readTextFile(
   new URL("../README.md", import.meta.url),
 );
 
-/** The rows of the table in the source. */
+/** The rows of the table in `src/limits.ts`. */
 const LIMITS = [
   ...source.matchAll(
     /^ {2}(\w+): \{ value: ([\d_]+|Infinity), least: (\d), unbounded: (\w+) \},$/gm,
@@ -24,7 +24,7 @@ const LIMITS = [
   unbounded: unbounded === "true",
 }));
 
-/** A number as prose has it: 8,192 or 8192, 30 s, 256 KiB, 1 MiB. */
+/** Matches a value as the documents write it: 8,192 or 8192, 30 s, 256 KiB, 1 MiB. */
 function spellings(value: number): string[] {
   if (value === Infinity) return ["no bound"];
   return [
@@ -35,12 +35,12 @@ function spellings(value: number): string[] {
   ];
 }
 
-Deno.test("the table of limits is found", () => {
+Deno.test("the table of limits can be read from the source", () => {
   assert(LIMITS.length >= 18, `${LIMITS.length} limits`);
 });
 
 for (const { name, value, least, unbounded } of LIMITS) {
-  Deno.test(`${name}: documents say its default`, () => {
+  Deno.test(`${name}: the documents give its default`, () => {
     const doc = source.match(
       new RegExp(`@default \\{(\\w+)\\}\\n +\\*/\\n +${name}\\?: number;`),
     );
@@ -50,7 +50,7 @@ for (const { name, value, least, unbounded } of LIMITS) {
     assert(spellings(value).some((text) => row.includes(text)), row);
   });
 
-  Deno.test(`${name}: its range is kept`, () => {
+  Deno.test(`${name}: values out of range throw`, () => {
     const wrong = [
       least - 1,
       1.5,
@@ -66,7 +66,7 @@ for (const { name, value, least, unbounded } of LIMITS) {
         `${name} is ${given}; expected a whole number from ${least} on`,
       );
     }
-    // A parser has no others; it takes the least and, where there is one, no bound.
+    // The parser accepts the minimum and, where allowed, Infinity.
     if (
       name in
         {

@@ -1,5 +1,5 @@
 /**
- * The public names have the types that were promised.
+ * Types of the public API.
  */
 
 import { assertInstanceOf } from "@std/assert";
@@ -14,7 +14,7 @@ import {
   RequestStream,
 } from "@pooled/http1";
 
-Deno.test("the public names have the types that were promised", () => {
+Deno.test("the public names have the documented types", () => {
   assertType<IsExact<HttpRequest["method"], string>>(true);
   assertType<IsExact<HttpRequest["httpVersion"], "1.0" | "1.1">>(true);
   assertType<IsExact<HttpRequest["headers"], HttpHeaders>>(true);

@@ -1,5 +1,5 @@
 /**
- * `RequestParser`: its options, and the work that input in small pieces costs.
+ * `RequestParser`: its options, and linear cost on input in small pieces.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -8,14 +8,14 @@ import { assertAtRest } from "./support/at_rest.ts";
 import { bytesOf } from "./support/bytes.ts";
 import { GET, get } from "./support/requests.ts";
 
-Deno.test("limits that cannot be are refused when they are given", () => {
+Deno.test("the constructor throws on limits out of range", () => {
   assertThrows(() => new RequestParser({ maxHeaders: -1 }), RangeError);
   assertThrows(() => new RequestParser({ maxBodySize: 1.5 }), RangeError);
   assertThrows(() => new RequestParser({ maxHeaderBytes: 65_000 }), RangeError);
 });
 
-Deno.test("a head that comes a byte at a time costs linear work", () => {
-  // Counted and not timed: each byte may be looked at a bounded number of times.
+Deno.test("parsing a head byte by byte takes linear work", () => {
+  // Counts loads, not time: the parser may load each byte a bounded number of times.
   const parser = new RequestParser({
     maxHeaderBytes: 32_000,
     pools: new Pools(),
@@ -44,7 +44,7 @@ Deno.test("a head that comes a byte at a time costs linear work", () => {
   parser[Symbol.dispose]();
 });
 
-Deno.test("a window that is pushed without end, and never asked, stays linear too", () => {
+Deno.test("pushing many pieces without calling next() copies a linear number of bytes", () => {
   const pools = new Pools();
   const parser = new RequestParser({ pools });
   const one = bytesOf(GET);
@@ -63,7 +63,7 @@ Deno.test("a window that is pushed without end, and never asked, stays linear to
   assertAtRest(pools);
 });
 
-/** How many bytes `run` copies into or within arrays of bytes. */
+/** Counts the bytes that `run` copies with `set` and `copyWithin`. */
 function bytesCopied(run: () => void): number {
   let count = 0;
   const { set, copyWithin } = Uint8Array.prototype;
@@ -78,7 +78,7 @@ function bytesCopied(run: () => void): number {
   try {
     run();
   } finally {
-    // What is left are the inherited methods again.
+    // Uncovers the inherited methods again.
     const own: Partial<Uint8Array> = Uint8Array.prototype;
     delete own.set;
     delete own.copyWithin;

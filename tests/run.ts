@@ -1,11 +1,11 @@
 /**
- * Runs the test suite, or a type check of everything, on any network and with
- * whatever programs the machine has.
+ * Runs the test suite, or type-checks everything, with or without JSR and with whatever
+ * programs are installed.
  *
- * The tests import `@std` packages from JSR. Where JSR cannot be reached, the stand-ins
- * of `tests/offline/` serve for them, and the run names each. Programs that are missing
- * are named as well: outside of CI the tests that need them are left out, in CI the run
- * fails. The last line of a test run counts the tests.
+ * The tests import `@std` packages from JSR. Without JSR the stand-ins in
+ * `tests/offline/` replace them, and the run lists each one. The run also lists missing
+ * programs: locally it skips the tests that need them, in CI it fails. The last line of
+ * a test run counts the tests.
  *
  * `deno run -A tests/run.ts [test | check] [arguments of deno test or deno check]`
  *
@@ -21,10 +21,10 @@ const root = new URL("../", import.meta.url);
 const config: ImportMap = JSON.parse(
   Deno.readTextFileSync(new URL("deno.json", root)),
 );
-// Made on every network, so that no pin drifts where JSR answers.
+// Built even when JSR answers, so a pin without stand-ins fails on every machine.
 const offline = offlineImportMap(config, standIns, root);
 
-/** Whether JSR answers; a network that swallows requests counts as no. */
+/** Whether JSR answers within 20 seconds. */
 async function jsrAnswers(): Promise<boolean> {
   const probe = new Deno.Command(Deno.execPath(), {
     args: ["eval", `import "${config.imports["@std/assert"]}"`],
@@ -64,7 +64,7 @@ const child = new Deno.Command(Deno.execPath(), {
 
 if (command === "check") Deno.exit((await child.status).code);
 
-// The output passes through as it comes; the runner's closing line is read on the way.
+// Forwards the output as it arrives and keeps its tail for the runner's summary line.
 let tail = "";
 const decoder = new TextDecoder();
 for await (const chunk of child.stdout) {
@@ -72,7 +72,7 @@ for await (const chunk of child.stdout) {
   tail = (tail + decoder.decode(chunk, { stream: true })).slice(-4000);
 }
 const { code } = await child.status;
-// deno-lint-ignore no-control-regex -- the escape sequences of a terminal
+// deno-lint-ignore no-control-regex -- strips terminal escape sequences
 const plain = tail.replaceAll(/\x1b\[[0-9;]*m/g, "");
 const line = plain.match(/^.*\d+ passed.*$/gm)?.at(-1) ?? "";
 const count = (what: string) =>

@@ -1,12 +1,12 @@
 /**
- * Bytes allocated per request, measured and not timed, in a process of its own: its
- * heap holds still but for the parser.
+ * Bytes allocated per request. A separate process measures them, so that nothing but the
+ * parser allocates on its heap.
  */
 
 import { assert } from "@std/assert";
 import { measureAllocations } from "../../bench/lib/allocations.ts";
 
-Deno.test("parsing, lookups and release allocate nothing, the cycle of a server a response object", async () => {
+Deno.test("parse, lookup and release allocate nothing; a server cycle allocates one response object", async () => {
   const found = await measureAllocations(
     new URL("cases.ts", import.meta.url).href,
   );
@@ -17,16 +17,16 @@ Deno.test("parsing, lookups and release allocate nothing, the cycle of a server 
   assert(control! > 50, `a subarray counted as ${control} bytes`);
   for (const [name, bytes] of Object.entries(others)) {
     if (name.startsWith("cycle")) continue;
-    // Nothing that can be allocated is smaller than 12 bytes.
+    // The smallest V8 object takes 12 bytes.
     assert(bytes < 1, `${name}: ${bytes} bytes a request`);
   }
   for (const cycle of ["cycle", "cycleOfText"]) {
-    // A read and a write cost promises and views, however many requests are in them:
-    // the difference between 40 requests and one is what 39 of them allocate.
+    // Each read and write allocates promises and views, independent of the number of
+    // requests. So the difference between 40 requests and one is what 39 requests allocate.
     const many = 40 * found[`${cycle}, 40 a read`]!.bytesPerOp;
     const bytes = (many - found[`${cycle}, 1 a read`]!.bytesPerOp) / 39;
     assert(bytes > 0, `${cycle}: ${bytes} bytes a request`);
-    // The response object takes 32 bytes; promises blur the count a little.
+    // The response object takes 32 bytes; the promises add a little noise.
     assert(bytes < 32 + 6, `${cycle}: ${bytes} bytes a request`);
   }
 });

@@ -1,6 +1,6 @@
 /**
- * What a request may not allocate, for `bench/lib/allocations.ts` to measure: parsing
- * with lookups, discarded bodies, strings of a repeated head, and the cycle of a server.
+ * Operations whose allocations `bench/lib/allocations.ts` measures: parsing with lookups,
+ * discarding bodies, reading strings of a repeated head, and server cycles.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import {
 } from "../../mod.ts";
 
 const parser = new RequestParser();
-/** What the lookups found; a case that finds nothing is refused. */
+/** Counts successful lookups; a case without any throws. */
 let checked = 0;
 
 function use(request: HttpRequest): void {
@@ -43,7 +43,7 @@ function parse(wire: Uint8Array): void {
   }
 }
 
-/** Many requests alive at once, as a server with slow handlers has them. */
+/** Holds many requests at once, like a server with slow handlers. */
 const alive: HttpRequest[] = new Array(16);
 function parseAndHold(wire: Uint8Array): void {
   parser.push(wire);
@@ -55,7 +55,7 @@ function parseAndHold(wire: Uint8Array): void {
   for (let i = 0; i < count; i++) alive[i]!.release();
 }
 
-/** Reads strings, which are new only where the head is new. */
+/** Reads strings, which a head cache hit takes from the cache. */
 function parseAndRead(wire: Uint8Array): void {
   parser.push(wire);
   for (let request; (request = parser.next()) !== null;) {
@@ -80,7 +80,7 @@ function parsing(
 
 const WINDOWS = 500;
 
-/** Parse, handler and response, with so many requests a read. */
+/** The server cycle of parse, handler and response, with `requests` per read. */
 function cycle(what: string, requests: number, handler: Handler): Measurable {
   const wire = repeat(SIMPLE_GET, requests);
   const run = async () => {
@@ -94,7 +94,7 @@ function cycle(what: string, requests: number, handler: Handler): Measurable {
   return { benchmark, ops: WINDOWS * requests, promises: true, run };
 }
 
-/** The view that the control made last; exported, so that it is made. */
+/** The last view of the control case. The export keeps V8 from eliding the allocation. */
 export let kept: Uint8Array | null = null;
 const prepared = prepareResponse({ body: "Hello, World!" });
 const sendPrepared: Handler = (req, res) => {
@@ -103,7 +103,7 @@ const sendPrepared: Handler = (req, res) => {
 };
 const sendText: Handler = (_req, res) => res.send("Hello, World!");
 
-/** All of them; the control allocates a view each time. */
+/** All cases. The control allocates one view per operation. */
 export const CASES: readonly Measurable[] = [
   parsing("control", (wire) => {
     kept = wire.subarray(1);

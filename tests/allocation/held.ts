@@ -1,6 +1,6 @@
 /**
- * Prints the bytes that a pooled request takes with its table, on the heap and off it.
- * `allocation_test.ts` runs it in a process of its own.
+ * Prints the memory of one pooled request with its header table, on and off the V8 heap.
+ * `allocation_test.ts` runs it in a separate process.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const parser = new RequestParser({ pools: new Pools() });
 parser.push(TEN_HEADERS);
 parser.next()!.release();
 const held: HttpRequest[] = new Array(MANY);
-// One large window: the loop below makes request objects alone.
+// All requests share one window, so the loop allocates only request objects.
 parser.push(repeat(SIMPLE_GET, MANY));
 gc();
 const before = Deno.memoryUsage();

@@ -1,20 +1,20 @@
 /**
- * The comparison of two runs: it must see what became worse, and nothing else. The
- * samples are made up, with a noise that is the same in each run of the test.
+ * The comparison of two benchmark runs reports regressions and ignores noise. The samples
+ * are generated from fixed seeds.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { compare, type Verdict } from "../../bench/lib/compare.ts";
 import { OURS, type Results, type Row } from "../../bench/lib/results.ts";
 
-/** Twenty samples around `middle`, up to `noise` of it away. */
+/** Twenty samples around `middle` with a relative spread of `noise`. */
 function samples(middle: number, noise: number, seed: number): number[] {
   const shares = fc.sample(fc.double({ min: -1, max: 1, noNaN: true }), {
     seed,
     numRuns: 20,
   });
-  // Ranks spread evenly, so that two sets of one median differ in nothing else.
+  // Evenly spread ranks: two sets with the same median have the same distribution.
   return shares.map((_, i) => {
     const at = (i * 7 + seed) % 20;
     return middle * (1 + noise * (at - 9.5) / 9.5) + shares[i]! * 1e-3;
@@ -129,7 +129,7 @@ for (const [what, before, after, expected] of CASES) {
   });
 }
 
-Deno.test("compare: a machine in another mood is no change", () => {
+Deno.test("compare: a machine that is slower overall is no change", () => {
   const before = row("a", samples(50, 0.03, 1));
   const after = row("a", samples(50, 0.03, 2).map((ns) => ns * 1.3), {
     yardstick: Array(20).fill(130),
@@ -137,7 +137,7 @@ Deno.test("compare: a machine in another mood is no change", () => {
   assertEquals(verdict(before, after), "~");
 });
 
-Deno.test("compare: only ours, and what is in one file alone is named", () => {
+Deno.test("compare: only our rows are compared, and unmatched rows are listed", () => {
   const one = row("a", samples(50, 0.03, 1));
   const peer = row("a", samples(50, 0.03, 1), { subject: "llhttp" });
   const { rows, alone } = compare(
@@ -148,7 +148,7 @@ Deno.test("compare: only ours, and what is in one file alone is named", () => {
   assertEquals(alone, ["gone", "new"]);
 });
 
-Deno.test("bench:compare prints a table and exits 0, 1 for a regression, 2 for no result", async () => {
+Deno.test("bench:compare prints a table and exits with 0, 1 for a regression, 2 for bad input", async () => {
   const folder = await Deno.makeTempDir();
   const file = async (name: string, text: string) => {
     const path = `${folder}/${name}`;
@@ -187,7 +187,7 @@ Deno.test("bench:compare prints a table and exits 0, 1 for a regression, 2 for n
   assertEquals(slower.code, 1, slower.text);
   assertStringIncludes(slower.text, "ParseSimpleGET");
   assertStringIncludes(slower.text, "+20.");
-  assert(/\| regression +\|/.test(slower.text));
+  assertMatch(slower.text, /\| regression +\|/);
   assertEquals(wrong.code, 2, wrong.text);
   assertEquals(usage.code, 2, usage.text);
   await Deno.remove(folder, { recursive: true });

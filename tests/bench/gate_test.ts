@@ -1,6 +1,6 @@
 /**
- * The gate lets pass what the baseline allows, and nothing that allocates more. That
- * this repository passes it, `deno task ok` finds out.
+ * The allocation gate passes results within the baseline and fails new allocations.
+ * `deno task ok` runs the gate itself.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -17,7 +17,7 @@ const BASELINE: Baseline = {
   serve: { ratio: 0.9 },
 };
 
-/** The findings when these are measured in place of what is in the baseline. */
+/** The gate's findings for these measurements against `BASELINE`. */
 function findings(
   parse: [bytesPerOp: number, allocsPerOp: number],
   stream: [bytesPerOp: number, allocsPerOp: number],
@@ -32,13 +32,13 @@ function findings(
   );
 }
 
-Deno.test("what the baseline allows is no new allocation, nor is less", () => {
+Deno.test("allocations at or below the baseline pass", () => {
   assertEquals(findings([0, 0], [400, 4]), []);
   assertEquals(findings([3.9, 0.04], [419, 4.1]), []);
   assertEquals(findings([0, 0], [0, 0]), []);
 });
 
-Deno.test("a new allocation is found, with what was found and what is allowed", () => {
+Deno.test("a new allocation is reported with its amount and the allowed amount", () => {
   assertEquals(findings([0, 1], [400, 4]), [
     "parse: 1 objects an operation, 0.050 allowed",
   ]);
@@ -51,7 +51,7 @@ Deno.test("a new allocation is found, with what was found and what is allowed", 
   ]);
 });
 
-Deno.test("a benchmark that is in only one of the tables is found", () => {
+Deno.test("a benchmark missing from the baseline or the results is reported", () => {
   const none = { bytesPerOp: 0, allocsPerOp: 0 };
   const lines = newAllocations(
     { parse: none, other: none },
@@ -62,7 +62,7 @@ Deno.test("a benchmark that is in only one of the tables is found", () => {
   assert(lines[1]!.startsWith("stream is in the baseline"));
 });
 
-Deno.test("the baseline holds ratios and allocations of ours, and no times", () => {
+Deno.test("a baseline contains our ratios and allocations, but no times", () => {
   const row = {
     benchmark: "parse",
     group: "parse",

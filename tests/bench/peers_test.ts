@@ -1,6 +1,6 @@
 /**
- * The parsers that ours is measured against do the same work: a comparison with one
- * that skipped some would be worth nothing.
+ * The benchmarked peers find the same requests as our parser, so that all do the same
+ * work.
  */
 
 import { assert, assertThrows } from "@std/assert";
@@ -11,12 +11,12 @@ const all = peers();
 
 for (const input of INPUTS) {
   Deno.test(`all peers find the same requests in ${input.benchmark}`, () => {
-    // Twice: the second input of a benchmark meets a parser that has parsed.
+    // Twice, because a benchmark reuses its parsers.
     for (let i = 0; i < 2; i++) assert(peersFor(input, all).length > 4);
   });
 }
 
-Deno.test("a peer takes no part in an input only where it refuses that", () => {
+Deno.test("a peer is left out only of inputs that it refuses", () => {
   for (const { wires, refusedBy = [] } of INPUTS) {
     for (const name of refusedBy) {
       const peer = peers().find((peer) => peer.name === name)!;
@@ -25,7 +25,7 @@ Deno.test("a peer takes no part in an input only where it refuses that", () => {
   }
 });
 
-Deno.test("a peer that skips a field, or counts none, does not pass", () => {
+Deno.test("a peer that skips fields or counts no requests is rejected", () => {
   const [ours] = all;
   const blind = {
     ...ours!,

@@ -1,6 +1,6 @@
 /**
- * The charts and tables of a run: all that was measured is in them, and the same run
- * always gives the same bytes. The figures are made up.
+ * Charts and tables of a benchmark run: they contain every measurement, and the same
+ * results always produce the same bytes. The figures are invented.
  */
 
 import {
@@ -12,7 +12,7 @@ import {
 import { putInto, report } from "../../bench/lib/report.ts";
 import { OURS, type Results, type Row } from "../../bench/lib/results.ts";
 
-/** ECharts schedules a frame when it draws, and lets nobody cancel it: it is waited for. */
+/** Waits after `run` for the frame that ECharts schedules and offers no way to cancel. */
 function drawing(name: string, run: () => void): void {
   Deno.test(name, async () => {
     run();
@@ -64,7 +64,7 @@ drawing(
     assertStringIncludes(serve, "Deno.serve &amp; co");
     for (const svg of charts.values()) {
       assert(svg.startsWith("<svg"));
-      // Well-formed as far as nesting goes: each element that opens is closed.
+      // Every start tag has a matching end tag.
       const open: string[] = [];
       for (
         const [, slash, name, self] of svg.matchAll(
@@ -79,23 +79,23 @@ drawing(
   },
 );
 
-drawing("no name of a subject begins left of its chart", () => {
+drawing("long subject names fit into the chart", () => {
   const long = `${OURS}, async handler`;
   const rows = [{ ...row("Serve", long, [1]), unit: "requests/s" } as const];
   const svg = report({ ...RESULTS, rows }).charts.get("serve.svg")!;
   const [, at] = svg.match(
     RegExp(`text-anchor="end"[^>]*"translate\\(([\\d.]+) [^>]*>${long}<`),
   ) ?? [];
-  // A wide font takes 7 pixels a letter at this size.
+  // A wide font takes 7 pixels per letter at this size.
   assert(Number(at) > long.length * 7, `${long} ends at ${at}`);
 });
 
-/** Without the spaces that align columns. */
+/** Collapses the padding of table columns. */
 function plain(table: string): string {
   return table.replaceAll(/ +/g, " ");
 }
 
-drawing("the page has every row, with the ratio to ours", () => {
+drawing("the page has every row, with its ratio to ours", () => {
   const page = plain(report(RESULTS).page);
   for (const { benchmark, subject } of RESULTS.rows) {
     assertStringIncludes(page, `| ${benchmark} | ${subject} |`);
@@ -105,7 +105,7 @@ drawing("the page has every row, with the ratio to ours", () => {
 });
 
 drawing(
-  "the summary has ours beside one peer, where both were measured",
+  "the summary compares ours with each peer measured on the same input",
   () => {
     const { summary } = report(RESULTS);
     assertEquals(
@@ -120,7 +120,7 @@ drawing(
   },
 );
 
-drawing("drawing again changes nothing", () => {
+drawing("the same results produce the same output", () => {
   const [first, second] = [report(RESULTS), report(RESULTS)];
   assertEquals([...second.charts], [...first.charts]);
   const page = "a\n\n<!-- bench:start -->\n\nold\n\n<!-- bench:end -->\n\nb\n";
@@ -130,6 +130,6 @@ drawing("drawing again changes nothing", () => {
   assert(!once.includes("old"));
 });
 
-Deno.test("a page without the marks is left alone", () => {
+Deno.test("a page without the bench markers is an error", () => {
   assertThrows(() => putInto("no marks", "text"), Error, "bench:start");
 });

@@ -1,5 +1,5 @@
 /**
- * The server under Chromium.
+ * Chromium as a client of the server.
  */
 
 import { Buffer } from "node:buffer";
@@ -39,7 +39,7 @@ onload = async () => {
     return headers.get("content-length");
   });
   await note("stream", async () => {
-    // The second piece is made when the first was seen.
+    // The server sends the second piece only after the page has read the first.
     const reader = (await fetch("/stream")).body.getReader();
     const pieces = [];
     const decoder = new TextDecoder();
@@ -82,7 +82,7 @@ onload = async () => {
 </script>`;
 
 Deno.test(
-  "Chromium: a page that uses all there is",
+  "Chromium: a page with uploads, downloads, a form, events and a WebSocket",
   needs("chromium"),
   async () => {
     const done = Promise.withResolvers<unknown>();
@@ -144,7 +144,7 @@ Deno.test(
         ],
         ...["--disable-dev-shm-usage", `--user-data-dir=${profile}`, url],
       ]);
-      // Read, so that it never waits for us to take what it says.
+      // Drains the pipes, so that the browser never blocks on them.
       const said = browser.output();
       let results: unknown;
       try {
@@ -173,7 +173,7 @@ Deno.test(
   },
 );
 
-/** A stream of two texts, the second of which waits. */
+/** A stream of two texts, the second sent when `between` resolves. */
 function twoPieces(
   first: string,
   between: Promise<void>,
@@ -186,7 +186,7 @@ function twoPieces(
   })());
 }
 
-/** Removes the browser's profile, into which its helpers may still write. */
+/** Removes the profile, retrying while child processes of the browser still write to it. */
 async function removeProfile(profile: string): Promise<void> {
   for (let left = 50;; left--) {
     try {

@@ -1,5 +1,5 @@
 /**
- * The server under curl.
+ * curl as a client of the server.
  */
 
 import { Buffer } from "node:buffer";
@@ -69,7 +69,7 @@ Deno.test("curl: a hundred transfers at once", async () => {
   });
 });
 
-Deno.test("curl: POST of a form, of JSON, and of nothing", async () => {
+Deno.test("curl: POST of a form, of JSON, and without a body", async () => {
   await withServer(async (req, res) => {
     const { method, contentLength } = req;
     const type = req.headers.get("content-type");
@@ -102,7 +102,7 @@ Deno.test("curl: POST of a form, of JSON, and of nothing", async () => {
   });
 });
 
-Deno.test("curl: a chunked upload streams back", async () => {
+Deno.test("curl: a chunked upload is echoed as a stream", async () => {
   const sent = patterned(700_001);
   await withServer((req, res) => {
     res.send(req.body, {
@@ -122,12 +122,12 @@ Deno.test("curl: a chunked upload streams back", async () => {
   });
 });
 
-Deno.test("curl: a POST whose Transfer-Encoding is asked for", async () => {
+Deno.test("curl: a POST with an explicit Transfer-Encoding", async () => {
   await withServer(async (req, res) => {
     res.json({ chunked: req.chunked, text: await req.text() });
   }, async ({ url }) => {
     const args = ["-H", "Transfer-Encoding: chunked", "-d", "some text"];
-    // A second request, parsed only if the last chunk was.
+    // The second request parses only if the first body was read to its end.
     const answer = await curl(...args, url, url);
     const one = '{"chunked":true,"text":"some text"}';
     assertEquals(answer, one + one);
@@ -154,7 +154,7 @@ Deno.test("curl: a large body waits for its 100 (Continue)", async () => {
   });
 });
 
-Deno.test("curl: a refused expectation saves the body", async () => {
+Deno.test("curl: with a refused expectation the body is not sent", async () => {
   const sent = patterned(3_000_000);
   await withServer((_req, res) => {
     res.send("too large\n", { status: 413 });
@@ -176,7 +176,7 @@ Deno.test("curl: HTTP/1.0", async () => {
     const head = `${req.httpVersion} ${req.method} ${await req.text()}\n`;
     const { path } = req;
     if (path === "/whole") return res.send(head);
-    // HTTP/1.0 has no chunks: the end of the connection ends the body.
+    // HTTP/1.0 has no chunked coding: the close of the connection delimits the body.
     res.send(streamOf([head, "more\n"].map((text) => Buffer.from(text))));
   }, async ({ url, server }) => {
     const args = ["--http1.0", "-D", "-"];
@@ -187,7 +187,7 @@ Deno.test("curl: HTTP/1.0", async () => {
     assert(streamed.endsWith("\r\n\r\n1.0 GET \nmore\n"), streamed);
     assert(!streamed.toLowerCase().includes("transfer-encoding"), streamed);
     await untilNoConnections(server);
-    // A client of that version can keep the connection where it asks for it.
+    // An HTTP/1.0 client can request keep-alive.
     const kept = await curl(
       ...[...args, "-H", "Connection: keep-alive", "-w", "%{num_connects}\n"],
       ...[`${url}/whole`, `${url}/whole`],
@@ -233,7 +233,7 @@ Deno.test("curl: TLS", async () => {
     );
     assertEquals(stdout, `${digestOf(body)} 0`);
     assertEquals(digestOf(Deno.readFileSync(got)), digestOf(body));
-    // A client that offers HTTP/2 first gets HTTP/1.1.
+    // A client that prefers HTTP/2 negotiates HTTP/1.1.
     const version = ["-o", "/dev/null", "-w", "%{http_version}"];
     assertEquals(
       await curl("--cacert", certFile, "--http2", ...version, url),
@@ -247,7 +247,7 @@ Deno.test("curl: TLS", async () => {
   });
 });
 
-Deno.test("curl: HEAD, and a GET behind it", async () => {
+Deno.test("curl: HEAD followed by GET on one connection", async () => {
   await withServer((req, res) => {
     if (req.path === "/text") return res.send("eleven byte");
     res.send(streamOf([Buffer.from("streamed")]));
@@ -264,7 +264,7 @@ Deno.test("curl: HEAD, and a GET behind it", async () => {
   });
 });
 
-Deno.test("curl: trailers, after which the connection goes on", async () => {
+Deno.test("curl: trailers, and another request on the same connection", async () => {
   const text = "summed up";
   await withServer((_req, res) => {
     let sum = 0;
@@ -288,7 +288,7 @@ Deno.test("curl: trailers, after which the connection goes on", async () => {
   });
 });
 
-Deno.test("curl: a client that leaves stops an endless response", async () => {
+Deno.test("curl: a disconnect cancels an endless response", async () => {
   const stopped = Promise.withResolvers<void>();
   const aborted = Promise.withResolvers<void>();
   await withServer((req, res) => {
@@ -308,7 +308,7 @@ Deno.test("curl: a client that leaves stops an endless response", async () => {
     await within(stopped.promise, "the stream to be cancelled");
     await within(aborted.promise, "the signal");
     assertEquals(errors, []);
-    // The stream's own timer may be under way.
+    // Waits for the stream's last timer, which the sanitizer would report.
     await new Promise((resolve) => setTimeout(resolve, 10));
   });
 });
@@ -351,7 +351,7 @@ Deno.test("curl: through a proxy, by CONNECT and in absolute-form", async () => 
         ...["--next", "-sS", "-p", ...through, "--data-binary", "@-"],
         ...["-o", got, "-w", " %{http_connect} %{num_connects}", origin.url],
       );
-      // The tunnel is kept for the second request: no CONNECT, no connection.
+      // The second request reuses the tunnel: no new CONNECT and no new connection.
       assertEquals(stdout, "origin /a 000 0");
       assertEquals(digestOf(Deno.readFileSync(got)), digestOf(body));
       assertEquals(origin.server.stats().accepted, 1);

@@ -1,5 +1,5 @@
 /**
- * The server under the `fetch` of Deno.
+ * Deno's `fetch` as a client of the server.
  */
 
 import { createHash } from "node:crypto";
@@ -9,7 +9,7 @@ import { streamOf } from "../support/streams.ts";
 import { within } from "../support/waiting.ts";
 import { untilNoConnections, withServer } from "../support/with_server.ts";
 
-Deno.test("fetch: a body goes up and comes down piece by piece", async () => {
+Deno.test("fetch: request and response bodies stream piece by piece", async () => {
   const sent = patterned(2_000_000);
   function* pieces() {
     for (let at = 0, size = 1; at < sent.length; at += size, size *= 3) {
@@ -34,7 +34,7 @@ Deno.test("fetch: a body goes up and comes down piece by piece", async () => {
   });
 });
 
-Deno.test("fetch: an abort while the handler works reaches its signal", async () => {
+Deno.test("fetch: an abort while the handler runs aborts req.signal", async () => {
   const begun = Promise.withResolvers<void>();
   const aborted = Promise.withResolvers<void>();
   await withServer(async (req, res) => {
@@ -55,7 +55,7 @@ Deno.test("fetch: an abort while the handler works reaches its signal", async ()
   });
 });
 
-Deno.test("fetch: an abort in the middle of a download", async () => {
+Deno.test("fetch: an abort during a download", async () => {
   const aborted = Promise.withResolvers<void>();
   const cancelled = Promise.withResolvers<void>();
   await withServer((req, res) => {
@@ -75,15 +75,15 @@ Deno.test("fetch: an abort in the middle of a download", async () => {
     aborter.abort();
     await reader.read().catch(() => {});
     await within(aborted.promise, "the signal");
-    // A client that ended its input might still read, so the stream that gives it
-    // nothing is left alone for a while.
+    // After a half-close the client may still read, so a silent stream is cancelled only
+    // when the timeout expires.
     await within(cancelled.promise, "the stream to be cancelled");
     await untilNoConnections(server);
     assertEquals(errors, []);
   }, { bodyTimeout: 100 });
 });
 
-Deno.test("fetch: an abort in the middle of an upload", async () => {
+Deno.test("fetch: an abort during an upload", async () => {
   const arrived = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<unknown>();
   await withServer(async (req) => {
@@ -109,7 +109,7 @@ Deno.test("fetch: an abort in the middle of an upload", async () => {
     await answer.catch(() => {});
     await within(failed.promise, "the request body to fail");
     await untilNoConnections(server);
-    // A client that leaves is not an error of the program.
+    // An aborting client is not an error of the program.
     assertEquals(errors, []);
   });
 });

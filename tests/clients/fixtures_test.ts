@@ -1,9 +1,8 @@
 /**
- * What real clients send: every capture in `tests/fixtures/` is parsed whole, a
- * byte at a time, cut in two at every position and through the streams, and
- * compared with what http-parser-js makes of it, a parser that shares neither an
- * author nor an idea with this one. It is far more lenient, which does no harm
- * here: on what real clients send, the two must agree.
+ * Captures of real clients. Every file in `tests/fixtures/` is parsed whole, byte by
+ * byte, split at every position and through the streams. The result is compared with
+ * http-parser-js, an independent parser. It is far more lenient, but on traffic of real
+ * clients both must agree.
  */
 
 import { Buffer } from "node:buffer";
@@ -22,7 +21,7 @@ const folder = new URL("../fixtures/", import.meta.url);
 const names = [...Deno.readDirSync(folder)].map(({ name }) => name)
   .filter((name) => name.endsWith(".http")).sort();
 
-/** What both parsers tell of a request. */
+/** The properties of a request that both parsers report. */
 type Told =
   & Pick<
     Seen,
@@ -44,7 +43,7 @@ function ours(outcome: Outcome): Told[] {
   }));
 }
 
-/** Names and values in turn, as http-parser-js has them, in pairs. */
+/** Converts the flat list of names and values of http-parser-js to pairs. */
 function pairs(flat: readonly string[]): [string, string][] {
   const lines: [string, string][] = [];
   for (let i = 0; i < flat.length; i += 2) lines.push([flat[i]!, flat[i + 1]!]);
@@ -77,8 +76,8 @@ function theirs(wire: Uint8Array): Told[] {
   parser[HTTPParser.kOnMessageComplete] = () => {
     whole++;
   };
-  // It stops behind a request that may leave HTTP, and is told to go on: none of
-  // the recorder's answers let a client change the protocol.
+  // http-parser-js stops after a request that may switch protocols. The loop resumes it:
+  // the recorder never accepted a switch.
   for (let at = 0; at < wire.length;) {
     const consumed = parser.execute(Buffer.from(wire.subarray(at)));
     assert(typeof consumed === "number" && consumed > 0, String(consumed));
@@ -90,7 +89,7 @@ function theirs(wire: Uint8Array): Told[] {
 }
 
 for (const name of names) {
-  Deno.test(`${name} comes out as http-parser-js has it, however cut`, async () => {
+  Deno.test(`${name} parses as in http-parser-js, however it is split`, async () => {
     const wire = Deno.readFileSync(new URL(name, folder));
     const whole = await parse(cutAt(wire, []));
     assertNotEquals(whole.requests.length, 0);
@@ -121,7 +120,7 @@ for (const name of names) {
   });
 }
 
-Deno.test("what a tunnel carries is no part of the CONNECT before it", async () => {
+Deno.test("tunnel bytes are not part of the CONNECT request", async () => {
   const wire = Deno.readFileSync(new URL("curl-proxy-connect.http", folder));
   const text = textOf(wire);
   const head = text.indexOf("\r\n\r\n") + 4;
@@ -139,7 +138,7 @@ Deno.test("what a tunnel carries is no part of the CONNECT before it", async () 
   assertEquals(both.requests, [...connect.requests, ...payload.requests]);
 });
 
-Deno.test("every client that was to be recorded has a fixture", () => {
+Deno.test("every recorded client has a fixture", () => {
   for (
     const client of [
       "curl",

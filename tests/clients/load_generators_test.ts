@@ -1,5 +1,5 @@
 /**
- * The server under ab and wrk.
+ * The load generators ab and wrk.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -33,7 +33,7 @@ Deno.test("ab: HTTP/1.0 with keep-alive", needs("ab"), async () => {
       assertEquals(figure("Failed requests"), 0, stdout);
       assertEquals(figure("Keep-Alive requests"), count, stdout);
       assert(!stdout.includes("Non-2xx"), stdout);
-      // At the end ab may have asked for more than it needed.
+      // ab may send more requests than it counts.
       assert(server.stats().requests - before >= count);
     }
     assertEquals(errors, []);

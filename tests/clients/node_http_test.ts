@@ -1,5 +1,5 @@
 /**
- * The server under the client of `node:http`.
+ * The `node:http` client and the server.
  */
 
 import http from "node:http";
@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert";
 import { within } from "../support/waiting.ts";
 import { clientPortOf, withServer } from "../support/with_server.ts";
 
-/** One request by `node:http`, its body written in these pieces. */
+/** Sends one request with `node:http` and writes its body in these pieces. */
 function nodeRequest(
   url: string,
   options: http.RequestOptions,
@@ -27,7 +27,7 @@ function nodeRequest(
   });
 }
 
-Deno.test("node:http: an agent that keeps its connection", async () => {
+Deno.test("node:http: a keep-alive agent reuses its connection", async () => {
   await withServer(async (req, res, info) => {
     res.json({
       port: clientPortOf(info),

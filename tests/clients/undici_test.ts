@@ -1,5 +1,5 @@
 /**
- * The server under undici, with requests in flight on one connection.
+ * undici as a client of the server, with pipelined requests.
  */
 
 import { Buffer } from "node:buffer";
@@ -9,10 +9,10 @@ import { streamOf } from "../support/streams.ts";
 import { within } from "../support/waiting.ts";
 import { clientPortOf, withServer } from "../support/with_server.ts";
 
-/** The clock of undici ticks twice a second, and stops a tick after its last client. */
+/** Longer than two ticks of undici's half-second timer, which outlives its last client. */
 const LAST_TICK = 1100;
 
-/** Waits for that tick, which the sanitizer of operations would find. */
+/** Waits after `run` for undici's timer to stop, which the sanitizer would report. */
 function undiciTest(name: string, run: () => Promise<void>): void {
   Deno.test(name, async () => {
     await run();
@@ -46,7 +46,7 @@ undiciTest("undici: ten requests in flight on one connection", async () => {
         path: `${path}?${i}`,
         method: sendsBody ? "PUT" : "GET",
         body: sendsBody ? `${i}` : null,
-        // Otherwise undici would hold back what follows.
+        // By default undici would not pipeline behind this request.
         idempotent: true,
         blocking: false,
       });
@@ -82,7 +82,7 @@ undiciTest(
         });
         return Number(await body.text());
       });
-      // The requests pipelined behind it were not handled, so the client retries them.
+      // The server did not handle the requests behind it, so undici retries them.
       assertEquals(
         await within(Promise.all(answers), "the answers"),
         answers.map((_, i) => i),

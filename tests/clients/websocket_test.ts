@@ -1,5 +1,5 @@
 /**
- * The server under the WebSocket client of Deno.
+ * Deno's `WebSocket` as a client of the server.
  */
 
 import { assertEquals } from "@std/assert";

@@ -1,5 +1,5 @@
 /**
- * Limits: what is at the bound is accepted, and one more refused.
+ * Limits: input at the limit is accepted, one more is refused.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -326,8 +326,8 @@ accept(
   { maxBodySize: 0 },
 );
 
-// A limit bounds what a parser holds, so it may not wait for the end of a line, nor
-// of the input. Two bytes more than the limit can be the CRLF of a line.
+// A limit bounds the buffered bytes, so it applies before the end of the line arrives.
+// Two bytes beyond the limit may be the CRLF of the line.
 for (
   const [title, start, limits, bound, code] of [
     ["a method", "", { maxRequestLine: 40 }, 42, "request-line-too-long"],
@@ -362,7 +362,7 @@ for (
     ],
   ] as [string, string, ParserLimits, number, HttpErrorCode][]
 ) {
-  Deno.test(`${title} without an end is refused at its limit`, () => {
+  Deno.test(`an unterminated ${title} is refused at its limit`, () => {
     for (const size of [1, 7]) {
       const pools = new Pools();
       using parser = new RequestParser({ ...limits, pools });
@@ -387,8 +387,8 @@ for (
   });
 }
 
-// Likewise, whoever sends a bad byte and then little more is found out.
-Deno.test("a bad byte is found before its line ends", () => {
+// Likewise, a bad byte is refused on arrival, even if its line never ends.
+Deno.test("a bad byte is refused before its line ends", () => {
   for (
     const [start, code] of [
       ["GE(", "invalid-method"],

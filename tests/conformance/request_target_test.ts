@@ -262,7 +262,7 @@ for (
 for (let byte = 0; byte < 256; byte++) {
   if (byte >= 0x21 && byte <= 0x7e || byte === 0x20) continue;
   const lineEnd = byte === 0x0a || byte === 0x0d;
-  // Every control byte, and of the others those at the edges.
+  // All control bytes, and the other bytes at the boundaries.
   if (byte > 0x81 && byte < 0xfe && byte !== 0xa0 && byte !== 0xc3) continue;
   refuse(
     "RFC 9112 §3.2",

@@ -1,6 +1,6 @@
 /**
- * Request smuggling (RFC 9112 §11.2): payloads that are known to part a proxy from the
- * server behind it. What they would smuggle in never comes out as a request.
+ * Request smuggling (RFC 9112 §11.2): known payloads on which a proxy and the server
+ * behind it can disagree. The smuggled part must never become a request.
  */
 
 import {
@@ -12,9 +12,6 @@ import {
   refuse,
   refuseBody,
 } from "./table.ts";
-
-// Payloads that are known to part a proxy from the server behind it. What they
-// would smuggle in must never come out as a request.
 
 const SMUGGLED = "GET /admin HTTP/1.1\r\nHost: b\r\n\r\n";
 for (

@@ -1,13 +1,12 @@
 /**
- * The tables of the conformance tests: a row for each rule of RFC 9112 and of the
- * parts of RFC 9110 that say what a request may look like.
+ * Registers the conformance tests: one row for each rule of RFC 9112, and of RFC 9110
+ * where it defines the syntax of requests.
  *
- * A row says what comes out, or the code of the refusal, and with the mark `‸` in
- * the wire the offset where it is found. Each row is run whole, a byte at a time,
- * cut in two at every position and through the streams, and has to give the same
- * each time, to the offset. A refused row is also run behind good requests, which
- * must not be lost. A difference between two ways to cut the same bytes is how a
- * request is smuggled past a proxy.
+ * A row states the expected requests or the refusal code. The mark `‸` in the wire is the
+ * expected offset of the refusal. Each row runs whole, byte by byte, split in two at
+ * every position and through the streams, with the same outcome and offset each time. A
+ * refused row also runs behind valid requests, which must not be lost. If the outcome
+ * depended on the split, a request could be smuggled past a proxy.
  *
  * @module
  */
@@ -24,7 +23,7 @@ import {
   STREAMS,
 } from "../support/parser_runs.ts";
 
-/** What a row says of a request; `fields` are looked up by name. */
+/** The expected properties of a request; `fields` are looked up by name. */
 export type Expected =
   & Partial<Omit<Seen, "body" | "values" | "lines">>
   & {
@@ -33,10 +32,10 @@ export type Expected =
     body?: string | HttpErrorCode;
   };
 
-/** What one row asks for. */
+/** One row: its input and expected outcome. */
 interface Row {
   wire: Uint8Array<ArrayBuffer>;
-  /** The offset of the mark, or -1 without one. */
+  /** The offset of the mark, or -1. */
   mark: number;
   requests: Expected[];
   code: HttpErrorCode | null;
@@ -47,7 +46,7 @@ interface Row {
 export const MARK = "‸";
 const titles = new Set<string>();
 
-/** A row whose input is accepted to its end. */
+/** Registers a row whose input is accepted to its end. */
 export function accept(
   section: string,
   title: string,
@@ -59,7 +58,7 @@ export function accept(
   row(section, title, wire, requests, null, limits);
 }
 
-/** A row that is refused before its first request is given. */
+/** Registers a row that is refused before its first request. */
 export function refuse(
   section: string,
   title: string,
@@ -70,7 +69,7 @@ export function refuse(
   row(section, title, wire, [], code, limits);
 }
 
-/** A row whose head is good and whose body is refused. */
+/** Registers a row with a valid head and a refused body. */
 export function refuseBody(
   section: string,
   title: string,
@@ -81,7 +80,7 @@ export function refuseBody(
   row(section, title, wire, [{ body: code }], code, limits);
 }
 
-// The usual beginnings, so that a row shows what it is about and little else.
+// Common beginnings, so that a row shows only what it tests.
 export const GET = "GET / HTTP/1.1\r\nHost: a\r\n";
 export const POST = "POST / HTTP/1.1\r\nHost: a\r\n";
 export const CHUNKED = `${POST}Transfer-Encoding: chunked\r\n\r\n`;
@@ -89,7 +88,7 @@ export const NEXT = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
 export const hex = (byte: number) => `0x${byte.toString(16).padStart(2, "0")}`;
 export const char = String.fromCharCode;
 
-/** The status of each code that is not answered with 400. */
+/** The status of each code that does not map to 400. */
 const STATUS: Partial<Record<HttpErrorCode, number>> = {
   "unsupported-version": 505,
   "request-line-too-long": 414,
@@ -99,7 +98,7 @@ const STATUS: Partial<Record<HttpErrorCode, number>> = {
   "body-too-large": 413,
 };
 
-/** Positions to cut in two at: all of them, or of a long input those that can matter. */
+/** Split positions: all, or in a long input the ends, the mark and a sample. */
 function positions(wire: Uint8Array, mark: number): number[] {
   const all = every(1, wire);
   if (wire.length <= 1200) return all;
@@ -154,7 +153,7 @@ function checkRequest(
   }
 }
 
-/** The outcome of the same input behind `requests` that take up `offset` bytes. */
+/** The expected outcome of the input behind `requests`, which take `offset` bytes. */
 function behind(requests: Seen[], offset: number, outcome: Outcome): Outcome {
   const shift = (refused: Refused) => ({
     ...refused,
@@ -175,7 +174,7 @@ function behind(requests: Seen[], offset: number, outcome: Outcome): Outcome {
 
 const GOOD = `${NEXT}${POST}Content-Length: 4\r\n\r\nbody`;
 
-/** A row in full: the requests that come out, and the refusal after them. */
+/** Registers a row with its expected requests and the refusal after them, if any. */
 export function row(
   section: string,
   title: string,
@@ -193,7 +192,7 @@ export function row(
   Deno.test(name, () => run(row));
 }
 
-/** Runs a row in each way there is. */
+/** Runs a row through every API and with every split. */
 async function run(row: Row): Promise<void> {
   const { wire, code, mark, limits } = row;
   const whole = await parse(cutAt(wire, []), { limits });
@@ -228,13 +227,13 @@ async function run(row: Row): Promise<void> {
       );
     }
   }
-  // The limits of some rows are too small for any other request.
+  // With custom limits, the valid requests themselves might be refused.
   if (code === null || Object.keys(limits).length > 0) return;
   const good = bytesOf(GOOD);
   const both = bytesOf(GOOD + textOf(wire));
   const before = await parse([good.slice()]);
   assertEquals(before.requests.length, 2);
-  // Empty lines that the row begins with come after a request here, as before.
+  // Leading empty lines of the row are also allowed between requests.
   const expected = behind(before.requests, good.length, whole);
   for (const cuts of [[], [good.length], every(1, both)]) {
     assertEquals(

@@ -1,14 +1,19 @@
 /**
- * The examples of applications meet what no client should send.
+ * The application examples handle invalid requests.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { Example } from "../support/example.ts";
 import { curl } from "../support/programs.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { test } from "../support/waiting.ts";
 
-test("hello: a name that is no URL text is the client's fault", async () => {
+test("hello: a malformed percent-encoding is answered with 400", async () => {
   await using example = Example.start("hello.ts", ["0"]);
   const url = `http://127.0.0.1:${await example.port()}`;
   assertStringIncludes(
@@ -20,11 +25,11 @@ test("hello: a name that is no URL text is the client's fault", async () => {
   assertEquals((await example.end()).errors, "");
 });
 
-test("Hono: a form that is none is the client's fault, and an upload is bounded", async () => {
+test("Hono: a malformed form is a client error, and uploads are bounded", async () => {
   await using example = Example.start("hono.ts", ["0"]);
   const url = `http://127.0.0.1:${await example.port()}/upload`;
   const status = async (type: string, body: BodyInit) => {
-    // A connection for each request: the server closes one whose body is too long.
+    // One connection per request: the server closes after an oversized body.
     using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
     const headers = { "content-type": type };
     const answer = await fetch(url, { method: "POST", headers, body, client });
@@ -51,7 +56,7 @@ test("Hono: a form that is none is the client's fault, and an upload is bounded"
   assertEquals((await example.end()).errors, "");
 });
 
-test("access log: one line for each response, whatever is asked for", async () => {
+test("access log: one line per response, whatever the request", async () => {
   await using example = Example.start("access_log.ts", ["0"]);
   const port = await example.port();
   const target = '/"quoted"%0a{"status":200}\\';
@@ -73,7 +78,7 @@ test("access log: one line for each response, whatever is asked for", async () =
     statuses,
   );
   await example.line(/(.*"status":413.*)\n/);
-  // A message that is refused never becomes a request, and its client gets no line.
+  // A refused message never becomes a request and is not logged.
   assertStringIncludes(
     await curl("-i", "-H", "Host: a b", `http://127.0.0.1:${port}/`),
     " 400 ",
@@ -96,7 +101,7 @@ test("access log: one line for each response, whatever is asked for", async () =
   );
   for (const { time, remote, ms } of lines) {
     assert(!Number.isNaN(Date.parse(time)));
-    assert(/^127\.0\.0\.1:\d+$/.test(remote), remote);
+    assertMatch(remote, /^127\.0\.0\.1:\d+$/);
     assert(Number.isFinite(ms) && ms >= 0);
   }
   assertEquals(

@@ -1,6 +1,6 @@
 /**
- * The CONNECT proxy meets peers that half-close, reset, stall or cannot be reached.
- * Where the example waits for minutes, the test starts it with a shorter constant.
+ * The CONNECT proxy example handles peers that half-close, reset, stall or cannot be
+ * reached. The tests shorten its timeouts.
  */
 
 import net from "node:net";
@@ -14,7 +14,7 @@ import {
 } from "../support/raw_client.ts";
 import { test } from "../support/waiting.ts";
 
-/** A tunnel through a proxy to an upstream that the test plays. */
+/** A tunnel through the proxy; the test acts as the upstream. */
 class Tunnel implements Disposable {
   constructor(
     readonly client: RawClient,
@@ -43,7 +43,7 @@ class Tunnel implements Disposable {
 
 const encoder = new TextEncoder();
 
-test("CONNECT proxy: the reply comes after the client has ended its side", async () => {
+test("CONNECT proxy: the reply arrives after the client's half-close", async () => {
   await using proxy = Example.start("connect_proxy.ts", ["0"]);
   const port = await proxy.port();
   const before = sockets(proxy);
@@ -59,7 +59,7 @@ test("CONNECT proxy: the reply comes after the client has ended its side", async
   }
 });
 
-test("CONNECT proxy: a client may say all at once, and end its side", async () => {
+test("CONNECT proxy: a client may send everything at once and half-close", async () => {
   await using proxy = Example.start("connect_proxy.ts", ["0"]);
   const port = await proxy.port();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -76,7 +76,7 @@ test("CONNECT proxy: a client may say all at once, and end its side", async () =
   assertStringIncludes(await client.rest(), "\r\n\r\nanswer");
 });
 
-test("CONNECT proxy: the upstream may end its side first", async () => {
+test("CONNECT proxy: the upstream may half-close first", async () => {
   await using proxy = Example.start("connect_proxy.ts", ["0"]);
   const port = await proxy.port();
   const before = sockets(proxy);
@@ -90,7 +90,7 @@ test("CONNECT proxy: the upstream may end its side first", async () => {
   await assertSockets(proxy, before);
 });
 
-test("CONNECT proxy: a client that takes nothing is cut", async () => {
+test("CONNECT proxy: a client that stops reading is dropped", async () => {
   await using proxy = Example.start("connect_proxy.ts", ["0"], {
     constants: { IDLE_MS: 200 },
   });
@@ -104,12 +104,12 @@ test("CONNECT proxy: a client that takes nothing is cut", async () => {
   await assertSockets(proxy, before);
 });
 
-test("CONNECT proxy: a reset of either end ends the other, and nothing leaks", async () => {
+test("CONNECT proxy: a reset on one side closes the other, and nothing leaks", async () => {
   await using proxy = Example.start("connect_proxy.ts", ["0"]);
   const port = await proxy.port();
   const before = sockets(proxy);
 
-  // The upstream resets.
+  // Reset by the upstream.
   const server = net.createServer((socket) => {
     socket.on("error", () => {});
     socket.once("data", () => socket.resetAndDestroy());
@@ -123,7 +123,7 @@ test("CONNECT proxy: a reset of either end ends the other, and nothing leaks", a
   await assertEnds(client.conn);
   await new Promise((resolve) => server.close(resolve));
 
-  // The client resets.
+  // Reset by the client.
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const upstream = Promise.withResolvers<Deno.TcpConn>();
   const to = `127.0.0.1:${listener.addr.port}`;
@@ -139,7 +139,7 @@ test("CONNECT proxy: a reset of either end ends the other, and nothing leaks", a
   assertEquals((await proxy.end()).errors, "");
 });
 
-test("CONNECT proxy: what cannot be reached is answered with 502", async () => {
+test("CONNECT proxy: an unreachable upstream is answered with 502", async () => {
   await using proxy = Example.start("connect_proxy.ts", ["0"]);
   const port = await proxy.port();
   const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -168,7 +168,7 @@ test("CONNECT proxy: an upstream that never accepts is answered with 504", async
     constants: { CONNECT_MS: 300 },
   });
   const port = await proxy.port();
-  // With a full backlog the system answers no further handshake.
+  // With a full backlog the kernel completes no further handshakes.
   using listener = Deno.listen({
     hostname: "127.0.0.1",
     port: 0,
@@ -192,7 +192,7 @@ test("CONNECT proxy: an upstream that never accepts is answered with 504", async
   for (const conn of waiting) conn[Symbol.dispose]();
 });
 
-test("CONNECT proxy: the time to connect does not bound the tunnel", async () => {
+test("CONNECT proxy: the connect timeout does not apply to the tunnel", async () => {
   await using proxy = Example.start("connect_proxy.ts", ["0"], {
     constants: { CONNECT_MS: 200 },
   });
@@ -203,7 +203,7 @@ test("CONNECT proxy: the time to connect does not bound the tunnel", async () =>
   assertEquals(await readAll(tunnel.upstream), "still here");
 });
 
-test("CONNECT proxy: a tunnel in which nothing moves is cut", async () => {
+test("CONNECT proxy: an idle tunnel is closed", async () => {
   await using proxy = Example.start("connect_proxy.ts", ["0"], {
     constants: { IDLE_MS: 200 },
   });
@@ -216,7 +216,7 @@ test("CONNECT proxy: a tunnel in which nothing moves is cut", async () => {
       assertEnds(tunnel.upstream),
     ]);
   }
-  // One side has ended, and the other never does.
+  // One side half-closes, the other never does.
   {
     using tunnel = await Tunnel.open(port);
     await tunnel.client.conn.closeWrite();
@@ -226,7 +226,7 @@ test("CONNECT proxy: a tunnel in which nothing moves is cut", async () => {
   await assertSockets(proxy, before);
 });
 
-test("CONNECT proxy: an upstream that takes nothing is cut", async () => {
+test("CONNECT proxy: an upstream that stops reading is dropped", async () => {
   await using proxy = Example.start("connect_proxy.ts", ["0"], {
     constants: { IDLE_MS: 200 },
   });

@@ -1,5 +1,5 @@
 /**
- * The demo and the inspector, each in a process of its own, as a user starts them.
+ * The demo and the inspector, each run in a child process.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -9,7 +9,7 @@ import { within } from "../support/waiting.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
-Deno.test("the demo ends by itself and has nothing left in use", async () => {
+Deno.test("the demo ends by itself and leaks nothing", async () => {
   const demo = new Deno.Command(Deno.execPath(), {
     args: ["task", "demo"],
     cwd: root,
@@ -24,12 +24,12 @@ Deno.test("the demo ends by itself and has nothing left in use", async () => {
   assertStringIncludes(text, "1 for 10000 served");
   assertStringIncludes(text, "0 requests, 0 slabs");
   const allocated = Number(text.match(/a request (\S+) by the parser/)?.[1]);
-  // One-time allocations and those of the compiler are spread over few requests here;
-  // no object is smaller than 12 bytes.
+  // With few requests, one-time allocations and the compiler's weigh in. The smallest
+  // object takes 12 bytes.
   assert(allocated >= 0 && allocated < 6, text);
 });
 
-Deno.test("the inspector shows what a client sends, and answers it", async () => {
+Deno.test("the inspector prints the request and answers it", async () => {
   await using inspector = Example.start("inspect.ts", ["--port", "0"]);
   const [url] = await inspector.line(/listening on (http:\S+)\n/);
   const answer = await fetch(`${url}/a?b=1`, {

@@ -1,5 +1,5 @@
 /**
- * Each example starts by the command that its own comment documents.
+ * Each example starts with the command that its header documents.
  */
 
 import { makeCertificate } from "../support/certificate.ts";
@@ -9,7 +9,7 @@ import { test } from "../support/waiting.ts";
 const folder = new URL("../../examples/", import.meta.url);
 for (const { name, isFile } of [...Deno.readDirSync(folder)]) {
   if (!isFile) continue;
-  test(`example: ${name} starts by its documented command`, async () => {
+  test(`example: ${name} starts with its documented command`, async () => {
     const directory = await Deno.makeTempDir();
     try {
       await makeCertificate(directory);

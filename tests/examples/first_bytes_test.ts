@@ -1,7 +1,7 @@
 /**
- * The examples that look at the first bytes of a connection (PROXY protocol, sniffing,
- * inspector) meet clients that send nothing, nonsense or a reset.
- * Where the example waits for minutes, the test starts it with a shorter constant.
+ * The examples that read the first bytes of a connection themselves (PROXY protocol,
+ * sniffing, inspector) handle clients that stay silent, send garbage or reset. The tests
+ * shorten their timeouts.
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
@@ -17,7 +17,7 @@ import { test } from "../support/waiting.ts";
 
 const decoder = new TextDecoder();
 
-test("PROXY protocol: a line that does not come in time ends the connection", async () => {
+test("PROXY protocol: a late or invalid line closes the connection", async () => {
   await using example = Example.start("proxy_protocol.ts", ["0"], {
     constants: { LINE_MS: 200 },
   });
@@ -50,7 +50,7 @@ test("PROXY protocol: a line that does not come in time ends the connection", as
   assertEquals((await example.end()).errors, "");
 });
 
-test("PROXY protocol: a reset ends neither the loop nor the process", async () => {
+test("PROXY protocol: the server survives resets", async () => {
   await using example = Example.start("proxy_protocol.ts", ["0"]);
   const port = await example.port();
   const before = sockets(example);
@@ -66,7 +66,7 @@ test("PROXY protocol: a reset ends neither the loop nor the process", async () =
   assertEquals((await example.end()).errors, "");
 });
 
-test("inspect: a client that says nothing, or not all, is let go", async () => {
+test("inspect: a client that sends nothing or an incomplete request times out", async () => {
   await using example = Example.start("inspect.ts", ["--port", "0"], {
     constants: { REQUEST_MS: 200 },
   });
@@ -81,7 +81,7 @@ test("inspect: a client that says nothing, or not all, is let go", async () => {
   assertEquals((await example.end()).errors, "");
 });
 
-test("inspect: a reset ends neither the loop nor the process", async () => {
+test("inspect: the server survives resets", async () => {
   await using example = Example.start("inspect.ts", ["--port", "0"]);
   const port = await example.port();
   const before = sockets(example);
@@ -94,7 +94,7 @@ test("inspect: a reset ends neither the loop nor the process", async () => {
   assertEquals((await example.end()).errors, "");
 });
 
-test("inspect: what a client sends does not steer the terminal", async () => {
+test("inspect: control characters from a client do not reach the terminal", async () => {
   await using example = Example.start("inspect.ts", ["--port", "0"]);
   using client = await RawClient.connect(await example.port());
   const body = "a\x1b[2Jb\x07\rc\nd";
@@ -104,11 +104,11 @@ test("inspect: what a client sends does not steer the terminal", async () => {
   );
   assertStringIncludes(await client.rest(), "HTTP/1.1 200 ");
   const [shown] = await example.line(/( {2}X-Csi.*\| d\n)/s);
-  // deno-lint-ignore no-control-regex -- which is what must not be there
+  // deno-lint-ignore no-control-regex -- the test asserts their absence
   assertEquals(shown!.match(/[\0-\x09\x0b-\x1f\x7f-\x9f]/), null);
 });
 
-test("sniff: HTTP and lines on one port", async () => {
+test("sniff: HTTP and a line protocol on one port", async () => {
   await using example = Example.start("sniff.ts", ["0"]);
   const port = await example.port();
   const before = sockets(example);
@@ -117,7 +117,7 @@ test("sniff: HTTP and lines on one port", async () => {
     "GET /a over HTTP\n",
   );
   {
-    // A byte at a time, so that it is not told at once which it is.
+    // Byte by byte, so that the protocol is not known from the first read.
     using client = await RawClient.connect(port);
     for (
       const byte of "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -138,7 +138,7 @@ test("sniff: HTTP and lines on one port", async () => {
     assertEquals(await client.rest(), "GETTING started\nsecond line\nlast");
   }
   {
-    // What looks like HTTP is refused by the HTTP server.
+    // Input that resembles HTTP goes to the HTTP server, which refuses it.
     using client = await RawClient.connect(port);
     await client.send("GET nonsense\n");
     assertStringIncludes(await client.rest(), "HTTP/1.1 400 ");
@@ -146,7 +146,7 @@ test("sniff: HTTP and lines on one port", async () => {
   await assertSockets(example, before);
 });
 
-test("sniff: TLS is told that it is not spoken here", async () => {
+test("sniff: a TLS client gets an alert", async () => {
   await using example = Example.start("sniff.ts", ["0"]);
   const port = await example.port();
   const { success, stderr } = await new Deno.Command("curl", {
@@ -156,7 +156,7 @@ test("sniff: TLS is told that it is not spoken here", async () => {
   assertStringIncludes(decoder.decode(stderr), "alert protocol version");
 });
 
-test("sniff: who says nothing, says too much or takes nothing is let go", async () => {
+test("sniff: silent, flooding and non-reading clients are dropped", async () => {
   await using example = Example.start("sniff.ts", ["0"], {
     constants: { SNIFF_MS: 200, LINE_MS: 200 },
   });

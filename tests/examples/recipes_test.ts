@@ -1,5 +1,5 @@
 /**
- * The README's recipe for SIGTERM, run as it is printed.
+ * The README's SIGTERM recipe, run as printed.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -11,7 +11,7 @@ const readme = await Deno.readTextFile(
   new URL("../../README.md", import.meta.url),
 );
 
-/** A program of the recipe: with a port of its own, and `handler` to answer. */
+/** Starts the recipe with `handler`, on a free port and with another deadline. */
 function recipe(handler: string, deadline: number): Example {
   const text = readme.match(/```ts ignore\n([^`]*SIGTERM[^`]*)```/)?.[1];
   assert(text !== undefined, "the README has no recipe for SIGTERM");
@@ -35,7 +35,7 @@ test("SIGTERM: an idle server ends at once", async () => {
   assertEquals(await example.end(), { code: 0, errors: "" });
 });
 
-test("SIGTERM: who is not done by the deadline is cut off", async () => {
+test("SIGTERM: a handler still running at the deadline is cut off", async () => {
   await using example = recipe(
     '() => { console.log("hangs"); return new Promise<void>(() => {}); }',
     300,

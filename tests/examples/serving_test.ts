@@ -1,9 +1,15 @@
 /**
- * Each example of serving is started as its own comment says, and used by a client of
- * another make: curl, `fetch`, a `WebSocket`.
+ * Runs each server example with its documented command against an independent client:
+ * curl, `fetch` or a `WebSocket`.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { toText } from "@std/streams";
 import { makeCertificate } from "../support/certificate.ts";
 import { Example } from "../support/example.ts";
 import { curl } from "../support/programs.ts";
@@ -64,7 +70,7 @@ Deno.test("example: CONNECT proxy", async () => {
     await curl(...tunnel, `http://127.0.0.1:${to}/hello/there`),
     "hello, there\n",
   );
-  // Enough for the tunnel to be filled in one direction.
+  // Enough to exert backpressure in one direction of the tunnel.
   const folder = await Deno.makeTempDir();
   try {
     const file = `${folder}/body`;
@@ -136,14 +142,14 @@ Deno.test("example: PROXY protocol", async () => {
   await using example = Example.start("proxy_protocol.ts", ["0"]);
   const port = await example.port();
   const answer = await curl("--haproxy-protocol", `http://127.0.0.1:${port}/`);
-  assert(/^you are 127\.0\.0\.1, port \d+\n$/.test(answer), answer);
+  assertMatch(answer, /^you are 127\.0\.0\.1, port \d+\n$/);
   using conn = await Deno.connect({ hostname: "127.0.0.1", port });
   await conn.write(new TextEncoder().encode(
     "PROXY TCP4 203.0.113.7 192.0.2.1 5555 80\r\n" +
       "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
   ));
   assertStringIncludes(
-    await new Response(conn.readable).text(),
+    await toText(conn.readable),
     "you are 203.0.113.7, port 5555\n",
   );
 });

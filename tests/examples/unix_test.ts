@@ -1,5 +1,5 @@
 /**
- * The Unix socket example is ended by signals.
+ * The Unix socket example handles signals.
  */
 
 import { assertEquals } from "@std/assert";
@@ -33,7 +33,7 @@ function exists(path: string): boolean {
   }
 }
 
-test("Unix socket: SIGINT ends the server in order", () =>
+test("Unix socket: SIGINT shuts the server down gracefully", () =>
   withUnixSocket(async (example, path) => {
     await curl("--unix-socket", path, "http://localhost/a");
     example.process.kill("SIGINT");
@@ -41,11 +41,11 @@ test("Unix socket: SIGINT ends the server in order", () =>
     assertEquals(exists(path), false);
   }));
 
-test("Unix socket: a second SIGINT does not wait for who is slow", () =>
+test("Unix socket: a second SIGINT does not wait for a slow client", () =>
   withUnixSocket(async (example, path) => {
     using conn = await Deno.connect({ transport: "unix", path });
     await conn.write(encoder.encode("GET / HTTP/1.1\r\nHos"));
-    // A later client is served, so the slow one has been accepted.
+    // Once a later client is served, the slow one must have been accepted.
     await curl("--unix-socket", path, "http://localhost/a");
     example.process.kill("SIGINT");
     await until(() => !exists(path), "the first SIGINT to close the socket");

@@ -1,6 +1,6 @@
 /**
- * The WebSocket example meets clients that stall, reset or break the protocol.
- * Where the example waits for minutes, the test starts it with a shorter constant.
+ * The WebSocket example handles clients that stall, reset or violate the protocol. The
+ * tests shorten its timeouts.
  */
 
 import type net from "node:net";
@@ -12,7 +12,7 @@ import { test } from "../support/waiting.ts";
 
 const decoder = new TextDecoder();
 
-/** A frame from a client (RFC 6455 §5.2), whose mask leaves the payload as it is. */
+/** A client frame (RFC 6455 §5.2) with a zero mask, which leaves the payload unchanged. */
 function frame(opcode: number, payload: string, length = payload.length) {
   const size = length < 126
     ? String.fromCharCode(0x80 | length)
@@ -36,7 +36,7 @@ async function openWebSocket(port: number): Promise<RawClient> {
   return client;
 }
 
-test("WebSocket: a ping is answered with its payload, a close with its code", async () => {
+test("WebSocket: pong echoes the payload of ping, and close echoes its code", async () => {
   await using example = Example.start("websocket.ts", ["0"]);
   const socket = new WebSocket(`ws://127.0.0.1:${await example.port()}/echo`);
   await new Promise((resolve) => socket.once("open", resolve));
@@ -54,7 +54,7 @@ test("WebSocket: a ping is answered with its payload, a close with its code", as
   assertEquals((await example.end()).errors, "");
 });
 
-test("WebSocket: too long a message closes with 1009", async () => {
+test("WebSocket: a message over the limit closes with 1009", async () => {
   await using example = Example.start("websocket.ts", ["0"]);
   const socket = new WebSocket(`ws://127.0.0.1:${await example.port()}/echo`);
   await new Promise((resolve) => socket.once("open", resolve));
@@ -95,7 +95,7 @@ test("WebSocket: a client that answers no ping is dropped", async () => {
   await assertSockets(example, before);
 });
 
-test("WebSocket: a client that takes nothing is dropped", async () => {
+test("WebSocket: a client that stops reading is dropped", async () => {
   await using example = Example.start("websocket.ts", ["0"], {
     constants: { PING_MS: 200 },
   });
@@ -109,7 +109,7 @@ test("WebSocket: a client that takes nothing is dropped", async () => {
   await assertSockets(example, before);
 });
 
-test("WebSocket: resets and nonsense leave nothing behind", async () => {
+test("WebSocket: resets and invalid frames leak nothing", async () => {
   await using example = Example.start("websocket.ts", ["0"]);
   const port = await example.port();
   const before = sockets(example);

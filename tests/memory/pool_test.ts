@@ -1,11 +1,11 @@
 /**
- * Pools of objects: their counts, their bounds, and shelves.
+ * Object pools: counts, bounds and shelves.
  */
 
 import { assert, assertEquals } from "@std/assert";
 import { Pool, Shelf } from "../../src/memory/pool.ts";
 
-Deno.test("a pool counts what it makes, gives again, and has out", () => {
+Deno.test("a pool counts objects created, reused and in use", () => {
   let made = 0;
   const pool = new Pool(() => ({ id: made++ }), 2);
   const a = pool.acquire();
@@ -13,7 +13,7 @@ Deno.test("a pool counts what it makes, gives again, and has out", () => {
   const c = pool.acquire();
   pool.release(a);
   pool.release(b);
-  pool.release(c); // Over the bound: left to the collector.
+  pool.release(c); // Over the bound: left to the garbage collector.
   assertEquals(pool.acquire(), b);
   assertEquals(pool.stats(), {
     created: 3,
@@ -24,7 +24,7 @@ Deno.test("a pool counts what it makes, gives again, and has out", () => {
   });
 });
 
-Deno.test("a pool is warmed up to its bound and no further", () => {
+Deno.test("warming stops at the bound of the pool", () => {
   const pool = new Pool(() => ({}), 4);
   pool.warm(2);
   pool.warm(2);
@@ -41,7 +41,7 @@ Deno.test("a pool is warmed up to its bound and no further", () => {
   assertEquals(pool.stats().reused, 1);
 });
 
-Deno.test("what lies on a shelf is for its owner alone, until the shelf closes", () => {
+Deno.test("objects on a shelf are reserved for its owner until the shelf closes", () => {
   const pool = new Pool(() => ({}), 4);
   const mine = new Shelf<object>();
   const item = pool.acquire(mine);
@@ -52,7 +52,7 @@ Deno.test("what lies on a shelf is for its owner alone, until the shelf closes",
   pool.release(item, mine);
   pool.closeShelf(mine);
   assert(pool.acquire() === item);
-  pool.release(item, mine); // Too late for the shelf: dropped.
+  pool.release(item, mine); // The shelf has closed: dropped.
   assertEquals(pool.stats().inUse, 1);
   assertEquals(pool.stats().idle, 0);
 });

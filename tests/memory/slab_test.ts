@@ -1,12 +1,12 @@
 /**
- * Slabs: tiers, padding and reference counts.
+ * Slab tiers, padding and reference counts.
  */
 
 import { assertEquals } from "@std/assert";
 import { SLAB_PADDING, SLAB_SIZES } from "../../src/memory/sizes.ts";
 import { SlabPool } from "../../src/memory/slab.ts";
 
-Deno.test("slabs come in tiers, padded, and return with the last reference", () => {
+Deno.test("slabs come in padded tiers and return to the pool with the last reference", () => {
   const slabs = new SlabPool();
   const small = slabs.acquire(0, 100);
   const middle = slabs.acquire(0, 2049);

@@ -1,5 +1,5 @@
 /**
- * Bodies, read in one of the ways there are, and once.
+ * Reading request bodies.
  */
 
 import {
@@ -13,7 +13,7 @@ import { parseOne } from "../support/parser_runs.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("bodies: text, JSON, bytes and buffer, once each", async () => {
+Deno.test("a body can be read once, as text, JSON, bytes or a buffer", async () => {
   const post = (body: string) =>
     parseOne(
       ["POST / HTTP/1.1", "Host: a", `Content-Length: ${body.length}`],
@@ -32,14 +32,14 @@ Deno.test("bodies: text, JSON, bytes and buffer, once each", async () => {
   await assertRejects(() => request.text(), TypeError, "already used");
   await assertRejects(() => request.body!.getReader().read(), TypeError);
   request.release();
-  // The caller owns the bytes; they outlive the request.
+  // The bytes belong to the caller and outlive the request.
   parser.push(encoder.encode("GET /xyz HTTP/1.1\r\nHost: a\r\n\r\n"));
   parser.next()!.release();
   assertEquals(bytes, encoder.encode("abc"));
   parser[Symbol.dispose]();
 });
 
-Deno.test("a body is the stream's or the buffer's, not both", async () => {
+Deno.test("a body can be streamed or buffered, but not both", async () => {
   const lines = ["POST / HTTP/1.1", "Host: a", "Content-Length: 3"];
   const locked = parseOne(lines, "abc").request;
   const reader = locked.body!.getReader();
@@ -47,14 +47,14 @@ Deno.test("a body is the stream's or the buffer's, not both", async () => {
   assertEquals(new TextDecoder().decode((await reader.read()).value), "abc");
   assertEquals((await reader.read()).done, true);
 
-  // Getting `body` without reading it does not use the body.
+  // Accessing `body` without reading it does not use the body.
   const looked = parseOne(lines, "abc").request;
   assert(looked.body !== null);
   assertEquals(looked.bodyUsed, false);
   assertEquals(await looked.text(), "abc");
 });
 
-Deno.test("a body that was discarded cannot be read, and says why", async () => {
+Deno.test("reading a discarded body rejects with the reason", async () => {
   const { request, parser } = parseOne(
     ["POST / HTTP/1.1", "Host: a", "Content-Length: 3"],
     "abc",
@@ -66,7 +66,7 @@ Deno.test("a body that was discarded cannot be read, and says why", async () => 
   parser[Symbol.dispose]();
 });
 
-Deno.test("a request that is released while its body is read fails the reader", async () => {
+Deno.test("releasing a request rejects pending reads of its body", async () => {
   const { request, parser } = parseOne(
     ["POST / HTTP/1.1", "Host: a", "Content-Length: 3"],
     "a",
@@ -81,7 +81,7 @@ Deno.test("a request that is released while its body is read fails the reader", 
   parser[Symbol.dispose]();
 });
 
-Deno.test("a message without a body has none, and its text is empty", async () => {
+Deno.test("without a body, `body` is null and `text()` is empty", async () => {
   for (const length of [[], ["Content-Length: 0"]]) {
     const { request } = parseOne(["POST / HTTP/1.1", "Host: a", ...length]);
     assertEquals(request.body, null);
@@ -92,7 +92,7 @@ Deno.test("a message without a body has none, and its text is empty", async () =
   }
 });
 
-Deno.test("maxBodySize bounds what is gathered, and what is reserved for it", async () => {
+Deno.test("maxBodySize bounds the buffered bytes and the memory allocated for them", async () => {
   const pools = new Pools();
   const announced = parseOne(
     ["POST / HTTP/1.1", "Host: a", "Content-Length: 9000000000000000"],
@@ -137,7 +137,7 @@ Deno.test("maxBodySize bounds what is gathered, and what is reserved for it", as
   }
 });
 
-Deno.test("a body that was refused as too large cannot be had in another way", async () => {
+Deno.test("a body refused as too large cannot be read in another way", async () => {
   for (
     const [framing, wire] of [
       ["Content-Length: 4", "abcd"],
@@ -161,7 +161,7 @@ Deno.test("a body that was refused as too large cannot be had in another way", a
   }
 });
 
-Deno.test("why a body cannot be read is told of that body, not of one before", async () => {
+Deno.test("the reason why a body cannot be read is its own, not that of an earlier body", async () => {
   const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
   const parser = new RequestParser({ pools: new Pools() });
   parser.push(encoder.encode(post + post));

@@ -1,7 +1,6 @@
 /**
- * A head whose bytes came before is not read again. Whatever came before on a
- * connection, or in the pools, a head must give the same as it does to a parser that
- * never saw another, and be refused for the same reason at the same byte.
+ * The head cache. Whatever a connection or its pools have seen before, a head must parse
+ * exactly as in a fresh parser, and be refused with the same code at the same offset.
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
@@ -14,7 +13,7 @@ import {
 import fc from "fast-check";
 import { bytesOf } from "../support/bytes.ts";
 
-/** The fields that a request is asked for. */
+/** The fields that the tests look up. */
 const ASKED = [
   "Host",
   "x-a",
@@ -26,7 +25,7 @@ const ASKED = [
   "expect",
 ];
 
-/** All that a request tells of its head; most of it twice, to meet kept strings. */
+/** Everything a request exposes of its head, read twice to cover cached strings. */
 function told(request: HttpRequest): unknown {
   const tell = () => {
     const { method, target, path, query, httpVersion, headers } = request;
@@ -51,7 +50,7 @@ function told(request: HttpRequest): unknown {
   return first;
 }
 
-/** What one head tells, or why it is refused, to a parser of its own. */
+/** The outcome of a head in a fresh parser. */
 function alone(head: string): unknown {
   const parser = new RequestParser({ pools: new Pools() });
   parser.push(bytesOf(head));
@@ -62,7 +61,7 @@ function alone(head: string): unknown {
   }
 }
 
-/** Why a head is refused, and where, if its first byte is that at `start` of the input. */
+/** A refusal as plain data, with its offset relative to `start`. */
 function refusal(error: unknown, start = 0): unknown {
   if (!(error instanceof HttpError)) throw error;
   return { code: error.code, status: error.status, at: error.offset - start };
@@ -105,7 +104,7 @@ const fieldLine = fc.oneof(
   },
 );
 
-/** Heads of which each is the one before with a change or none. */
+/** A sequence of heads, each equal to its predecessor or slightly changed. */
 const heads = fc.tuple(
   requestLine,
   fc.array(fieldLine, { maxLength: 9 }),
@@ -135,13 +134,13 @@ const heads = fc.tuple(
   return all;
 });
 
-/** The bytes that follow a head, for its body to be done with. */
+/** A complete body for the request. */
 function bodyOf(request: HttpRequest): string {
   if (request.chunked) return "1\r\nx\r\n0\r\n\r\n";
   return "abc".slice(0, request.contentLength ?? 0);
 }
 
-Deno.test("a head tells the same, whatever came before it on the connection", () => {
+Deno.test("a head parses the same, whatever preceded it on the connection", () => {
   fc.assert(
     fc.property(heads, fc.nat(80), (heads, piece) => {
       const pools = new Pools();
@@ -177,7 +176,7 @@ Deno.test("a head tells the same, whatever came before it on the connection", ()
   );
 });
 
-Deno.test("it does with several requests alive at once", () => {
+Deno.test("a head parses the same while other requests are held", () => {
   fc.assert(
     fc.property(
       heads,
@@ -210,7 +209,7 @@ Deno.test("it does with several requests alive at once", () => {
   );
 });
 
-Deno.test("a framing that was refused half-read does not show in a later head", () => {
+Deno.test("a head refused in the middle of its framing does not affect later heads", () => {
   const pools = new Pools();
   const plain = "GET / HTTP/1.0\r\n\r\n";
   for (let i = 0; i < 3; i++) {
@@ -228,7 +227,7 @@ Deno.test("a framing that was refused half-read does not show in a later head", 
   }
 });
 
-Deno.test("limits of another parser on the same pools hold for a head it let pass", () => {
+Deno.test("a cached head is still checked against a stricter parser's limits", () => {
   const pools = new Pools();
   const head = "GET /a-target-that-is-long HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n";
   {
@@ -245,7 +244,7 @@ Deno.test("limits of another parser on the same pools hold for a head it let pas
   }
 });
 
-/** What each of `heads` tells, one after the other, to one parser. */
+/** The outcomes of `heads` in sequence, in one parser. */
 function inTurn(heads: string[]): unknown[] {
   using parser = new RequestParser({ pools: new Pools() });
   return heads.map((head) => {
@@ -259,7 +258,7 @@ function get(...lines: string[]): string {
   return ["GET / HTTP/1.1", "Host: a", ...lines, "", ""].join("\r\n");
 }
 
-Deno.test("a third Connection line that becomes close ends keep-alive", () => {
+Deno.test("changing the third Connection line to close ends keep-alive", () => {
   const before = get("Connection: x", "Connection: y", "Connection: z");
   const after = get("Connection: x", "Connection: y", "Connection: close");
   for (const times of [1, 2, 3, 4, 5, 6, 7, 40]) {
@@ -270,7 +269,7 @@ Deno.test("a third Connection line that becomes close ends keep-alive", () => {
   }
 });
 
-Deno.test("a third Connection line that becomes upgrade, or no longer is, counts", () => {
+Deno.test("changing the third Connection line to or from upgrade takes effect", () => {
   const upgrade = get(
     "Upgrade: websocket",
     "Connection: x",
@@ -289,7 +288,7 @@ Deno.test("a third Connection line that becomes upgrade, or no longer is, counts
   }
 });
 
-/** Lines of one field, each of them with one of `values`. */
+/** Several lines of one field, each with a random value out of `values`. */
 function repeated(
   name: string,
   values: string[],
@@ -304,7 +303,7 @@ const OPTIONS = ["x", "y", "close", "keep-alive", "upgrade", "Close, x", ""];
 const LENGTHS = ["0", "3", "3", "x"];
 const CODINGS = ["chunked", "chunked", "gzip", ""];
 
-/** What says how long a body is: mostly nothing, or one line. */
+/** Framing fields: mostly none or a single line. */
 const lengthLines = fc.oneof(
   { weight: 6, arbitrary: fc.constant<string[]>([]) },
   { weight: 2, arbitrary: repeated("Content-Length", LENGTHS, 1, 1) },
@@ -315,11 +314,11 @@ const lengthLines = fc.oneof(
 
 const otherLines = fc.oneof(
   { weight: 12, arbitrary: repeated("X-A", ["1", "2", "x"], 0, 3) },
-  // With these the rows do not fit the request's own table.
+  // So many lines exceed the request's inline table.
   { weight: 1, arbitrary: repeated("X-A", ["1", "2", "x"], 24, 40) },
 );
 
-/** A field section whose framing lines are repeated, and lie in any order. */
+/** A field section with repeated framing lines in random order. */
 const framingLines = fc.tuple(
   fc.oneof(
     { weight: 9, arbitrary: repeated("Host", ["a", "b:80"], 1, 1) },
@@ -346,23 +345,23 @@ const framingRequestLine = fc.tuple(
   fc.constantFrom("HTTP/1.1", "HTTP/1.1", "HTTP/1.0"),
 ).map((parts) => parts.join(" "));
 
-/** One message of a history: how it differs from the one before, and what becomes of it. */
+/** One message of a history: how it differs from its predecessor and how it is handled. */
 interface Step {
-  /** What is changed for good: nothing, a line's value, a line, the request line. */
+  /** The edit of the head, which later messages inherit. */
   change: "nothing" | "value" | "remove" | "insert" | "request line";
   line: string;
   requestLine: string;
-  /** Where the change is, modulo what there is. */
+  /** The position of the edit, modulo the number of lines. */
   at: number;
-  /** A byte in the place of another, in this message alone. */
+  /** Replaces one byte of this message only. */
   byte: string | null;
-  /** The head comes in pieces of so many bytes, or whole. */
+  /** The head arrives in pieces of this size, or whole if 0. */
   piece: number;
   ending: "release" | "release early" | "read" | "hold";
   signal: boolean;
-  /** Whether another parser on the same pools refuses a head before this one. */
+  /** Whether another parser on the same pools refuses a head first. */
   refusedElsewhere: boolean;
-  /** Whether the message goes to a new connection. */
+  /** Whether the message starts a new connection. */
   reconnect: boolean;
 }
 
@@ -407,7 +406,7 @@ function written(first: string, section: string[], steps: Step[]): string[] {
     if (change === "insert") lines.splice(row, 0, line);
     if (change === "remove") lines.splice(row, 1);
     if (change === "value" && row < lines.length) {
-      // The value that a line of the same name has elsewhere, or a new line.
+      // Takes over the whole line if the names match, otherwise only the value.
       const [name] = lines[row]!.split(":");
       const [, value] = line.split(": ");
       lines[row] = line.startsWith(`${name}:`) ? line : `${name}: ${value}`;
@@ -419,7 +418,7 @@ function written(first: string, section: string[], steps: Step[]): string[] {
   });
 }
 
-/** A parser, and how far its input had come before the message under way. */
+/** A parser and the offset at which the current message starts. */
 class Reader {
   readonly parser: RequestParser;
   #start = 0;
@@ -428,7 +427,7 @@ class Reader {
     this.parser = new RequestParser({ pools });
   }
 
-  /** The request of a head, or why there is none. */
+  /** Parses a head into a request or a refusal. */
   head(head: string, piece: number): HttpRequest | { refused: unknown } {
     const wire = bytesOf(head);
     const size = piece === 0 ? wire.length : piece;
@@ -446,7 +445,7 @@ class Reader {
     }
   }
 
-  /** The payload of a request, and what it tells after that. */
+  /** Feeds the body of a request, and returns its bytes and what the request then exposes. */
   async body(request: HttpRequest, ending: Step["ending"]): Promise<unknown> {
     const wire = request.chunked
       ? "1\r\nx\r\n0\r\nX-T: 1\r\n\r\n"
@@ -471,7 +470,7 @@ class Reader {
 const BAD = "CONNECT a:1 HTTP/1.0\r\nConnection: close\r\n" +
   "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 5\r\n\r\n";
 
-Deno.test("a long-lived parser and a fresh one agree on any history of framing lines", async () => {
+Deno.test("a reused parser and a fresh one agree on every history of framing lines", async () => {
   await fc.assert(
     fc.asyncProperty(
       framingRequestLine,

@@ -1,11 +1,11 @@
 /**
- * Lookup of fields.
+ * Header lookup.
  */
 
 import { assertEquals } from "@std/assert";
 import { parseOne } from "../support/parser_runs.ts";
 
-Deno.test("headers: any case, repeated lines, wire order, raw names", () => {
+Deno.test("headers: case-insensitive lookup, repeated lines, wire order, raw names", () => {
   const { request, parser } = parseOne([
     "GET / HTTP/1.1",
     "hOsT: example.com",
@@ -54,8 +54,7 @@ Deno.test("headers: any case, repeated lines, wire order, raw names", () => {
   parser[Symbol.dispose]();
 });
 
-Deno.test("a known name is only known in full, and only by letters", () => {
-  // Each byte here becomes a known name if 0x20 is set in it, or in all but one.
+Deno.test("a known name matches in full, and only its letters match in either case", () => {
   for (
     const name of ["Conten\u0054-length", "Conten~-Length", "Hos", "Hostt"]
   ) {

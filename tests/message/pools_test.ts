@@ -1,6 +1,5 @@
 /**
- * Pooled requests: how few are made, use after release, and that nothing of one request
- * shows in the next.
+ * Pooled requests: reuse, use after release, and isolation between requests.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -11,7 +10,7 @@ import { GET, get } from "../support/requests.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("warmed pools serve the first connections without making anything", () => {
+Deno.test("warmed pools serve the first connections without creating objects", () => {
   const pools = new Pools();
   pools.warm(3);
   const parsers = [0, 1, 2].map(() => new RequestParser({ pools }));
@@ -26,7 +25,7 @@ Deno.test("warmed pools serve the first connections without making anything", ()
   assertAtRest(pools);
 });
 
-Deno.test("ten thousand requests one after the other need one object and one slab", () => {
+Deno.test("ten thousand sequential requests use one object and one slab", () => {
   const pools = new Pools();
   using parser = new RequestParser({ pools });
   for (let i = 0; i < 10_000; i++) {
@@ -40,7 +39,7 @@ Deno.test("ten thousand requests one after the other need one object and one sla
   assertEquals(slabs.reduce((sum, tier) => sum + tier.created, 0), 1);
 });
 
-Deno.test("requests that are kept keep their bytes, whatever comes after them", () => {
+Deno.test("held requests keep their bytes while later requests are parsed", () => {
   const pools = new Pools();
   const parser = new RequestParser({ pools });
   const kept: HttpRequest[] = [];
@@ -59,7 +58,7 @@ Deno.test("requests that are kept keep their bytes, whatever comes after them", 
   assertAtRest(pools);
 });
 
-Deno.test("use after release throws, for every property and method", async () => {
+Deno.test("every property and method throws after release", async () => {
   const parser = new RequestParser({ pools: new Pools() });
   parser.push(encoder.encode(
     "POST /p?q HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
@@ -99,7 +98,7 @@ Deno.test("use after release throws, for every property and method", async () =>
   }
 });
 
-Deno.test("a second release does nothing, also when the object is in use again", () => {
+Deno.test("a second release does nothing, even if the object is in use again", () => {
   const pools = new Pools();
   const mine = new RequestParser({ pools });
   const stranger = new RequestParser({ pools });
@@ -108,7 +107,7 @@ Deno.test("a second release does nothing, also when the object is in use again",
   request.release();
   request.release();
   assertEquals(pools.stats().requests.inUse, 0);
-  // An object on the shelf of an open connection goes to no other.
+  // Objects on the shelf of an open connection are not given to another.
   stranger.push(bytesOf(get("/", "X-Stranger: yes")));
   using other = stranger.next()!;
   request.release();
@@ -119,7 +118,7 @@ Deno.test("a second release does nothing, also when the object is in use again",
   stranger[Symbol.dispose]();
 });
 
-Deno.test("nothing of a request shows in the next one", async () => {
+Deno.test("no data of a request leaks into the next one", async () => {
   const pools = new Pools();
   const parser = new RequestParser({ pools });
   const many = Array.from({ length: 60 }, (_, i) => `X-Secret-${i}: secret`);
@@ -177,7 +176,7 @@ Deno.test("nothing of a request shows in the next one", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("fields above 32 and up to maxHeaders are kept in a larger table", () => {
+Deno.test("more than 32 fields, up to maxHeaders, go into a larger table", () => {
   for (const [count, maxHeaders] of [[33, 100], [100, 100], [300, 300]]) {
     const pools = new Pools();
     const parser = new RequestParser({ pools, maxHeaders: maxHeaders! });

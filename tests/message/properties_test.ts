@@ -1,14 +1,13 @@
 /**
- * Properties that hold for every input, tried on random ones.
+ * Property tests of the parser on random input.
  *
- * Requests that are made from their parts and serialized have to come out as those
- * parts. Of any other bytes (noise, fragments of messages, damaged wire) nothing is
- * known but that they give requests or an `HttpError`, that all memory comes back, and
- * that it is the same however the bytes are cut, whichever face of the parser they go
- * through, and whatever is done with the bodies.
+ * Serialized requests must parse back to their parts. Any other input (noise, fragments,
+ * damaged messages) must give requests or an `HttpError` and leak nothing. The outcome
+ * must not depend on how the input is split, on the parser API, or on what the program
+ * does with the bodies.
  *
- * A failure prints its seed and the smallest input that shows it. The number of runs is
- * fixed: a slow machine takes longer, and tries no less.
+ * A failure prints the seed and the shrunk input. The number of runs is fixed, also on a
+ * slow machine.
  */
 
 import { assertEquals } from "@std/assert";
@@ -42,7 +41,7 @@ import {
   serialize,
 } from "../support/random_messages.ts";
 
-/** Runs an input in each way there is, and gives what came out of all of them. */
+/** Runs an input through every API and returns the outcome, which must always be the same. */
 async function inEveryWay(
   wire: Uint8Array,
   cut: Cutter,
@@ -65,11 +64,11 @@ async function inEveryWay(
   return whole;
 }
 
-Deno.test("any requests come out as they were put in, however cut", async () => {
+Deno.test("serialized requests parse back to their parts, however they are split", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(message, { maxLength: 5 }),
-      // Enough of them, now and then, for every size of slab and more.
+      // Sometimes repeated often enough to outgrow every slab tier.
       fc.oneof(
         { weight: 9, arbitrary: fc.constant(1) },
         { weight: 1, arbitrary: fc.integer({ min: 2, max: 30 }) },
@@ -87,7 +86,7 @@ Deno.test("any requests come out as they were put in, however cut", async () => 
   );
 });
 
-Deno.test("any bytes give requests or an HttpError, the same however cut", async () => {
+Deno.test("random bytes give the same requests or HttpError, however they are split", async () => {
   await fc.assert(
     fc.asyncProperty(bytes(200), cutter, async (text, cut) => {
       await inEveryWay(bytesOf(text), cut);
@@ -96,7 +95,7 @@ Deno.test("any bytes give requests or an HttpError, the same however cut", async
   );
 });
 
-Deno.test("any fragments of messages do, under any limits", async () => {
+Deno.test("random fragments of messages do, under random limits", async () => {
   await fc.assert(
     fc.asyncProperty(fragments, cutter, limits, async (text, cut, limits) => {
       await inEveryWay(bytesOf(text), cut, limits);
@@ -105,7 +104,7 @@ Deno.test("any fragments of messages do, under any limits", async () => {
   );
 });
 
-Deno.test("damaged requests do, under any limits", async () => {
+Deno.test("damaged requests do, under random limits", async () => {
   await fc.assert(
     fc.asyncProperty(harmed, cutter, limits, async (text, cut, limits) => {
       await inEveryWay(bytesOf(text), cut, limits);
@@ -114,7 +113,7 @@ Deno.test("damaged requests do, under any limits", async () => {
   );
 });
 
-// What can be done with a body. None of it may change what comes after.
+// Ways to use a body. None of them may affect the following requests.
 const WAYS = [
   "ignored",
   "released",
@@ -127,7 +126,7 @@ const WAYS = [
 ] as const;
 type Way = typeof WAYS[number];
 
-/** Uses a body in some way; the whole of it, or `null` when it was not read. */
+/** Uses a body in one way. Returns all of it, or `null` if it was not read to the end. */
 async function use(request: HttpRequest, way: Way): Promise<string | null> {
   const { body } = request;
   if (body === null || way === "ignored") return null;
@@ -145,7 +144,7 @@ async function use(request: HttpRequest, way: Way): Promise<string | null> {
     try {
       fetched = request.toRequest();
     } catch (error) {
-      // Fetch does not have every request that HTTP has.
+      // Fetch cannot represent every HTTP request.
       if (error instanceof TypeError) return null;
       throw error;
     }
@@ -196,7 +195,7 @@ async function runUsing(
       try {
         bodies.push(await use(request, way));
       } catch (thrown) {
-        // Fetch wraps what a stream fails with in errors of its own.
+        // Fetch wraps stream errors in its own.
         if (way !== "handed to a Fetch request") refusalOf(thrown);
         bodies.push(null);
       }
@@ -208,7 +207,7 @@ async function runUsing(
   return { heads, bodies, error };
 }
 
-Deno.test("what is done with a body does not change what comes after it", async () => {
+Deno.test("the use of a body does not affect the following requests", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.oneof(

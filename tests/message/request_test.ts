@@ -1,11 +1,11 @@
 /**
- * What a console and a JSON logger see of a request.
+ * Requests in console output and in JSON.
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { parseOne } from "../support/parser_runs.ts";
 
-Deno.test("a console shows a request and its headers, also released ones", () => {
+Deno.test("Deno.inspect shows a request and its headers, also after release", () => {
   const { request } = parseOne(["GET /a HTTP/1.1", "Host: b"]);
   const { headers } = request;
   assertEquals(Deno.inspect(request), "HttpRequest GET /a");
@@ -16,7 +16,7 @@ Deno.test("a console shows a request and its headers, also released ones", () =>
   assertEquals(JSON.stringify(request), '{"released":true}');
 });
 
-Deno.test("a logger that writes JSON sees the request and no memory", () => {
+Deno.test("JSON.stringify gives the request and no internal buffers", () => {
   const { request } = parseOne(["GET /a HTTP/1.1", "Host: b"]);
   assertEquals(
     JSON.stringify(request),

@@ -19,13 +19,13 @@ Deno.test("toRequest: the URL of each form of target", () => {
   );
 });
 
-Deno.test("toRequest: what Fetch cannot express is a TypeError, and changes nothing", async () => {
+Deno.test("toRequest throws a TypeError for requests outside Fetch, and leaves the body readable", async () => {
   for (
     const [method, target] of [
       ["CONNECT", "a:80"],
       ["TRACE", "/"],
       ["track", "/"],
-      // Fetch would normalize these to another method.
+      // Fetch would normalize these methods to upper case.
       ["get", "/"],
       ["Post", "/"],
       ["head", "/"],
@@ -57,7 +57,7 @@ Deno.test("toRequest: what Fetch cannot express is a TypeError, and changes noth
   assertEquals(patch.toRequest().method, "patch");
 });
 
-Deno.test("toRequest: headers and body are the Fetch request's own", async () => {
+Deno.test("toRequest: headers and body outlive the pooled request", async () => {
   const { request, parser } = parseOne(
     ["PUT /x HTTP/1.1", "Host: a", "X-A: 1", "x-a: 2", "Content-Length: 2"],
     "hi",
@@ -71,7 +71,7 @@ Deno.test("toRequest: headers and body are the Fetch request's own", async () =>
   parser[Symbol.dispose]();
 });
 
-Deno.test("toRequest: its body ends where the next request is asked for", async () => {
+Deno.test("toRequest: asking for the next request ends the body", async () => {
   const { request, parser } = parseOne(
     ["POST / HTTP/1.1", "Host: a", "Content-Length: 2"],
     "hiGET /next HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -85,7 +85,7 @@ Deno.test("toRequest: its body ends where the next request is asked for", async 
   parser[Symbol.dispose]();
 });
 
-Deno.test("toRequest of a request whose body is gone leaves the next body alone", async () => {
+Deno.test("toRequest of a request with a discarded body does not touch the next body", async () => {
   const pools = new Pools();
   const { request, parser } = parseOne(
     ["POST / HTTP/1.1", "Host: a", "Content-Length: 2"],

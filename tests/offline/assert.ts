@@ -1,13 +1,13 @@
 /**
- * A stand-in for the part of `@std/assert` that the tests use, on `node:assert`,
- * for machines that cannot reach the registry it comes from.
+ * A stand-in for the part of `@std/assert` that the tests use, built on `node:assert`.
+ * It serves where JSR cannot be reached.
  *
  * @module
  */
 
 import assertion from "node:assert/strict";
 
-// deno-lint-ignore no-explicit-any -- as the original has it
+// deno-lint-ignore no-explicit-any -- matches the type in @std/assert
 type AnyClass<E> = abstract new (...args: any[]) => E;
 
 export { AssertionError } from "node:assert";
@@ -52,6 +52,22 @@ export function assertStringIncludes(
     actual.includes(expected),
     msg ?? `${JSON.stringify(actual)} lacks ${JSON.stringify(expected)}`,
   );
+}
+
+export function assertMatch(
+  actual: string,
+  expected: RegExp,
+  msg?: string,
+): void {
+  assertion.match(actual, expected, msg);
+}
+
+export function assertNotMatch(
+  actual: string,
+  expected: RegExp,
+  msg?: string,
+): void {
+  assertion.doesNotMatch(actual, expected, msg);
 }
 
 export function assertThrows<E extends Error = Error>(

@@ -1,23 +1,23 @@
 /**
- * The import map of a network without JSR: that of `deno.json`, with the stand-ins of
- * this folder in place of the `@std` packages.
+ * Builds the import map for machines without JSR: the one in `deno.json`, with the
+ * stand-ins from this folder in place of the `@std` packages.
  *
- * `stand_ins.json` lists them below the pin that each was written for, by the exports
- * they replace. A pin that moves fails until its stand-ins have followed.
+ * `stand_ins.json` maps each JSR pin to the exports it replaces and their files. Moving
+ * a pin in `deno.json` without moving it there is an error.
  *
  * @module
  */
 
-/** An import map, as `deno.json` holds one. */
+/** The import map fields of `deno.json`. */
 export interface ImportMap {
   imports: Record<string, string>;
   scopes: Record<string, Record<string, string>>;
 }
 
-/** By pin, the file that stands in for each export. */
+/** Maps a JSR pin to the stand-in file for each export. */
 export type StandIns = Record<string, Record<string, string>>;
 
-/** `entries` with what is relative made absolute. */
+/** Resolves the relative targets of `entries` against `root`. */
 function absolute(
   entries: Record<string, string>,
   root: URL,
@@ -31,10 +31,10 @@ function absolute(
 }
 
 /**
- * The map, and a line for each stand-in that serves.
+ * Returns the import map and one line of text for each stand-in it uses.
  *
  * @param root The folder of `deno.json`.
- * @throws {Error} The pins of `deno.json` and those of the stand-ins differ.
+ * @throws {Error} If the JSR pins in `deno.json` and the stand-ins differ.
  */
 export function offlineImportMap(
   { imports, scopes }: ImportMap,

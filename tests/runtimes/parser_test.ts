@@ -1,6 +1,6 @@
 /**
- * The parser in other runtimes: its own source files, with types and all, in the first
- * versions of Node.js that the README names, and in Bun. They come from npm.
+ * The parser in other runtimes: its TypeScript sources run unchanged in the oldest
+ * Node.js versions that the README supports, and in Bun. npm provides the runtimes.
  */
 
 import { assert, assertEquals } from "@std/assert";

@@ -1,5 +1,5 @@
 /**
- * Where connections come from: listeners and async iterables, and those that fail.
+ * Sources of connections: listeners and async iterables, including failing ones.
  */
 
 import {
@@ -17,7 +17,7 @@ import { GET, LAST_GET } from "../support/requests.ts";
 import { askPipe, pipe } from "../support/streams.ts";
 import { turn, until, within } from "../support/waiting.ts";
 
-/** An async iterable into which a test puts connections one by one. */
+/** An async iterable of connections that the test supplies one by one. */
 class Source<T> implements AsyncIterable<T> {
   readonly stream: ReadableStream<T>;
   controller!: ReadableStreamDefaultController<T>;
@@ -35,7 +35,7 @@ class Source<T> implements AsyncIterable<T> {
   }
 }
 
-Deno.test("pairs of streams from an async iterable are served", async () => {
+Deno.test("stream pairs from an async iterable are served", async () => {
   const pools = new Pools();
   const source = new Source<Duplex>();
   const seen: unknown[] = [];
@@ -67,7 +67,7 @@ Deno.test("the last connection of an iterable is served like any other", async (
   source.controller.enqueue(ours);
   source.controller.close();
   await until(() => server.stats().accepted === 1, "the connection");
-  // Long enough for the server to see that no more connections come.
+  // Long enough for the server to see the end of the iterable.
   for (let i = 0; i < 5; i++) await turn();
   const answer = await askPipe(theirs, GET.replace("1.1", "1.0"));
   assert(answer.endsWith("hello"), `the answer was ${JSON.stringify(answer)}`);
@@ -75,7 +75,7 @@ Deno.test("the last connection of an iterable is served like any other", async (
   assertAtRest(pools);
 });
 
-Deno.test("an iterable that throws is reported and ends the server", async () => {
+Deno.test("an iterable that throws is reported and shuts the server down", async () => {
   const pools = new Pools();
   const source = new Source<Duplex>();
   const errors: unknown[] = [];
@@ -91,7 +91,7 @@ Deno.test("an iterable that throws is reported and ends the server", async () =>
   const broken = new Error("no more");
   source.controller.error(broken);
   await until(() => errors.length > 0, "the report");
-  // A request that had begun to arrive is still answered.
+  // A partly received request is still answered.
   release.resolve();
   assertStringIncludes(await answer, "Connection: close\r\n\r\nlate");
   await within(server.finished, "the end of the server");
@@ -99,7 +99,7 @@ Deno.test("an iterable that throws is reported and ends the server", async () =>
   assertAtRest(pools);
 });
 
-Deno.test("shutdown lets go of an iterable that waits", async () => {
+Deno.test("shutdown does not wait for an idle iterable", async () => {
   const pools = new Pools();
   let returned = false;
   const server = serve(
@@ -121,7 +121,7 @@ Deno.test("shutdown lets go of an iterable that waits", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("a pair with a locked stream is reported, and others are served", async () => {
+Deno.test("a pair with a locked stream is reported, and other pairs are served", async () => {
   const pools = new Pools();
   const source = new Source<Duplex>();
   const errors: unknown[] = [];
@@ -142,7 +142,7 @@ Deno.test("a pair with a locked stream is reported, and others are served", asyn
   assertAtRest(pools);
 });
 
-/** A listener whose `accept` fails as the test says. */
+/** A listener whose `accept` fails on demand. */
 function failingListener(
   listener: Deno.Listener,
   failure: () => Error | undefined,
@@ -161,7 +161,7 @@ function failingListener(
   return failing;
 }
 
-Deno.test("a failing accept is reported and tried again", async () => {
+Deno.test("a failing accept is reported and retried", async () => {
   const pools = new Pools();
   const errors: unknown[] = [];
   const failures = [1, 2, 3].map((i) => new Error(`too many open files ${i}`));

@@ -1,7 +1,6 @@
 /**
- * What a careless program does to its server, and what that may not cost others:
- * transferred memory, code that runs in the middle of a send, thenables, sources that
- * give garbage, ends that fail.
+ * Misuse by the program must not affect other connections: transferred buffers,
+ * reentrant sends, thenables, invalid connection sources, failing cleanup.
  */
 
 import {
@@ -34,7 +33,7 @@ const LAST_GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 const hello: Handler = (_req, res) => res.send("hello");
 
 sanitized(
-  "memory that a connection transferred does not come back to the pool",
+  "a slab that a connection transferred does not return to the pool",
   async () => {
     const pools = new Pools();
     for (let i = 0; i < 3; i++) {
@@ -61,7 +60,7 @@ sanitized(
 
 for (const method of ["HEAD", "CONNECT"]) {
   sanitized(
-    `a cancel that sends again finds the response sent (${method})`,
+    `a stream's cancel callback cannot send a second response (${method})`,
     async () => {
       let thrown: unknown = null;
       await withServer((_req, res) =>
@@ -88,7 +87,7 @@ for (const method of ["HEAD", "CONNECT"]) {
   );
 }
 
-/** Sources of what cannot be served. */
+/** Values that a source may yield and that are no connections. */
 const GARBAGE: Record<string, () => unknown> = {
   undefined: () => undefined,
   "an empty object": () => ({}),
@@ -100,7 +99,7 @@ const GARBAGE: Record<string, () => unknown> = {
 for (const [what, make] of Object.entries(GARBAGE)) {
   for (const kind of ["iterator", "listener"]) {
     sanitized(
-      `a source that gives ${what} for ever ends its server (${kind})`,
+      `a source that only yields ${what} ends its server (${kind})`,
       async () => {
         const errors: unknown[] = [];
         let closed = 0;
@@ -123,7 +122,7 @@ for (const [what, make] of Object.entries(GARBAGE)) {
 }
 
 sanitized(
-  "a source without end of pairs that are locked lets others run",
+  "an endless source of locked pairs does not starve the event loop",
   async () => {
     const { readable, writable } = new TransformStream<
       Uint8Array,
@@ -144,7 +143,7 @@ sanitized(
   },
 );
 
-sanitized("a source that ends by itself is closed", async () => {
+sanitized("a source is closed after it ends by itself", async () => {
   let closed = 0;
   const source = Object.assign(
     (async function* (): AsyncGenerator<Conn> {
@@ -157,23 +156,26 @@ sanitized("a source that ends by itself is closed", async () => {
   assertEquals(closed, 1);
 });
 
-sanitized("what comes after the end may be anything", async () => {
-  for (const make of Object.values(GARBAGE)) {
-    const gate = Promise.withResolvers<void>();
-    const source = {
-      [Symbol.asyncIterator]: () => ({
-        next: () => gate.promise.then(() => ({ done: false, value: make() })),
-      }),
-    } as unknown as AcceptSource;
-    const server = serve(source, hello);
-    await server.shutdown();
-    gate.resolve();
-    await turn();
-  }
-});
+sanitized(
+  "values that a source yields after the server's end are ignored",
+  async () => {
+    for (const make of Object.values(GARBAGE)) {
+      const gate = Promise.withResolvers<void>();
+      const source = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => gate.promise.then(() => ({ done: false, value: make() })),
+        }),
+      } as unknown as AcceptSource;
+      const server = serve(source, hello);
+      await server.shutdown();
+      gate.resolve();
+      await turn();
+    }
+  },
+);
 
 sanitized(
-  "ends that reject, and writes that give no promise, end no process",
+  "rejections from close methods and writes without a promise do not crash the process",
   async () => {
     const fail = () => Promise.reject(new Error("late")) as unknown as void;
     await within(
@@ -218,7 +220,7 @@ class Odd extends Uint8Array {
 }
 
 sanitized(
-  "arrays whose subclass cannot be sliced are sent and read",
+  "Uint8Array subclasses with a broken slice are sent and read",
   async () => {
     await withServer(
       (_req, res) => res.send(new Odd(1_000_000)),
@@ -243,34 +245,40 @@ sanitized(
   },
 );
 
-sanitized("a stream that cannot be read is a 500", async () => {
-  class Broken extends ReadableStream<Uint8Array> {
-    override getReader(): never {
-      throw new Error("no reader");
+sanitized(
+  "a response stream that cannot be read is answered with 500",
+  async () => {
+    class Broken extends ReadableStream<Uint8Array> {
+      override getReader(): never {
+        throw new Error("no reader");
+      }
     }
-  }
-  await withServer(
-    (_req, res) => res.send(new Broken()),
-    async ({ port, errors }) => {
-      assertStringIncludes(await answerTo(port, LAST_GET), " 500 ");
-      assertEquals(errors.length, 1);
-    },
-  );
-});
+    await withServer(
+      (_req, res) => res.send(new Broken()),
+      async ({ port, errors }) => {
+        assertStringIncludes(await answerTo(port, LAST_GET), " 500 ");
+        assertEquals(errors.length, 1);
+      },
+    );
+  },
+);
 
-sanitized("a handler may throw what nobody can look at", async () => {
-  for (const late of [false, true]) {
-    await withServer(async () => {
-      if (late) await turn();
-      const { proxy, revoke } = Proxy.revocable({}, {});
-      revoke();
-      throw proxy;
-    }, async ({ port, errors }) => {
-      assertStringIncludes(await answerTo(port, LAST_GET), " 500 ");
-      assertEquals(errors.length, 1);
-    });
-  }
-});
+sanitized(
+  "a handler may throw a revoked proxy",
+  async () => {
+    for (const late of [false, true]) {
+      await withServer(async () => {
+        if (late) await turn();
+        const { proxy, revoke } = Proxy.revocable({}, {});
+        revoke();
+        throw proxy;
+      }, async ({ port, errors }) => {
+        assertStringIncludes(await answerTo(port, LAST_GET), " 500 ");
+        assertEquals(errors.length, 1);
+      });
+    }
+  },
+);
 
 sanitized("wrong arguments throw before anything is sent", async () => {
   await withServer((_req, res: HttpResponse) => {
@@ -297,7 +305,7 @@ sanitized("wrong arguments throw before anything is sent", async () => {
 });
 
 sanitized(
-  "info.completed tells what became of a response, however late",
+  "info.completed settles with the fate of the response, however late it is read",
   async () => {
     const infos: FetchInfo[] = [];
     const app = fetchHandler((request, info) => {
@@ -328,7 +336,7 @@ sanitized(
 
 for (const framing of ["in chunks", "after an upgrade"]) {
   sanitized(
-    `a last byte that fills no element of a reader's view ends one stream (${framing})`,
+    `a trailing byte too short for an element of a BYOB view errors only that stream (${framing})`,
     async () => {
       const seen = Promise.withResolvers<unknown>();
       const half = Promise.withResolvers<void>();
@@ -364,7 +372,7 @@ for (const framing of ["in chunks", "after an upgrade"]) {
 }
 
 sanitized(
-  "what was written after an upgrade arrives, whatever lies unread",
+  "writes after an upgrade arrive, even with unread input",
   async () => {
     await withServer(async (_req, res) => {
       const { readable, writable } = res.upgrade();
@@ -387,7 +395,7 @@ sanitized(
   },
 );
 
-sanitized("a body that was refused leaves nothing to hand over", async () => {
+sanitized("after a refused body, an upgrade is not possible", async () => {
   await withServer(async (req, res) => {
     await req.text().catch(() => {});
     assertThrows(() => res.upgrade(), TypeError, "not read to its end");

@@ -1,6 +1,6 @@
 /**
- * The end of a connection: half-close, lingering, and responses that must not be lost
- * to a reset (RFC 9112 §9.6).
+ * Closing connections: half-close, lingering, and protection of the last response from a
+ * reset (RFC 9112 §9.6).
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -15,7 +15,7 @@ import { streamOf } from "../support/streams.ts";
 import { settle, sleep, test, until } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-test("what a client sends after a refusal does not cost it the answer", async () => {
+test("a client that keeps sending after a refusal still receives the answer", async () => {
   await withServer(echoText, async ({ port }) => {
     const megabytes = "x".repeat(2 * 1024 * 1024);
     const cases: [string, number][] = [
@@ -25,7 +25,7 @@ test("what a client sends after a refusal does not cost it the answer", async ()
     ];
     for (const [wire, status] of cases) {
       using client = await RawClient.connect(port);
-      // Everything is sent before the response is read.
+      // Sends everything before reading the response.
       await client.send(wire);
       const answers = answersIn(await client.rest());
       assertEquals(
@@ -36,7 +36,7 @@ test("what a client sends after a refusal does not cost it the answer", async ()
   }, { maxBodySize: 1000 });
 });
 
-test("what a client sends after the last answer does not cost it that", async () => {
+test("a client that keeps sending after the last response still receives it", async () => {
   const large = "y".repeat(2 * 1024 * 1024);
   await withServer((_req, res) => res.send(large), async ({ port }) => {
     using client = await RawClient.connect(port);
@@ -47,7 +47,7 @@ test("what a client sends after the last answer does not cost it that", async ()
   });
 });
 
-test("the output ends before the input has, and both before the connection does", async () => {
+test("the server half-closes, reads the input to its end and then closes", async () => {
   const conn = new MemoryConn([last()], { ends: "when told" });
   const pools = new Pools();
   const served = serveConnection(conn, echoTarget, { pools });
@@ -65,8 +65,8 @@ test("the output ends before the input has, and both before the connection does"
   assertAtRest(pools);
 });
 
-test("a client that does not end the connection is not waited for", async () => {
-  // A short timeout makes the sweeper, which also ends lingering connections, run often.
+test("lingering is bounded if the client does not close", async () => {
+  // A short timeout makes the sweeper run often; it also closes lingering connections.
   await serveMemory(
     new MemoryConn([last()], { ends: "when told" }),
     echoTarget,
@@ -76,7 +76,7 @@ test("a client that does not end the connection is not waited for", async () => 
   );
 });
 
-test("a client that has ended its output still gets its answers", async () => {
+test("a half-closed client still receives its responses", async () => {
   const handlers: Handler[] = [
     echoTarget,
     async (req, res) => {
@@ -104,7 +104,7 @@ test("a client that has ended its output still gets its answers", async () => {
   }
 });
 
-test("a body that is sent back ends whole, though the client has ended its output", async () => {
+test("an echoed body is complete although the client has half-closed", async () => {
   await withServer((req, res) => res.send(req.body), async ({ port }) => {
     using client = await RawClient.connect(port);
     const body = "0123456789".repeat(20_000);

@@ -1,5 +1,5 @@
 /**
- * 100 (Continue): who is asked to send a body, and when (RFC 9110 §10.1.1).
+ * 100 (Continue): when the server asks for a body (RFC 9110 §10.1.1).
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -15,13 +15,13 @@ import { withServer } from "../support/with_server.ts";
 
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 
-/** The head of a request that waits for a 100, with a body of 5 bytes. */
+/** The head of a request with `Expect: 100-continue` and a body of 5 bytes. */
 function expecting(target: string, length = 5): string {
   return `POST ${target} HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n` +
     `Content-Length: ${length}\r\n\r\n`;
 }
 
-test("a 100 is sent when the body is asked for, and once", async () => {
+test("a 100 is sent once, when the handler asks for the body", async () => {
   const readers: [string, Handler][] = [
     ["text", echoText],
     ["bytes", async (req, res) => res.send(await req.bytes())],
@@ -55,7 +55,7 @@ test("a 100 is sent when the body is asked for, and once", async () => {
     await withServer(handler, async ({ port, errors }) => {
       using client = await RawClient.connect(port);
       (client.conn as Deno.TcpConn).setNoDelay();
-      // The second has its own 100, and nothing is left of the first.
+      // The second request gets its own 100, independent of the first.
       for (const body of ["hello", "world"]) {
         client.received = "";
         await client.send(expecting("/"));
@@ -73,7 +73,7 @@ test("a 100 is sent when the body is asked for, and once", async () => {
   }
 });
 
-test("who waits for a 100 and gets none is closed on", async () => {
+test("if no 100 was sent, the connection closes after the response", async () => {
   for (const wait of [false, true]) {
     await withServer((_req, res) => {
       if (!wait) return res.send("no", { status: 403 });
@@ -90,7 +90,7 @@ test("who waits for a 100 and gets none is closed on", async () => {
   }
 });
 
-test("no 100 is sent when the body is there already", async () => {
+test("no 100 is sent if the body has already arrived", async () => {
   for (
     const handler of [echoText, (req, res) => res.send(req.body)] as Handler[]
   ) {
@@ -109,7 +109,7 @@ test("no 100 is sent when the body is there already", async () => {
   }
 });
 
-test("nobody is told to send a body that is empty or too large, or to HTTP/1.0", async () => {
+test("no 100 is sent for an empty or oversized body, or to HTTP/1.0", async () => {
   await withServer(echoText, async ({ port }) => {
     const empty = await answerTo(port, expecting("/", 0) + last());
     assertEquals(statusesOf(empty), [200, 200]);
@@ -118,7 +118,7 @@ test("nobody is told to send a body that is empty or too large, or to HTTP/1.0",
     {
       using client = await RawClient.connect(port);
       await client.send(old);
-      // What asks for a 100 in HTTP/1.0 is to be ignored (RFC 9110 §10.1.1).
+      // RFC 9110 §10.1.1: the expectation is ignored in HTTP/1.0.
       await client.send("ab");
       assertEquals(statusesOf(await client.rest()), [200]);
     }
@@ -128,7 +128,7 @@ test("nobody is told to send a body that is empty or too large, or to HTTP/1.0",
   }, { maxBodySize: 100 });
 });
 
-test("a body that goes through another stream is asked for with a 100", async () => {
+test("reading a body through another stream sends a 100", async () => {
   await withServer((req, res) => {
     res.send(req.body!.pipeThrough(new TransformStream()));
   }, async ({ port }) => {
@@ -137,7 +137,7 @@ test("a body that goes through another stream is asked for with a 100", async ()
     await client.until("\r\n\r\n");
     assert(
       client.received.startsWith(CONTINUE) ||
-        // Or it learns at once that the body is not wanted.
+        // Or the server answers at once and declines the body.
         client.received.includes("Connection: close"),
       client.received,
     );

@@ -1,8 +1,9 @@
 /**
- * The Date of responses.
+ * The Date field of responses.
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { stub } from "@std/testing/mock";
 import { prepareResponse } from "@pooled/http1";
 import { exchange } from "../support/exchange.ts";
 import { RawClient } from "../support/raw_client.ts";
@@ -11,29 +12,25 @@ import { answersIn, fieldOf } from "../support/response_reader.ts";
 import { test } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-/** Runs `test` with a clock that stands where `set` puts it. */
+/** Runs `test` with a stopped clock that `set` moves. */
 async function withClock(
   test: (set: (now: string) => void) => Promise<void>,
 ): Promise<void> {
-  const { now } = Date;
-  try {
-    await test((text) => {
-      const time = Date.parse(text);
-      Date.now = () => time;
-    });
-  } finally {
-    Date.now = now;
-  }
+  let time = 0;
+  using _clock = stub(Date, "now", () => time);
+  await test((now) => {
+    time = Date.parse(now);
+  });
 }
 
-test("the Date is that of the clock", async () => {
+test("the Date is the current time", async () => {
   const before = Math.floor(Date.now() / 1000) * 1000;
   const { answer } = await exchange((_req, res) => res.send("a"));
   const date = Date.parse(fieldOf(answer, "date")!);
   assert(date >= before && date <= Date.now(), fieldOf(answer, "date")!);
 });
 
-test("a Date of the program's own is kept", async () => {
+test("a Date set by the program is kept", async () => {
   const own = "Sun, 06 Nov 1994 08:49:37 GMT";
   const prepared = prepareResponse({ headers: { date: own }, body: "a" });
   const { answers } = await exchange(
@@ -46,7 +43,7 @@ test("a Date of the program's own is kept", async () => {
   assertEquals(answers.map((answer) => fieldOf(answer, "date")), [own, own]);
 });
 
-test("the Date moves on with the clock, also that of a prepared response", async () => {
+test("the Date follows the clock, also in a prepared response", async () => {
   await withClock(async (set) => {
     set("2030-01-01T00:00:00Z");
     const prepared = prepareResponse({ body: "prepared" });
@@ -77,7 +74,7 @@ test("the Date moves on with the clock, also that of a prepared response", async
   });
 });
 
-test("a response that takes a while has the Date of its sending", async () => {
+test("after a slow request body, the Date is the time of sending", async () => {
   await withClock(async (set) => {
     const prepared = prepareResponse({ body: "prepared" });
     set("2031-02-03T04:05:00Z");
@@ -93,7 +90,7 @@ test("a response that takes a while has the Date of its sending", async () => {
           `POST ${path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n` +
             "Connection: close\r\nContent-Length: 1\r\n\r\n",
         );
-        // The request is being handled by now.
+        // The 100 shows that the handler is running.
         await client.until("100 Continue\r\n\r\n");
         set("2031-02-03T04:05:30Z");
         await client.send("x");
@@ -108,7 +105,7 @@ test("a response that takes a while has the Date of its sending", async () => {
   });
 });
 
-test("a response that waits for nobody's bytes has the Date of its sending", async () => {
+test("after a slow handler without I/O, the Date is the time of sending", async () => {
   await withClock(async (set) => {
     set("2031-02-03T04:05:00Z");
     const { promise, resolve } = Promise.withResolvers<void>();

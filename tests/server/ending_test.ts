@@ -1,7 +1,6 @@
 /**
- * How a server ends: by a signal, by `shutdown()`, by the end of its source. After
- * that nothing is left: no port, no timer, no pending operation, which the runtime's
- * sanitizers check.
+ * The end of a server: by a signal, by `shutdown()` or by the end of its source. The
+ * sanitizers check that no port, timer or pending operation is left.
  */
 
 import {
@@ -10,6 +9,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { toText } from "@std/streams";
 import {
   type AcceptSource,
   type Conn,
@@ -42,7 +42,7 @@ function portOf(server: HttpServer): number {
 
 // ------------------------------------------------------------------------ signal
 
-/** Handlers that do not end by themselves, each at another point. */
+/** Handlers that hang at different points. */
 const HUNG: Record<string, Handler> = {
   "before its answer": never,
   "after its answer": (_req, res) => {
@@ -79,7 +79,7 @@ for (const [where, handler] of Object.entries(HUNG)) {
 }
 
 sanitized(
-  "a handler that aborts may wait for the end of its own server",
+  "a handler that aborts its server can await the server's end",
   async () => {
     const aborter = new AbortController();
     const ended = Promise.withResolvers<void>();
@@ -118,7 +118,7 @@ sanitized(
 );
 
 sanitized(
-  "a handler that hangs gives its place back once its client is gone",
+  "a hanging handler frees its maxConnections slot once its client is gone",
   async () => {
     const server = serve(listen(), async (req, res) => {
       if (req.path === "/hang") await never();
@@ -138,23 +138,26 @@ sanitized(
   },
 );
 
-sanitized("a writer that nobody reads from ends with the signal", async () => {
-  const aborter = new AbortController();
-  const server = serve(
-    listen(),
-    (_req, res) => res.send(new Uint8Array(30_000_000)),
-    { signal: aborter.signal },
-  );
-  using client = await RawClient.connect(portOf(server));
-  await client.send(GET);
-  await until(() => server.stats().requests === 1, "the request");
-  await turn();
-  aborter.abort();
-  await within(server.finished, "the end of the server", 1000);
-  client.conn.close();
-  // The write under way ends with its connection.
-  await turn();
-});
+sanitized(
+  "the signal ends a write to a client that does not read",
+  async () => {
+    const aborter = new AbortController();
+    const server = serve(
+      listen(),
+      (_req, res) => res.send(new Uint8Array(30_000_000)),
+      { signal: aborter.signal },
+    );
+    using client = await RawClient.connect(portOf(server));
+    await client.send(GET);
+    await until(() => server.stats().requests === 1, "the request");
+    await turn();
+    aborter.abort();
+    await within(server.finished, "the end of the server", 1000);
+    client.conn.close();
+    // The pending write ends with its connection.
+    await turn();
+  },
+);
 
 // ------------------------------------------------------------- the port is free
 
@@ -165,7 +168,7 @@ for (const kind of ["TCP", "TLS"] as Kind[]) {
   for (const how of ["shutdown", "abort"] as How[]) {
     for (const used of ["idle", "after a connection"]) {
       sanitized(
-        `the port is free after ${how} of an ${used} ${kind} server`,
+        `the port is free after ${how} (${kind} server, ${used})`,
         async () => {
           const tls = kind === "TLS" ? await makeCertificate() : {};
           const aborter = new AbortController();
@@ -209,7 +212,7 @@ sanitized("a Unix socket's path is free after the end", async () => {
 });
 
 sanitized(
-  "a server that is ended in its first turn leaves nothing",
+  "a server that is ended in its first turn leaks nothing",
   async () => {
     for (const how of ["shutdown", "abort"]) {
       const aborter = new AbortController();
@@ -222,7 +225,7 @@ sanitized(
   },
 );
 
-sanitized("a listener that its owner closes leaves nothing", async () => {
+sanitized("a listener closed by its owner leaks nothing", async () => {
   const listener = listen();
   const server = serve(listener, hello);
   await turn();
@@ -231,24 +234,27 @@ sanitized("a listener that its owner closes leaves nothing", async () => {
   listen(portOf(server)).close();
 });
 
-sanitized("a failing listener is not waited for", async () => {
-  const listener = listen();
-  // As a system without file handles does.
-  const accept = () => Promise.reject(new Error("Too many open files"));
-  const server = serve(
-    Object.assign(listener, { accept }),
-    hello,
-    { onError() {} },
-  );
-  await turn();
-  await within(server.shutdown(), "the end", 1000);
-});
+sanitized(
+  "shutdown does not wait for the retry of a failing listener",
+  async () => {
+    const listener = listen();
+    // Like a system that has run out of file descriptors.
+    const accept = () => Promise.reject(new Error("Too many open files"));
+    const server = serve(
+      Object.assign(listener, { accept }),
+      hello,
+      { onError() {} },
+    );
+    await turn();
+    await within(server.shutdown(), "the end", 1000);
+  },
+);
 
-// ------------------------------------------------------------ pipelines that go on
+// ------------------------------------------------------------ continuous pipelining
 
 for (const how of ["sync", "async"]) {
   sanitized(
-    `shutdown is not held open by a client that pipelines on (${how})`,
+    `a client that keeps pipelining does not delay shutdown (${how})`,
     async () => {
       let handled = 0;
       const handler: Handler = how === "sync"
@@ -263,7 +269,7 @@ for (const how of ["sync", "async"]) {
         };
       await withServer(handler, async ({ server, port }) => {
         using client = await RawClient.connect(port);
-        // There is always a part of the next request in the window.
+        // The window always contains the beginning of the next request.
         let going = true;
         const sending = (async () => {
           await client.send(GET + GET.slice(0, 10));
@@ -276,7 +282,7 @@ for (const how of ["sync", "async"]) {
         await until(() => server.stats().requests > 5, "some requests");
         const before = handled;
         const finished = server.shutdown();
-        // All of it is read: what the server does not take must not break the wire.
+        // Reads to the end: requests that the server drops must not corrupt the output.
         const answers = await client.rest();
         going = false;
         await sending;
@@ -297,7 +303,7 @@ for (const how of ["sync", "async"]) {
 }
 
 sanitized(
-  "shutdown answers what has arrived whole, and says where it ends",
+  "shutdown answers complete requests, and the last response says close",
   async () => {
     const gate = Promise.withResolvers<void>();
     await withServer(async (req, res) => {
@@ -343,7 +349,7 @@ for (
   })
 ) {
   sanitized(
-    `shutdown answers what stands whole behind an unread body ${what}`,
+    `shutdown answers complete requests behind an unread body ${what}`,
     async () => {
       const gate = Promise.withResolvers<void>();
       await withServer(async (req, res) => {
@@ -370,7 +376,7 @@ for (
   );
 }
 
-sanitized("shutdown holds with limits beyond all measure", async () => {
+sanitized("shutdown works with maxHeaders at MAX_SAFE_INTEGER", async () => {
   const gate = Promise.withResolvers<void>();
   await withServer(async (_req, res) => {
     await gate.promise;
@@ -390,7 +396,7 @@ sanitized("shutdown holds with limits beyond all measure", async () => {
 
 for (const how of ["serve", "serveConnection"]) {
   sanitized(
-    `${how}: a signal ends what was handed over, also after the end`,
+    `${how}: a signal ends upgraded connections, also after the server's end`,
     async () => {
       const aborter = new AbortController();
       const pair = Promise.withResolvers<Duplex>();
@@ -436,7 +442,7 @@ sanitized("shutdown does not wait for the rest of a head", async () => {
 
 // ------------------------------------------------------------------------- sources
 
-/** A connection of streams, and the client's end of it. */
+/** A stream-pair connection and the client's end of it. */
 function pipe(): [server: Duplex, client: Duplex] {
   const up = new TransformStream<Uint8Array, Uint8Array>();
   const down = new TransformStream<Uint8Array, Uint8Array>();
@@ -458,7 +464,7 @@ for (const how of ["shutdown", "abort"]) {
     return { server, aborter };
   };
 
-  sanitized(`${how} cancels a stream of connections that waits`, async () => {
+  sanitized(`${how} cancels an idle stream of connections`, async () => {
     let cancelled = false;
     const source = new ReadableStream<Duplex>({
       pull: never,
@@ -471,7 +477,7 @@ for (const how of ["shutdown", "abort"]) {
     assert(!source.locked);
   });
 
-  sanitized(`${how} closes a source that can be closed`, async () => {
+  sanitized(`${how} calls the source's close method`, async () => {
     const waiting = Promise.withResolvers<void>();
     let cleaned = false;
     const source = Object.assign(
@@ -493,7 +499,7 @@ for (const how of ["shutdown", "abort"]) {
   });
 
   sanitized(
-    `${how} returns an iterator that does not wait for itself`,
+    `${how} calls return() on an iterator whose next() is pending`,
     async () => {
       let returned = false;
       const source: AsyncIterable<Duplex> = {
@@ -512,7 +518,7 @@ for (const how of ["shutdown", "abort"]) {
     },
   );
 
-  sanitized(`${how} does not wait for a generator that waits`, async () => {
+  sanitized(`${how} does not wait for a suspended generator`, async () => {
     const waiting = Promise.withResolvers<void>();
     const [late, client] = pipe();
     const source = (async function* (): AsyncGenerator<Duplex> {
@@ -522,14 +528,14 @@ for (const how of ["shutdown", "abort"]) {
     const { server, aborter } = start(source);
     await turn();
     await end(server, aborter);
-    // What it gives afterwards is closed.
+    // Connections that it yields afterwards are closed.
     waiting.resolve();
     const reading = client.readable.getReader().read();
     await within(reading.catch(() => {}), "the end of the late one");
     assertEquals((await source.next()).done, true);
   });
 
-  sanitized(`${how} survives a source whose end fails`, async () => {
+  sanitized(`${how} tolerates a source whose cleanup fails`, async () => {
     for (
       const broken of [
         {
@@ -559,9 +565,9 @@ for (const how of ["shutdown", "abort"]) {
 }
 
 sanitized(
-  "a source without an address, whose accept would be another's, is iterated",
+  "a source with only an `accept` or only an `addr` is iterated",
   async () => {
-    // An `accept` or an `addr` alone makes no listener.
+    // Only both together make a listener.
     const [near, far] = pipe();
     const source = Object.assign(
       (async function* (): AsyncGenerator<Conn | Duplex> {
@@ -575,7 +581,7 @@ sanitized(
     });
     const writer = far.writable.getWriter();
     writer.write(new TextEncoder().encode(LAST_GET)).catch(() => {});
-    const text = await within(new Response(far.readable).text(), "an answer");
+    const text = await within(toText(far.readable), "an answer");
     assertStringIncludes(text, "hello");
     await writer.close().catch(() => {});
     await server.shutdown();

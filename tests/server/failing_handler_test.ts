@@ -1,5 +1,5 @@
 /**
- * Handlers that fail or do not answer, and onError.
+ * Handlers that throw or do not answer, and `onError`.
  */
 
 import {
@@ -8,18 +8,19 @@ import {
   assertInstanceOf,
   assertStringIncludes,
 } from "@std/assert";
+import { stub } from "@std/testing/mock";
 import type { Handler, HttpResponse, ServeOptions } from "@pooled/http1";
 import { exchange } from "../support/exchange.ts";
 import { keep, LAST_GET } from "../support/requests.ts";
 import { streamOf } from "../support/streams.ts";
 import { settle, test, until } from "../support/waiting.ts";
 
-test("a handler that does not answer is answered for with a 500", async () => {
+test("if the handler returns without a response, the server sends a 500", async () => {
   const handlers: Handler[] = [
     () => {},
     () => Promise.resolve(),
     () => settle(),
-    // An interim response is no response.
+    // An interim response does not count as an answer.
     (_req, res) => res.send(null, { status: 103 }),
   ];
   for (const handler of handlers) {
@@ -40,7 +41,7 @@ test("a handler that does not answer is answered for with a 500", async () => {
   }
 });
 
-test("a handler that throws or rejects is answered for with a 500", async () => {
+test("if the handler throws or rejects, the server sends a 500", async () => {
   for (const failure of [new Error("mine"), "text", undefined, null]) {
     const handlers: Handler[] = [
       () => {
@@ -87,41 +88,34 @@ test("onError can answer in place of the 500", async () => {
   }
 });
 
-test("an onError that fails leaves the 500", async () => {
-  const { error: print } = console;
-  const printed: unknown[] = [];
-  console.error = (...args) => void printed.push(...args);
-  try {
-    const failure = new Error("of the reporter");
-    const reporters: ServeOptions["onError"][] = [
+test("if onError fails too, the server prints its error and sends a 500", async () => {
+  const failure = new Error("of the reporter");
+  const reporters: ServeOptions["onError"][] = [
+    () => {
+      throw failure;
+    },
+    () => Promise.reject(failure),
+    async () => {
+      await settle();
+      throw failure;
+    },
+  ];
+  for (const onError of reporters) {
+    using print = stub(console, "error");
+    const { answer } = await exchange(
       () => {
-        throw failure;
+        throw new Error("of the handler");
       },
-      () => Promise.reject(failure),
-      async () => {
-        await settle();
-        throw failure;
-      },
-    ];
-    for (const onError of reporters) {
-      printed.length = 0;
-      const { answer } = await exchange(
-        () => {
-          throw new Error("of the handler");
-        },
-        LAST_GET,
-        { onError: onError! },
-      );
-      assertEquals(answer.status, 500);
-      await until(() => printed.length > 0, "the print of the error");
-      assertEquals(printed, [failure]);
-    }
-  } finally {
-    console.error = print;
+      LAST_GET,
+      { onError: onError! },
+    );
+    assertEquals(answer.status, 500);
+    await until(() => print.calls.length > 0, "the print of the error");
+    assertEquals(print.calls.map(({ args }) => args), [[failure]]);
   }
 });
 
-test("a handler that fails after it answered does not answer again", async () => {
+test("a handler that fails after answering does not cause a second response", async () => {
   const failure = new Error("too late");
   const sends: [string, (res: HttpResponse) => void][] = [
     ["text", (res) => res.send("whole")],

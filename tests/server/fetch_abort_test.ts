@@ -1,5 +1,5 @@
 /**
- * Clients of a Fetch application that leave, and `info.completed`.
+ * Disconnecting clients of a Fetch application, and `info.completed`.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -18,7 +18,7 @@ import { controlled } from "../support/streams.ts";
 import { turn, until, within } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-Deno.test("request.signal is aborted when the client leaves", async () => {
+Deno.test("request.signal is aborted when the client disconnects", async () => {
   const begun = Promise.withResolvers<void>();
   const aborted = Promise.withResolvers<unknown>();
   await withApp(async ({ signal }) => {
@@ -38,7 +38,7 @@ Deno.test("request.signal is aborted when the client leaves", async () => {
   });
 });
 
-Deno.test("request.signal stays as it is where the client stays", async () => {
+Deno.test("request.signal is not aborted while the client stays connected", async () => {
   const signals: AbortSignal[] = [];
   await withApp((request) => {
     signals.push(request.signal);
@@ -51,7 +51,7 @@ Deno.test("request.signal stays as it is where the client stays", async () => {
   });
 });
 
-Deno.test("an application that fails because its client left is not reported", async () => {
+Deno.test("an application error caused by a disconnect is not reported", async () => {
   const begun = Promise.withResolvers<void>();
   let failed = false;
   await withApp(async (request) => {
@@ -76,7 +76,7 @@ Deno.test("an application that fails because its client left is not reported", a
   });
 });
 
-/** What became of a promise. */
+/** The settled state of a promise as text. */
 function outcomeOf(promise: Promise<void>): Promise<string> {
   return promise.then(() => "resolved", () => "rejected");
 }
@@ -103,7 +103,7 @@ Deno.test("info.completed resolves when the response was sent", async () => {
     close();
     assert((await reader.read()).done);
     assertEquals(await within(completed[1]!, "completed"), "resolved");
-    // Read after the exchange, it settles the same way.
+    // Reading it after the exchange gives the same result.
     await (await fetch(url, { client })).text();
     assertEquals(
       await within(outcomeOf(infos[2]!.completed), "completed"),
@@ -139,12 +139,12 @@ Deno.test("info.completed rejects when the response could not be sent", async ()
     await until(() => server.stats().connections === 0, "the end");
     assertEquals(await outcomeOf(info.completed), "rejected");
     assertEquals(errors, []);
-    // The stream's own timer may be under way.
+    // Waits for the stream's last timer, which the sanitizer would report.
     await turn();
   });
 });
 
-Deno.test("info.completed rejects also when it is asked for late", async () => {
+Deno.test("info.completed also rejects when it is read late", async () => {
   const begun = Promise.withResolvers<FetchInfo>();
   const release = Promise.withResolvers<void>();
   const aborter = new AbortController();

@@ -1,11 +1,12 @@
 /**
- * Bodies of Fetch responses: their framing, chunk by chunk, failures, backpressure.
+ * Bodies of Fetch responses: framing, streaming, failures and backpressure.
  */
 
 import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertNotMatch,
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
@@ -18,7 +19,7 @@ import { turn, until, within } from "../support/waiting.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("a body that is whole goes out with its length", async () => {
+Deno.test("a buffered body is sent with its Content-Length", async () => {
   const bodies: Record<string, () => BodyInit | null> = {
     "/text": () => "hello",
     "/bytes": () => encoder.encode("hello"),
@@ -46,12 +47,12 @@ Deno.test("a body that is whole goes out with its length", async () => {
         /empty|none/.test(path) ? "" : "hello",
       );
       assertStringIncludes(answer, `\r\nContent-Length: ${body.length}\r\n`);
-      assert(!/transfer-encoding/i.test(answer), answer);
+      assertNotMatch(answer, /transfer-encoding/i);
     }
   });
 });
 
-Deno.test("a head leaves before its body, and a piece before the next", async () => {
+Deno.test("the head is sent before the body, and each chunk before the next exists", async () => {
   const { stream, put, close } = controlled();
   await withApp(() => new Response(stream), async ({ port }) => {
     using client = await RawClient.connect(port);
@@ -73,7 +74,7 @@ Deno.test("a head leaves before its body, and a piece before the next", async ()
   });
 });
 
-Deno.test("one piece that is there does not wait for the next", async () => {
+Deno.test("an available chunk does not wait for the next", async () => {
   const { stream, put, close } = controlled();
   put("first");
   await withApp(() => new Response(stream), async ({ url, client }) => {
@@ -110,7 +111,7 @@ Deno.test("HEAD gets the head of GET, and its stream is cancelled", async () => 
   });
 });
 
-Deno.test("an HTTP/1.0 client gets a stream without chunks", async () => {
+Deno.test("an HTTP/1.0 client gets a stream without chunked coding", async () => {
   await withApp(() => new Response(slowly("one", "two")), async ({ port }) => {
     const answer = await answerTo(port, "GET / HTTP/1.0\r\n\r\n");
     assert(answer.endsWith("\r\n\r\nonetwo"), answer);
@@ -118,7 +119,7 @@ Deno.test("an HTTP/1.0 client gets a stream without chunks", async () => {
   });
 });
 
-Deno.test("a body stream that fails cuts the connection and is reported", async () => {
+Deno.test("a failing body stream closes the connection and is reported", async () => {
   const error = new Error("of the body");
   const app: FetchApp = () => {
     const { stream, put, fail } = controlled();
@@ -131,7 +132,7 @@ Deno.test("a body stream that fails cuts the connection and is reported", async 
     assertEquals(answer.status, 200);
     await assertRejects(() => within(answer.text(), "the body"), TypeError);
     assertEquals(errors, [error]);
-    // No last chunk: a truncated body must not look complete.
+    // No last chunk, so that the truncated body does not look complete.
     const wire = await answerTo(port, GET);
     assert(wire.endsWith("5\r\nfirst\r\n"), wire);
     assertEquals(errors, [error, error]);
@@ -139,7 +140,7 @@ Deno.test("a body stream that fails cuts the connection and is reported", async 
   });
 });
 
-Deno.test("a chunk that is no Uint8Array cuts the connection", async () => {
+Deno.test("a chunk that is not a Uint8Array closes the connection", async () => {
   const app: FetchApp = () =>
     new Response(
       ReadableStream.from((async function* () {
@@ -156,7 +157,7 @@ Deno.test("a chunk that is no Uint8Array cuts the connection", async () => {
   });
 });
 
-Deno.test("a chunk at hand that is no Uint8Array is a 500", async () => {
+Deno.test("a first chunk that is not a Uint8Array is answered with 500", async () => {
   let cancelled = 0;
   const chunks: Record<string, unknown[]> = {
     "/text": ["text"],
@@ -197,7 +198,7 @@ Deno.test("a chunk at hand that is no Uint8Array is a 500", async () => {
         );
         assertEquals(errors.length, 1, path + query);
         assertInstanceOf(errors[0], TypeError);
-        // A stream that has ended meanwhile cannot be cancelled.
+        // A stream that has already ended cannot be cancelled.
         if (!query.startsWith("?close")) assertEquals(cancelled, 1, path);
       }
     }
@@ -205,7 +206,7 @@ Deno.test("a chunk at hand that is no Uint8Array is a 500", async () => {
   });
 });
 
-Deno.test("a body that fails before anything was sent is a 500", async () => {
+Deno.test("a body that fails before anything was sent is answered with 500", async () => {
   const error = new Error("of the body");
   const app: FetchApp = ({ url }) => {
     const { stream, put, fail } = controlled();
@@ -256,7 +257,7 @@ Deno.test("a stream is read no faster than the client takes it", async () => {
     using client = await RawClient.connect(port);
     await client.send(GET);
     await client.until("200 OK");
-    // Until the socket buffers are full.
+    // Continues until the socket buffers are full.
     let before = -1;
     await until(() => {
       const stopped = produced === before;
@@ -270,7 +271,7 @@ Deno.test("a stream is read no faster than the client takes it", async () => {
   });
 });
 
-Deno.test("a response of a status without content has none", async () => {
+Deno.test("statuses without content are sent without a body", async () => {
   const app: FetchApp = ({ url }) =>
     new Response(null, { status: Number(url.slice(-3)) });
   await withApp(app, async ({ port }) => {
@@ -283,14 +284,14 @@ Deno.test("a response of a status without content has none", async () => {
       const head = await answer(status);
       assert(head.startsWith(`HTTP/1.1 ${status} `), head);
       assert(head.endsWith("\r\n\r\n"), head);
-      assert(!/content-length|transfer-encoding/i.test(head), head);
+      assertNotMatch(head, /content-length|transfer-encoding/i);
     }
-    // Framed like any other, and empty (RFC 9110 §15.3.6); Deno.serve leaves it out.
+    // A 205 has a Content-Length of 0 (RFC 9110 §15.3.6), which Deno.serve omits.
     assertStringIncludes(await answer(205), "\r\nContent-Length: 0\r\n");
   });
 });
 
-Deno.test("a stream for a client that has left is cancelled", async () => {
+Deno.test("a response stream is cancelled if its client has disconnected", async () => {
   const aborter = new AbortController();
   const begun = Promise.withResolvers<void>();
   const cancelled: string[] = [];

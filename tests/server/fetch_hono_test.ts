@@ -5,7 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { FetchApp } from "@pooled/http1";
 import { Hono } from "hono";
-// The import map names the package alone, and not what lies below it.
+// The import map maps only the package root, not its subpaths.
 // deno-lint-ignore no-import-prefix
 import { getCookie, setCookie } from "npm:hono@4.13.19/cookie";
 // deno-lint-ignore no-import-prefix
@@ -15,7 +15,7 @@ import { withApp } from "../support/fetch_app.ts";
 import { answerTo } from "../support/raw_client.ts";
 import { until, within } from "../support/waiting.ts";
 
-/** An application that uses what Hono has. */
+/** An application that uses Hono's routing, middleware, forms, cookies and streams. */
 function honoApp(aborted: () => void): Hono {
   const app = new Hono();
   app.use("*", async (c, next) => {
@@ -60,7 +60,7 @@ function honoApp(aborted: () => void): Hono {
         await stream.writeSSE({ data: `event ${id}`, id: String(id) });
         await stream.sleep(1);
       }
-      // Told only now, when the timer of the last pause has fired too.
+      // Resolves only after the timer of the last pause has fired.
       if (told) aborted();
     }));
   app.get("/fail", () => {
@@ -122,7 +122,7 @@ Deno.test("Hono: routes, parameters, JSON, middleware, errors", async () => {
       "DELETE /inner/a/b",
     ]);
     assertEquals(await ask("/", { method: "HEAD" }), [200, "HEAD 200", ""]);
-    // The application handles its errors itself.
+    // The application handles its own errors.
     assertEquals(errors, []);
   });
 });
@@ -135,7 +135,7 @@ function jsonComplaint(): string {
   }
 }
 
-Deno.test("Hono: a file is uploaded, in one piece and in chunks", async () => {
+Deno.test("Hono: a file upload, with a length and chunked", async () => {
   const file = patterned(400_000);
   const form = new FormData();
   form.append("title", "a title");
@@ -165,7 +165,7 @@ Deno.test("Hono: a file is uploaded, in one piece and in chunks", async () => {
   });
 });
 
-Deno.test("Hono: cookies come in lines of their own", async () => {
+Deno.test("Hono: each Set-Cookie has its own line", async () => {
   await withApp(honoApp(() => {}).fetch, async ({ url, client, port }) => {
     const answer = await fetch(`${url}/cookies`, {
       client,
@@ -188,8 +188,8 @@ Deno.test("Hono: cookies come in lines of their own", async () => {
   });
 });
 
-Deno.test("several Cookie lines are one list of cookies", async () => {
-  // As under Deno.serve; with a comma, all but the first would be part of its value.
+Deno.test("several Cookie lines are joined with a semicolon", async () => {
+  // Like Deno.serve. With a comma, the later cookies would become part of the first value.
   const app: FetchApp = ({ headers }) => new Response(headers.get("cookie"));
   await withApp(app, async ({ port }) => {
     const answer = await answerTo(
@@ -201,7 +201,7 @@ Deno.test("several Cookie lines are one list of cookies", async () => {
   });
 });
 
-Deno.test("Hono: streamed text, and events until the client leaves", async () => {
+Deno.test("Hono: streamed text, and events until the client disconnects", async () => {
   const aborted = Promise.withResolvers<void>();
   const app = honoApp(aborted.resolve);
   await withApp(app.fetch, async ({ url, client, server }) => {

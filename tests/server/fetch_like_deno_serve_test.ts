@@ -1,6 +1,6 @@
 /**
- * `fetchHandler` beside `Deno.serve`: the same applications, the same requests, and no
- * difference that `fetch` can see.
+ * `fetchHandler` compared with `Deno.serve`: for the same applications and requests,
+ * `fetch` sees the same responses.
  */
 
 import { brotliCompressSync } from "node:zlib";
@@ -19,13 +19,13 @@ import { within } from "../support/waiting.ts";
 
 const encoder = new TextEncoder();
 
-/** A handler, and the requests it is sent. */
+/** An application and the requests sent to it. */
 interface Case {
   app: FetchApp;
   requests?: (readonly [path: string, init?: RequestInit])[];
-  /** Whether Deno.serve frames the body otherwise, as HTTP allows. */
+  /** Whether Deno.serve uses another valid framing of the body. */
   framedOtherwise?: boolean;
-  /** Whether a HEAD is not told of the length, where nobody said what GET would get. */
+  /** Whether a response to HEAD has no length because that of GET is unknown. */
   headSaysNoLength?: boolean;
 }
 
@@ -197,12 +197,12 @@ const ENCODED_REQUESTS = Object.keys(ENCODERS).flatMap((coding) =>
   )
 );
 
-/** Applications of content that somebody has encoded, the runtime or themselves. */
+/** Applications that serve encoded content, their own or fetched. */
 const ENCODED_CASES: Record<string, Case> = {
   "a fetched response": {
     app: (request) => forward(request),
     requests: ENCODED_REQUESTS,
-    // Deno.serve says `Content-Length: 0` where the fields were dropped from a HEAD.
+    // For HEAD, Deno.serve sends `Content-Length: 0` after dropping the fields.
     headSaysNoLength: true,
     framedOtherwise: true,
   },
@@ -255,7 +255,7 @@ const ENCODED_CASES: Record<string, Case> = {
   },
 };
 
-/** What `fetch` can tell of an answer. */
+/** The properties of a response that `fetch` exposes. */
 async function seenOf(
   url: string,
   client: Deno.HttpClient,
@@ -263,7 +263,7 @@ async function seenOf(
   init: RequestInit = {},
 ) {
   const headers = new Headers(init.headers);
-  // Deno.serve may compress; compression is not compared.
+  // Deno.serve may compress responses; the comparison ignores that.
   headers.set("accept-encoding", "identity");
   const answer = await fetch(url, {
     ...init,
@@ -273,7 +273,7 @@ async function seenOf(
   });
   const ignored = new Set(["date", "vary"]);
   if (framedOtherwise) {
-    // Deno.serve also closes where it answers before the request has all come.
+    // Deno.serve also closes if it answers before the whole request has arrived.
     ["content-length", "transfer-encoding", "connection"].forEach((name) =>
       ignored.add(name)
     );
@@ -289,7 +289,7 @@ async function seenOf(
   };
 }
 
-Deno.test("fetch sees no difference to Deno.serve", async (t) => {
+Deno.test("fetch sees no difference from Deno.serve", async (t) => {
   let app: FetchApp = () => new Response();
   await using theirs = Deno.serve({
     hostname: "127.0.0.1",
@@ -306,7 +306,7 @@ Deno.test("fetch sees no difference to Deno.serve", async (t) => {
         app = one.app;
         const requests = one.requests ?? [["/"], ["/", { method: "HEAD" }]];
         for (const [path, init] of requests) {
-          // A stream can be sent once, so each gets one of its own.
+          // A stream can be sent once, so each server gets its own.
           let [mine, their] = [init, init];
           if (init?.body instanceof ReadableStream) {
             const [first, second] = init.body.tee();

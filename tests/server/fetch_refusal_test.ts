@@ -1,5 +1,5 @@
 /**
- * Fetch responses that cannot be sent, and what is answered in their place.
+ * Fetch responses that cannot be sent, and the server's answer to them.
  */
 
 import {
@@ -14,7 +14,7 @@ import { answerTo } from "../support/raw_client.ts";
 import { controlled, slowly } from "../support/streams.ts";
 import { until, within } from "../support/waiting.ts";
 
-Deno.test("a stream that cannot be sent is cancelled", async () => {
+Deno.test("the stream of a response that cannot be sent is cancelled", async () => {
   let cancelled = 0;
   const app: FetchApp = ({ url }) => {
     const { stream, put } = controlled(() => cancelled++);
@@ -33,7 +33,7 @@ Deno.test("a stream that cannot be sent is cancelled", async () => {
   });
 });
 
-Deno.test("what is no response to send is a 500, and is reported", async () => {
+Deno.test("an invalid response is answered with 500 and reported", async () => {
   const used = new Response("used");
   await used.text();
   const locked = new Response("locked");
@@ -74,7 +74,7 @@ Deno.test("what is no response to send is a 500, and is reported", async () => {
   });
 });
 
-Deno.test("a Response with a body can be sent once, one without as often as wanted", async () => {
+Deno.test("a Response with a body can be sent once, one without a body repeatedly", async () => {
   const whole = new Response("hello");
   const { stream, put, close } = controlled();
   const streamed = new Response(stream);
@@ -95,7 +95,7 @@ Deno.test("a Response with a body can be sent once, one without as often as want
       await answer.body?.cancel();
     }
     assertEquals(statuses, [200, 500, 500, 302, 302]);
-    // Also while another client receives it.
+    // Also while another client is receiving it.
     const first = await get("/stream");
     const second = await get("/stream");
     assertEquals([first.status, second.status], [200, 500]);
@@ -107,7 +107,7 @@ Deno.test("a Response with a body can be sent once, one without as often as want
   });
 });
 
-Deno.test("onError can answer in the place of the 500", async () => {
+Deno.test("onError can answer instead of the 500", async () => {
   const told: unknown[] = [];
   await withApp(() => Response.error(), async ({ url, client }) => {
     const answer = await fetch(url, { client });
@@ -121,7 +121,7 @@ Deno.test("onError can answer in the place of the 500", async () => {
   });
 });
 
-Deno.test("a declared length that is not that of the body at hand is a 500", async () => {
+Deno.test("a declared length that contradicts a buffered body is answered with 500", async () => {
   let cancelled = 0;
   const headers = (length: number) => ({ "content-length": `${length}` });
   const apps: Record<string, () => Response> = {
@@ -136,7 +136,7 @@ Deno.test("a declared length that is not that of the body at hand is a 500", asy
       close();
       return new Response(stream, { headers: headers(9) });
     },
-    // The chunk at hand exceeds the declared length.
+    // The first chunk already exceeds the declared length.
     "/begun": () => {
       const { stream, put } = controlled(() => cancelled++);
       put("hello");
@@ -167,7 +167,7 @@ Deno.test("a declared length that is not that of the body at hand is a 500", asy
   });
 });
 
-Deno.test("a stream that does not keep its declared length cuts the connection", async () => {
+Deno.test("a stream that violates its declared length closes the connection", async () => {
   const app: FetchApp = ({ url }) =>
     new Response(slowly("hel", "lo"), {
       headers: { "content-length": url.endsWith("/more") ? "3" : "9" },
@@ -180,14 +180,14 @@ Deno.test("a stream that does not keep its declared length cuts the connection",
       );
       const [head, body] = answer.split("\r\n\r\n");
       assert(head!.startsWith("HTTP/1.1 200 "), answer);
-      // No byte past the declared length: it could be read as another response.
+      // A byte beyond the declared length would be parsed as another response.
       assertEquals(body, path === "/more" ? "hel" : "hello");
     }
     assertEquals(errors.length, 2);
   });
 });
 
-Deno.test("HEAD and 304 keep a declared length, which is that of GET", async () => {
+Deno.test("HEAD and 304 keep a declared length, which describes GET", async () => {
   let cancelled = 0;
   const app: FetchApp = ({ url }) => {
     const { pathname } = new URL(url);
@@ -217,7 +217,7 @@ Deno.test("HEAD and 304 keep a declared length, which is that of GET", async () 
   });
 });
 
-Deno.test("CONNECT and TRACE, which Fetch does not know, are answered with 501", async () => {
+Deno.test("CONNECT and TRACE, which Fetch does not support, are answered with 501", async () => {
   let called = false;
   await withApp(() => {
     called = true;
@@ -241,7 +241,7 @@ Deno.test("CONNECT and TRACE, which Fetch does not know, are answered with 501",
   });
 });
 
-Deno.test("the application sees the method that was sent, or none", async () => {
+Deno.test("the application sees the exact method, or does not see the request", async () => {
   const seen: string[] = [];
   await withApp(async (request) => {
     seen.push(request.method);
@@ -264,7 +264,7 @@ Deno.test("the application sees the method that was sent, or none", async () => 
         for (const rest of ["\r\n", body]) {
           seen.length = 0;
           const text = await answer(method, rest);
-          // Fetch writes six of them in capitals, which makes them another method.
+          // Fetch would normalize six methods to upper case, which changes the method.
           const normalized = new Request("http://a", { method }).method;
           const [status, methods] = normalized === method
             ? ["200 OK", [method, "GET"]]

@@ -9,6 +9,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { toText } from "@std/streams";
 import {
   type FetchApp,
   fetchHandler,
@@ -27,7 +28,7 @@ import { withServer } from "../support/with_server.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("a GET or HEAD with a body has none for the application", async () => {
+Deno.test("the body of a GET or HEAD is hidden from the application", async () => {
   const app: FetchApp = (request) =>
     Response.json([request.method, request.body]);
   await withApp(app, async ({ port, errors }) => {
@@ -71,7 +72,7 @@ Deno.test("request.url is the target URI", async () => {
   });
 });
 
-Deno.test("a scheme that is not the connection's is misdirected", async () => {
+Deno.test("a target whose scheme differs from the connection's is answered with 421", async () => {
   const { cert, key } = await makeCertificate();
   const app: FetchApp = (request) => new Response(`<${request.url}>`);
   const get = (target: string) =>
@@ -88,7 +89,7 @@ Deno.test("a scheme that is not the connection's is misdirected", async () => {
         answer,
       );
     }
-    // The message itself is valid HTTP, so the connection stays open.
+    // The message is valid HTTP, so the connection stays open.
     const answer = await answerTo(
       port,
       "POST https://b/ HTTP/1.1\r\nHost: b\r\nContent-Length: 4\r\n\r\nbody" +
@@ -105,7 +106,7 @@ Deno.test("a scheme that is not the connection's is misdirected", async () => {
       const hostname = "127.0.0.1";
       using conn = await Deno.connectTls({ hostname, port, caCerts: [cert] });
       await conn.write(encoder.encode(get(target)));
-      return await within(new Response(conn.readable).text(), "the answer");
+      return await within(toText(conn.readable), "the answer");
     };
     assertStringIncludes(await ask("Https://b/c"), "<https://b/c>");
     assertStringIncludes(await ask("http://b/c"), "HTTP/1.1 421 ");
@@ -113,7 +114,7 @@ Deno.test("a scheme that is not the connection's is misdirected", async () => {
   }, { cert, key });
 });
 
-Deno.test("a target of another scheme reaches no application that fetches", async () => {
+Deno.test("a target with another scheme does not reach a proxying application", async () => {
   const app = fetchHandler((request) => fetch(request));
   await withServer(app, async ({ port, errors }) => {
     const path = await Deno.makeTempFile();
@@ -131,10 +132,10 @@ Deno.test("a target of another scheme reaches no application that fetches", asyn
   });
 });
 
-Deno.test("a request that Fetch cannot have is the client's fault", async () => {
+Deno.test("a request that Fetch cannot represent is a client error", async () => {
   const app: FetchApp = (request) => new Response(`<${request.url}>`);
   await withApp(app, async ({ port, errors }) => {
-    // None of these is an error of the application.
+    // None of these is reported as an application error.
     for (
       const head of [
         "GET / HTTP/1.1\r\nHost: a:99999",
@@ -170,7 +171,7 @@ Deno.test("request.url has the scheme https under TLS", async () => {
   }, { cert, key });
 });
 
-Deno.test("info tells the client's address", async () => {
+Deno.test("info has the client's address", async () => {
   const app: FetchApp = (_request, { remoteAddr }) => Response.json(remoteAddr);
   await withApp(app, async ({ port }) => {
     using client = await RawClient.connect(port);
@@ -180,7 +181,7 @@ Deno.test("info tells the client's address", async () => {
   });
 });
 
-Deno.test("info has no address where the connection has none", async () => {
+Deno.test("info has no address if the connection has none", async () => {
   const app: FetchApp = (_request, { remoteAddr }) => Response.json(remoteAddr);
   const up = new TransformStream<Uint8Array, Uint8Array>();
   const down = new TransformStream<Uint8Array, Uint8Array>();
@@ -190,14 +191,14 @@ Deno.test("info has no address where the connection has none", async () => {
   );
   const writer = up.writable.getWriter();
   writer.write(encoder.encode("GET / HTTP/1.0\r\n\r\n"));
-  const answer = await within(new Response(down.readable).text(), "the answer");
+  const answer = await within(toText(down.readable), "the answer");
   assert(answer.endsWith("\r\n\r\nnull"), answer);
   await writer.close();
   await within(served, "the end");
 });
 
-Deno.test("the type of an application says what it is told", () => {
-  // Deno.serve takes these, each typed for another kind of address.
+Deno.test("the types of an application match its arguments", () => {
+  // Deno.serve accepts these handlers, each typed for a different kind of address.
   const any: Deno.ServeHandler = (_request, { remoteAddr }) =>
     Response.json(remoteAddr.transport);
   const tcp: Deno.ServeHandler<Deno.NetAddr> = (_request, { remoteAddr }) =>
@@ -219,21 +220,21 @@ Deno.test("the type of an application says what it is told", () => {
           : "no port",
       )
     ),
-    // @ts-expect-error -- there may be no address.
+    // @ts-expect-error -- the address may be null.
     fetchHandler((_, info) => new Response(info.remoteAddr.transport)),
-    // @ts-expect-error -- nor need it be one of TCP.
+    // @ts-expect-error -- the address may not be TCP.
     fetchHandler((_, info) => new Response(info.remoteAddr?.hostname)),
-    // @ts-expect-error -- the same for an object.
+    // @ts-expect-error -- the same for an object with fetch.
     fetchHandler({ fetch: (_, info) => new Response(info.remoteAddr.port) }),
-    // @ts-expect-error -- no server tells that.
+    // @ts-expect-error -- info has no such property.
     fetchHandler((_, info: { user: string }) => new Response(info.user)),
-    // @ts-expect-error -- text is no Response.
+    // @ts-expect-error -- a string is not a Response.
     fetchHandler(() => "text"),
   ];
   assert(handlers.every((handler) => typeof handler === "function"));
 });
 
-Deno.test("a client that waits for its 100 (Continue) gets it when the body is read", async () => {
+Deno.test("reading the body sends 100 (Continue) to a waiting client", async () => {
   const app: FetchApp = async (request) =>
     request.url.endsWith("/read")
       ? new Response(await request.text())
@@ -257,7 +258,7 @@ Deno.test("a client that waits for its 100 (Continue) gets it when the body is r
   });
 });
 
-Deno.test("a body of many sizes comes back as it went, on many connections", async () => {
+Deno.test("bodies of many sizes are echoed unchanged on many connections", async () => {
   const app: FetchApp = async (request) => {
     const bytes = await request.bytes();
     return new Response(bytes, { headers: { "x-digest": digestOf(bytes) } });
@@ -274,7 +275,7 @@ Deno.test("a body of many sizes comes back as it went, on many connections", asy
   });
 });
 
-Deno.test("a body can be read while the response is on its way", async () => {
+Deno.test("a body can be read while the response is being sent", async () => {
   const { stream, put, close } = controlled();
   const app: FetchApp = (request) => {
     request.text().then((text) => put(`got ${text}`)).finally(close);
@@ -293,7 +294,7 @@ Deno.test("a body can be read while the response is on its way", async () => {
   });
 });
 
-Deno.test("a body that is read after the answer fails, and costs nothing else", async () => {
+Deno.test("reading a body after the answer rejects without side effects", async () => {
   const text = Promise.withResolvers<string>();
   const app: FetchApp = (request) => {
     if (request.method === "GET") return new Response("next");
@@ -315,7 +316,7 @@ Deno.test("a body that is read after the answer fails, and costs nothing else", 
   });
 });
 
-Deno.test("a body that somebody has read before is the program's fault", async () => {
+Deno.test("an application that reads a used body gets a 500 and a report", async () => {
   const app = fetchHandler(async (request) =>
     new Response(await request.text())
   );

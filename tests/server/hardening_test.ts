@@ -1,6 +1,6 @@
 /**
- * Regressions of the server: ends that hung, memory that was shared too long, programs
- * that do the unexpected. Each test is the case that showed the defect.
+ * Regression tests of the server: hanging shutdowns, memory shared for too long, misuse
+ * by programs. Each test reproduces a defect.
  */
 
 import {
@@ -9,6 +9,7 @@ import {
   assertInstanceOf,
   assertStringIncludes,
 } from "@std/assert";
+import { stub } from "@std/testing/mock";
 import {
   type Duplex,
   fetchHandler,
@@ -36,7 +37,7 @@ const SHORT = {
   writeTimeout: 100,
 };
 
-test("a TLS client that never says a word is let go", async () => {
+test("a TLS client that sends nothing is dropped", async () => {
   const { cert, key } = await makeCertificate();
   await withServer((_req, res) => res.send("x"), async ({ port, server }) => {
     using silent = await RawClient.connect(port);
@@ -44,7 +45,7 @@ test("a TLS client that never says a word is let go", async () => {
     await half.send("\x16\x03\x01\x02\x00");
     await until(() => server.stats().accepted === 2, "both connections");
     await untilNoConnections(server);
-    // The clients close too: the runtime leaves them open.
+    // Closes the clients explicitly, because the runtime keeps them open.
     silent.conn.close();
     half.conn.close();
   }, {
@@ -54,7 +55,7 @@ test("a TLS client that never says a word is let go", async () => {
   });
 });
 
-test("a pipelining client that reads nothing is dropped, and that is the end of it", async () => {
+test("a pipelining client that reads nothing is dropped, and serving it ends", async () => {
   const pools = new Pools();
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
@@ -74,7 +75,7 @@ test("a pipelining client that reads nothing is dropped, and that is the end of 
   assertAtRest(pools);
 });
 
-test("a request that its handler released stays with its connection", async () => {
+test("a request released early is not reused elsewhere while its handler runs", async () => {
   for (const end of ["fail", "close"] as const) {
     const pools = new Pools();
     const gate = Promise.withResolvers<void>();
@@ -112,7 +113,7 @@ test("a request that its handler released stays with its connection", async () =
   }
 });
 
-test("a body read in small pieces survives the read that watches for the client", async () => {
+test("the read-ahead does not corrupt a body that is read in small pieces", async () => {
   const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60\r\n\r\n";
   const body = "0123456789".repeat(6);
   const handler: Handler = async (req, res) => {
@@ -174,7 +175,7 @@ function byteStreamOf(
   });
 }
 
-test("a parser whose input ends while a body is read in small pieces keeps the rest", async () => {
+test("the end of input does not truncate a body that is read in small pieces", async () => {
   const pools = new Pools();
   {
     using parser = new RequestParser({ pools });
@@ -192,7 +193,7 @@ test("a parser whose input ends while a body is read in small pieces keeps the r
   assertAtRest(pools);
 });
 
-test("a connection whose methods throw is closed, and nothing is kept", async () => {
+test("a connection whose methods throw is closed and leaks nothing", async () => {
   for (const method of ["read", "write", "closeWrite"] as const) {
     const pools = new Pools();
     const conn = new MemoryConn([LAST_GET], { ends: "when told" });
@@ -208,7 +209,7 @@ test("a connection whose methods throw is closed, and nothing is kept", async ()
   }
 });
 
-test("a program that answers while its answer is made sends one response", async () => {
+test("a reentrant send produces one response", async () => {
   const handlers: Handler[] = [
     (_req, res) =>
       res.json({
@@ -240,7 +241,7 @@ test("a program that answers while its answer is made sends one response", async
   }
 });
 
-test("a connection that comes after the server's end is closed", async () => {
+test("a connection accepted after the server's end is closed", async () => {
   const late = new MemoryConn([]);
   const gate = Promise.withResolvers<void>();
   const server = serve(
@@ -257,7 +258,7 @@ test("a connection that comes after the server's end is closed", async () => {
   assertEquals(late.closes, 1);
 });
 
-test("a listener that ignores its close does not hold the shutdown up", async () => {
+test("a listener that ignores close() does not delay shutdown", async () => {
   const listener = {
     addr: { transport: "tcp", hostname: "127.0.0.1", port: 1 } as Deno.NetAddr,
     accept: () => new Promise<Deno.Conn>(() => {}),
@@ -274,7 +275,7 @@ test("a listener that ignores its close does not hold the shutdown up", async ()
   await within(serve(iterable, () => {}).shutdown(), "the shutdown");
 });
 
-test("a promise of the program's own that fails at once is a failed handler", async () => {
+test("a thenable whose then() throws counts as a failed handler", async () => {
   const broken = {
     then() {
       throw new Error("then");
@@ -291,7 +292,7 @@ test("a promise of the program's own that fails at once is a failed handler", as
   );
 });
 
-test("bytes that are transferred before they are written end the connection", async () => {
+test("response bytes that are transferred before the write close the connection", async () => {
   await withServer((_req, res) => {
     const bytes = new Uint8Array(100_000);
     res.send(bytes);
@@ -304,26 +305,20 @@ test("bytes that are transferred before they are written end the connection", as
   });
 });
 
-test("an onError that rejects is printed, and does no harm", async () => {
-  const { error: print } = console;
-  const printed: unknown[] = [];
-  console.error = (...args) => void printed.push(...args);
-  try {
-    await withServer(() => {
-      throw new Error("handler");
-    }, async ({ port }) => {
-      using client = await RawClient.connect(port);
-      await client.send("GET / HTTP/1.0\r\n\r\n");
-      assertStringIncludes(await client.rest(), "HTTP/1.1 500");
-      await until(() => printed.length > 0, "the print of the error");
-    }, { onError: () => Promise.reject(new Error("onError")) });
-  } finally {
-    console.error = print;
-  }
-  assertEquals((printed[0] as Error).message, "onError");
+test("a rejection of onError is printed and otherwise ignored", async () => {
+  using print = stub(console, "error");
+  await withServer(() => {
+    throw new Error("handler");
+  }, async ({ port }) => {
+    using client = await RawClient.connect(port);
+    await client.send("GET / HTTP/1.0\r\n\r\n");
+    assertStringIncludes(await client.rest(), "HTTP/1.1 500");
+    await until(() => print.calls.length > 0, "the print of the error");
+  }, { onError: () => Promise.reject(new Error("onError")) });
+  assertEquals(print.calls[0]!.args[0].message, "onError");
 });
 
-test("a body that is too large is counted, and the answer to it says what follows", async () => {
+test("an oversized body is counted, and the response states whether the connection closes", async () => {
   await withServer(async (req, res) => {
     await req.bytes().catch(() => {});
     res.send("no", { status: 413 });
@@ -338,7 +333,7 @@ test("a body that is too large is counted, and the answer to it says what follow
     );
     assertEquals(server.stats().refusals, { "body-too-large": 1 });
     using small = await RawClient.connect(port);
-    // A short rest is drained, and the connection kept.
+    // A short remainder is drained and the connection kept.
     await small.send(
       `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n${
         "x".repeat(20)
@@ -349,7 +344,7 @@ test("a body that is too large is counted, and the answer to it says what follow
   }, { maxBodySize: 10 });
 });
 
-test("fetchHandler takes an object with fetch as well", async () => {
+test("fetchHandler accepts an object with a fetch method", async () => {
   const app = {
     text: "mine",
     fetch(request: Request): Response {

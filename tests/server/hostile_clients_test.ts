@@ -1,6 +1,6 @@
 /**
- * What a stranger on the network does, and what it may not cost anybody else: connections
- * that are reset or left at any moment, lengths that no memory has.
+ * Hostile clients must not affect others: resets and disconnects at any moment, and
+ * declared lengths beyond any memory.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -18,7 +18,7 @@ const hello: Handler = (_req, res) => res.send("hello");
 
 // ----------------------------------------------------------------- accepting
 
-/** A listener that answers `accept` with what is given, then waits to be closed. */
+/** A listener whose `accept` follows a script and then waits until `close`. */
 class ScriptedListener {
   readonly addr: Deno.Addr = {
     transport: "tcp",
@@ -32,7 +32,7 @@ class ScriptedListener {
 
   constructor(script: (() => Promise<Deno.Conn>)[]) {
     this.#script = script;
-    // Nobody may wait when it is closed.
+    // `close` may come while no `accept` is pending.
     this.#end.promise.catch(() => {});
   }
 
@@ -59,7 +59,7 @@ for (
   ] as const
 ) {
   sanitized(
-    `a peer that is gone before it is accepted (${name}) delays nobody`,
+    `a peer that disconnects before accept (${name}) delays no other`,
     async () => {
       const errors: unknown[] = [];
       const failing = () => Promise.reject(new Deno.errors[name]("gone"));
@@ -67,7 +67,7 @@ for (
       const server = serve(listener, hello, {
         onError: (error) => void errors.push(error),
       });
-      // With a pause for each, even of 1 ms, these would take half a second and more.
+      // So many that even a pause of 1 ms per failure would be noticeable.
       for (let turns = 0; listener.accepts < 501 && turns < 250; turns++) {
         await turn();
       }
@@ -81,7 +81,7 @@ for (
 }
 
 sanitized(
-  "a listener that fails for ever with a client's error lets others run",
+  "a listener that fails endlessly with client errors does not starve the event loop",
   async () => {
     const listener = new ScriptedListener([]);
     listener.accept = () => {
@@ -100,7 +100,7 @@ sanitized(
   },
 );
 
-sanitized("an exhausted system is reported, and accepting pauses", async () => {
+sanitized("resource exhaustion is reported and pauses accepting", async () => {
   const errors: unknown[] = [];
   const full = Object.assign(new Error("Too many open files (os error 24)"), {
     code: "EMFILE",
@@ -115,7 +115,7 @@ sanitized("an exhausted system is reported, and accepting pauses", async () => {
   await server.shutdown();
 });
 
-/** Resets `count` connections to `port` as soon as they are made. */
+/** Opens `count` connections to `port` and resets each at once. */
 async function resetMany(port: number, count: number): Promise<void> {
   const script = `
 import socket, struct, sys
@@ -133,7 +133,7 @@ for i in range(int(sys.argv[2])):
 
 for (const kind of ["TCP", "TLS"]) {
   sanitized(
-    `${kind}: hundreds of resets, and the next client is served`,
+    `${kind}: after hundreds of resets the next client is served`,
     async () => {
       const tls = kind === "TLS" ? await makeCertificate() : {};
       await withServer(hello, async ({ server, port, errors }) => {
@@ -160,9 +160,9 @@ for (const kind of ["TCP", "TLS"]) {
   );
 }
 
-// ----------------------------------------------------- clients that are gone
+// ------------------------------------------------------ disconnected clients
 
-/** What a client may leave unread in the server's window. */
+/** Input that a client leaves unread in the server's window. */
 const LEFTOVERS: Record<string, string> = {
   "nothing": GET,
   "a byte": GET + "G",
@@ -219,7 +219,7 @@ const WAITERS: Record<string, Handler> = {
 for (const [waiter, handler] of Object.entries(WAITERS)) {
   for (const [left, wire] of Object.entries(LEFTOVERS)) {
     sanitized(
-      `${waiter} is told that its client left, with ${left} unread`,
+      `${waiter} learns that its client disconnected, with ${left} unread`,
       async () => {
         await withServer(handler, async ({ server, port }) => {
           for (const how of ["close", "half-close"]) {
@@ -241,13 +241,13 @@ for (const [waiter, handler] of Object.entries(WAITERS)) {
 }
 
 sanitized(
-  "a client that fills the read-ahead and is then silent is let go",
+  "a client that fills the read-ahead and then stays silent is dropped",
   async () => {
     await withServer(
       WAITERS["a handler"]!,
       async ({ server, port, errors }) => {
         using client = await RawClient.connect(port);
-        // More than is read ahead; whether the client is still there can't be seen.
+        // Exceeds the read-ahead, so the server cannot detect a disconnect by reading.
         const sent = client.send(GET.repeat(40_000)).catch(() => {});
         await until(() => server.stats().requests > 0, "the request");
         assert(server.stats().bytesReceived <= 200_000);
@@ -260,8 +260,8 @@ sanitized(
   },
 );
 
-sanitized("a slow handler may leave a large body unread for long", async () => {
-  // The read-ahead is full, but the handler takes of it before the time is up.
+sanitized("a slow handler may pause before reading a large body", async () => {
+  // The read-ahead is full, but the handler reads before the timeout.
   await withServer(async (req, res) => {
     let length = 0;
     for await (const chunk of req.body!) {
@@ -280,7 +280,7 @@ sanitized("a slow handler may leave a large body unread for long", async () => {
 });
 
 sanitized(
-  "a client that ends its side gets its answer, with bytes unread behind",
+  "a half-closed client gets its answer despite unread bytes behind the request",
   async () => {
     const gate = Promise.withResolvers<void>();
     await withServer(async (req, res) => {
@@ -304,7 +304,7 @@ sanitized(
 );
 
 sanitized(
-  "a silent stream is cancelled soon after its client has left",
+  "a silent response stream is cancelled soon after a disconnect",
   async () => {
     const cancelled = Promise.withResolvers<unknown>();
     const handlers: Handler[] = [
@@ -325,7 +325,7 @@ sanitized(
       ),
     ];
     for (const handler of handlers) {
-      // The default timeouts: what ends it is none of them.
+      // With the default timeouts, none of which expires during the test.
       await withServer(handler, async ({ server, port, errors }) => {
         const client = await RawClient.connect(port);
         await client.send(GET);
@@ -348,7 +348,7 @@ for (
   ] as const
 ) {
   sanitized(
-    `a length that no memory has is 413, with maxBodySize at ${what}`,
+    `a length beyond any memory is answered with 413, with maxBodySize at ${what}`,
     async () => {
       await withServer(async (req, res) => {
         res.send(`${(await req.bytes()).length}`);
@@ -360,7 +360,7 @@ for (
         assertStringIncludes(answer, "HTTP/1.1 413 ");
         assertEquals(server.stats().refusals, { "body-too-large": 1 });
         assertEquals(errors, []);
-        // The process and the server go on.
+        // The process and the server survive.
         assertStringIncludes(
           await answerTo(
             port,
@@ -374,31 +374,34 @@ for (
   );
 }
 
-sanitized("no memory is taken for bytes that are only declared", async () => {
-  const GIB = 1024 ** 3;
-  await withServer(async (req, res) => {
-    res.send(`${(await req.bytes()).length}`);
-  }, async ({ server, port }) => {
-    const before = Deno.memoryUsage();
-    const clients: RawClient[] = [];
-    for (let i = 0; i < 8; i++) {
-      const client = await RawClient.connect(port);
-      clients.push(client);
-      await client.send(
-        `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${GIB}\r\n\r\nabc`,
-      );
-    }
-    await until(() => server.stats().requests === 8, "the requests");
-    const after = Deno.memoryUsage();
-    const taken = after.external - before.external;
-    assert(taken < 16 * 1024 * 1024, `${taken} bytes for 24 that came`);
-    for (const client of clients) client.conn.close();
-    await until(() => server.stats().connections === 0, "the end");
-  }, { maxBodySize: Infinity });
-});
+sanitized(
+  "no memory is allocated for declared bytes that have not arrived",
+  async () => {
+    const GIB = 1024 ** 3;
+    await withServer(async (req, res) => {
+      res.send(`${(await req.bytes()).length}`);
+    }, async ({ server, port }) => {
+      const before = Deno.memoryUsage();
+      const clients: RawClient[] = [];
+      for (let i = 0; i < 8; i++) {
+        const client = await RawClient.connect(port);
+        clients.push(client);
+        await client.send(
+          `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${GIB}\r\n\r\nabc`,
+        );
+      }
+      await until(() => server.stats().requests === 8, "the requests");
+      const after = Deno.memoryUsage();
+      const taken = after.external - before.external;
+      assert(taken < 16 * 1024 * 1024, `${taken} bytes for 24 that came`);
+      for (const client of clients) client.conn.close();
+      await until(() => server.stats().connections === 0, "the end");
+    }, { maxBodySize: Infinity });
+  },
+);
 
 sanitized(
-  "a large body is gathered whole, whatever the first allocation",
+  "a large body is buffered in full, however small the first allocation",
   async () => {
     await withServer(async (req, res) => {
       const bytes = await req.bytes();

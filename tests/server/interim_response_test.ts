@@ -1,5 +1,5 @@
 /**
- * Interim responses (1xx) of a program's own.
+ * Interim responses (1xx) sent by the program.
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
@@ -11,7 +11,7 @@ import { streamOf } from "../support/streams.ts";
 import { test } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-test("interim responses come before the response", async () => {
+test("interim responses precede the final response", async () => {
   const { answers } = await exchange((_req, res) => {
     res.send(null, { status: 103, headers: { link: "</a.css>; rel=preload" } });
     assertEquals(res.sent, false);
@@ -42,7 +42,7 @@ test("interim responses come before the response", async () => {
   assertEquals(answers[3]!.body, "done");
 });
 
-test("an interim response does not wait for the response", async () => {
+test("an interim response is sent without waiting for the final response", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   await withServer(async (_req, res) => {
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -61,7 +61,7 @@ test("an interim response does not wait for the response", async () => {
   });
 });
 
-test("a 100 is sent to nobody who does not wait for it", async () => {
+test("a 100 is sent only to a client that expects it", async () => {
   const { answers } = await exchange((_req, res) => {
     res.send(null, { status: 100 });
     res.send("done");
@@ -69,7 +69,7 @@ test("a 100 is sent to nobody who does not wait for it", async () => {
   assertEquals(answers.map(({ status }) => status), [200]);
 });
 
-test("an HTTP/1.0 client gets no interim response", async () => {
+test("an HTTP/1.0 client gets no interim responses", async () => {
   const { answers } = await exchange((_req, res) => {
     res.send(null, { status: 103 });
     res.send(null, { status: 100 });
@@ -78,7 +78,7 @@ test("an HTTP/1.0 client gets no interim response", async () => {
   assertEquals(answers.map(({ status }) => status), [200]);
 });
 
-test("an interim response has no body, no length, and is no 101", async () => {
+test("an interim response has no body and no length, and cannot be a 101", async () => {
   const { answers } = await exchange((_req, res) => {
     for (const body of ["a", "", new Uint8Array(1), streamOf(["a"])]) {
       assertThrows(

@@ -1,6 +1,5 @@
 /**
- * Which connections are kept, how long, and what their responses say of it
- * (RFC 9112 §9.3).
+ * Persistence of connections, and the Connection field of responses (RFC 9112 §9.3).
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
@@ -13,8 +12,8 @@ import { answersIn, fieldOf } from "../support/response_reader.ts";
 import { test } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-test("the client says whether the connection is kept", async () => {
-  // [version, Connection lines, whether it is kept, Connection of the response]
+test("version and Connection field decide whether the connection is kept", async () => {
+  // [version, Connection lines, kept, Connection of the response]
   const cases: [string, string[], boolean, string | null][] = [
     ["1.1", [], true, null],
     ["1.1", ["keep-alive"], true, null],
@@ -60,7 +59,7 @@ test("the client says whether the connection is kept", async () => {
   });
 });
 
-test("the last of maxRequests says so, and no more are answered", async () => {
+test("the last of maxRequests responses says close, and later requests are not answered", async () => {
   await withServer(echoTarget, async ({ port, server }) => {
     const requests = [1, 2, 3, 4, 5].map((i) => get(`/${i}`));
     const answers = answersIn(await answerTo(port, requests.join("")));
@@ -72,7 +71,7 @@ test("the last of maxRequests says so, and no more are answered", async () => {
   }, { maxRequests: 3 });
 });
 
-test("limits out of range throw before anything is served", () => {
+test("limits out of range throw at once", () => {
   const wrong: ServeConnectionOptions[] = [
     { headTimeout: 0 },
     { bodyTimeout: -1 },

@@ -1,5 +1,5 @@
 /**
- * A response object that a program keeps cannot answer a later request.
+ * A response object that a program holds on to cannot answer a later request.
  */
 
 import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
@@ -13,9 +13,9 @@ import { settle, test } from "../support/waiting.ts";
 import { type Running, withServer } from "../support/with_server.ts";
 
 /**
- * A first request is handled by `first`, which may keep its response; a second one
- * of the same connection waits for its answer. Tells how a late send of the kept
- * response fares meanwhile, and what came out.
+ * Handles a first request with `first`, which may keep its response object. While a
+ * second request on the same connection is pending, tries to send with the kept object.
+ * Returns the outcome of that send and the bytes on the wire.
  */
 async function lateSend(
   first: (res: HttpResponse, req: HttpRequest) => void | Promise<void>,
@@ -55,7 +55,7 @@ async function lateSend(
 
 test("a response that an async handler kept can't answer a later request", async () => {
   const ways: ((res: HttpResponse) => Promise<void>)[] = [
-    // deno-lint-ignore require-await -- what is tested is a promise that is resolved
+    // deno-lint-ignore require-await -- tests an already resolved promise
     async (res) => res.send("first"),
     async (res) => {
       await settle();
@@ -111,7 +111,7 @@ test("a response whose stream a sync handler sent can't answer a later request",
   assertEquals(bodies, ["first", "second"]);
 });
 
-test("a kept response sends nothing once its connection is over", async () => {
+test("a kept response sends nothing after its connection has closed", async () => {
   let kept!: HttpResponse;
   const { answer } = await exchange((_req, res) => {
     kept = res;

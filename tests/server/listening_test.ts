@@ -1,5 +1,5 @@
 /**
- * Where a server listens, and which options it takes.
+ * Listening: addresses, announcements and options.
  */
 
 import {
@@ -9,6 +9,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { stub } from "@std/testing/mock";
 import { type Handler, Pools, serve, type ServeOptions } from "@pooled/http1";
 import { assertAtRest } from "../support/at_rest.ts";
 import { hello } from "../support/handlers.ts";
@@ -18,7 +19,7 @@ import { GET, LAST_GET } from "../support/requests.ts";
 import { within } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-/** A port on which nobody listens. */
+/** An unused port. */
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return portOf(listener.addr);
@@ -26,18 +27,12 @@ function freePort(): number {
 
 /** Captures `console.log` while `test` runs. */
 function listeningTo(test: () => void): string[] {
-  const { log } = console;
-  const lines: string[] = [];
-  console.log = (...args: unknown[]) => void lines.push(args.join(" "));
-  try {
-    test();
-  } finally {
-    console.log = log;
-  }
-  return lines;
+  using log = stub(console, "log");
+  test();
+  return log.calls.map(({ args }) => args.join(" "));
 }
 
-Deno.test("serve(options, handler) tells onListen where it listens", async () => {
+Deno.test("serve(options, handler) passes its address to onListen", async () => {
   const pools = new Pools();
   let told: Deno.Addr | undefined;
   const server = serve({
@@ -56,7 +51,7 @@ Deno.test("serve(options, handler) tells onListen where it listens", async () =>
   assertAtRest(pools);
 });
 
-Deno.test("the address is announced where nobody asks to be told", async () => {
+Deno.test("without onListen, the address is printed", async () => {
   const pools = new Pools();
   const servers: ReturnType<typeof serve>[] = [];
   const directory = Deno.makeTempDirSync();
@@ -66,7 +61,7 @@ Deno.test("the address is announced where nobody asks to be told", async () => {
       serve({ hostname: "127.0.0.1", port: 0, pools }, hello),
       serve({ hostname: "::1", port: 0, pools }, hello),
       serve({ path, pools }, hello),
-      // No announcement for a listener that the program opened.
+      // A listener opened by the program is not announced.
       serve(Deno.listen({ hostname: "127.0.0.1", port: 0 }), hello, { pools }),
     );
   });
@@ -100,7 +95,7 @@ Deno.test("serve(listener, handler, options)", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("a listener that its owner closes ends the server", async () => {
+Deno.test("closing the listener ends the server", async () => {
   const pools = new Pools();
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const errors: unknown[] = [];
@@ -120,7 +115,7 @@ Deno.test("a listener that its owner closes ends the server", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("a port in use is the caller's to hear of", async () => {
+Deno.test("serve throws if the port is in use", async () => {
   await withServer(hello, async ({ port, url }) => {
     assertThrows(
       () => serve({ hostname: "127.0.0.1", port, onListen() {} }, hello),
@@ -157,7 +152,7 @@ Deno.test("options out of range throw, and leave no listener open", () => {
       error = thrown;
     }
     assertInstanceOf(error, RangeError, `${what} was taken`);
-    // Listening here works only if the server does not.
+    // Succeeds only if the server is not listening.
     Deno.listen({ hostname: "127.0.0.1", port }).close();
   }
 });

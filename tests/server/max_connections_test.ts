@@ -10,7 +10,7 @@ import { GET } from "../support/requests.ts";
 import { turn, until, within } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-Deno.test("with maxConnections, the next one waits and is served later", async () => {
+Deno.test("a connection beyond maxConnections waits and is served later", async () => {
   await withServer(hello, async ({ server, port }) => {
     using first = await RawClient.connect(port);
     using second = await RawClient.connect(port);
@@ -36,7 +36,7 @@ Deno.test("with maxConnections, the next one waits and is served later", async (
   }, { maxConnections: 2 });
 });
 
-Deno.test("maxConnections counts what was handed over", async () => {
+Deno.test("maxConnections counts upgraded connections", async () => {
   const pair = Promise.withResolvers<Duplex>();
   await withServer((req, res) => {
     if (req.upgrade === null) return res.send("hello");
@@ -58,7 +58,7 @@ Deno.test("maxConnections counts what was handed over", async () => {
   }, { maxConnections: 1 });
 });
 
-Deno.test("shutdown ends a server that waits for a connection to close", async () => {
+Deno.test("shutdown ends a server at maxConnections", async () => {
   await withServer(hello, async ({ server, port }) => {
     using client = await RawClient.connect(port);
     await client.send(GET);

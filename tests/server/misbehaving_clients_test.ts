@@ -1,5 +1,5 @@
 /**
- * Clients that leave at any time, stall, or send slowly.
+ * Clients that disconnect at any time, stall, or send slowly.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -10,7 +10,7 @@ import { GET, LAST_GET, postWith } from "../support/requests.ts";
 import { turn, until, within } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-/** A handler for every way in which a client can leave. */
+/** A handler with a path for every phase in which a client can disconnect. */
 function manyWays(signals: { begun: () => void }): Handler {
   return async (req, res) => {
     signals.begun();
@@ -44,7 +44,7 @@ function manyWays(signals: { begun: () => void }): Handler {
   };
 }
 
-/** What was sent before the client leaves, and what it waits for. */
+/** The bytes the client sends, and the response bytes it awaits before it disconnects. */
 const LEAVINGS: Record<
   string,
   [sends: string, awaits: "" | "handler" | string]
@@ -101,7 +101,7 @@ const LEAVINGS: Record<
 };
 
 for (const how of ["closes", "ends its side first"]) {
-  Deno.test(`a client that ${how}, at any time, leaves nothing behind`, async (t) => {
+  Deno.test(`a client that ${how} at any time leaks nothing`, async (t) => {
     let begun = () => {};
     await withServer(manyWays({ begun: () => begun() }), async (running) => {
       const { server, port, pools, errors } = running;
@@ -114,7 +114,7 @@ for (const how of ["closes", "ends its side first"]) {
           if (awaits === "handler") await within(handler, "the handler");
           else if (awaits !== "") await within(client.until(awaits), awaits);
           else {
-            // Accepted from the backlog, so that the server knows the connection.
+            // Waits until the server has accepted the connection.
             await until(
               () => server.stats().connections === 1,
               `the connection, of ${accepted}`,
@@ -143,7 +143,7 @@ for (const how of ["closes", "ends its side first"]) {
   });
 }
 
-Deno.test("a client that ends its side early is answered", async () => {
+Deno.test("a client that half-closes early is answered", async () => {
   await withServer(async (req, res) => {
     const text = await req.text();
     await turn();
@@ -158,7 +158,7 @@ Deno.test("a client that ends its side early is answered", async () => {
   });
 });
 
-Deno.test("a sender of single bytes is served", async () => {
+Deno.test("a client that sends single bytes is served", async () => {
   await withServer(async (req, res) => {
     const text = await req.text();
     res.json([req.target, text, req.trailers?.get("x-sum") ?? null]);
@@ -172,7 +172,7 @@ Deno.test("a sender of single bytes is served", async () => {
       ) + LAST_GET;
     for (const byte of wire) {
       await client.send(byte);
-      // So that each byte arrives in a read of its own.
+      // Makes each byte arrive in a separate read.
       await turn();
     }
     await within(client.rest(), "the answers");
@@ -184,7 +184,7 @@ Deno.test("a sender of single bytes is served", async () => {
   });
 });
 
-Deno.test("a reader that stalls is dropped, and its stream cancelled", async () => {
+Deno.test("a client that stops reading is dropped, and its stream cancelled", async () => {
   const cancelled = Promise.withResolvers<unknown>();
   let aborted = false;
   await withServer((req, res) => {
@@ -207,7 +207,7 @@ Deno.test("a reader that stalls is dropped, and its stream cancelled", async () 
   }, { writeTimeout: 150 });
 });
 
-Deno.test("requests of a client that reads no answers wait", async () => {
+Deno.test("requests wait while their client reads no answers", async () => {
   const COUNT = 20_000;
   await withServer(
     (_req, res) => res.send("x".repeat(10_000)),
@@ -227,7 +227,7 @@ Deno.test("requests of a client that reads no answers wait", async () => {
   );
 });
 
-Deno.test("a reader that pauses gets all of it", async () => {
+Deno.test("a client that pauses reading gets the whole response", async () => {
   const COUNT = 3000;
   await withServer((req, res) => {
     res.send(`<${req.query}>`.padEnd(10_000, "x"));
@@ -238,7 +238,7 @@ Deno.test("a reader that pauses gets all of it", async () => {
       wire += `GET /?${i} HTTP/1.1\r\nHost: a\r\n\r\n`;
     }
     const sent = client.send(wire + LAST_GET);
-    // It begins to read when the server has stopped.
+    // Starts reading once the server is blocked by backpressure.
     let before = -1;
     await until(() => {
       const { requests } = server.stats();

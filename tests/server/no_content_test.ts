@@ -51,7 +51,7 @@ test("a 204 has neither body nor length, a 205 has a length of 0", async () => {
     for (const [i, path] of paths.entries()) {
       assertEquals(
         fieldOf(answers[i]!, "content-length"),
-        // HEAD: the length of GET is unknown unless the response is prepared.
+        // For HEAD, the length of GET is known only for a prepared response.
         path.startsWith("/204") || (method === "HEAD" && path === "/205")
           ? null
           : "0",
@@ -61,7 +61,7 @@ test("a 204 has neither body nor length, a 205 has a length of 0", async () => {
   }
 });
 
-test("a 304 keeps the length it is given, and has no other", async () => {
+test("a 304 has only a length set by the program", async () => {
   const { answers } = await exchange(
     (req, res) => {
       switch (req.path) {
@@ -93,7 +93,7 @@ test("a 304 keeps the length it is given, and has no other", async () => {
   assertEquals(answers.at(-1)!.body, "end");
 });
 
-test("a body for a status that has none is refused", async () => {
+test("a body with a status without content throws", async () => {
   for (const status of [204, 205, 304]) {
     for (
       const body of [
@@ -120,13 +120,13 @@ test("a body for a status that has none is refused", async () => {
   }
 });
 
-test("HEAD can declare the length of what it does not send", async () => {
+test("a response to HEAD can declare the length of GET", async () => {
   const { answers } = await exchange(
     (req, res) => {
       const headers = { "content-length": "1234" };
       if (req.path === "/null") return res.send(null, { headers });
       if (req.path === "/stream") return res.send(streamOf(["a"]), { headers });
-      // The body is given, so its length is known, and this differs from it.
+      // The declared length contradicts the given body.
       assertThrows(
         () => res.send("abc", { headers }),
         TypeError,
@@ -142,7 +142,7 @@ test("HEAD can declare the length of what it does not send", async () => {
   );
 });
 
-test("a stream that is given to HEAD is cancelled, and not read", async () => {
+test("a stream sent in response to HEAD is cancelled without being read", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   let pulls = 0;
   const stream = new ReadableStream<Uint8Array>({

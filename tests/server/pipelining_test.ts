@@ -1,6 +1,6 @@
 /**
- * Pipelined requests: the order of their responses, and how many reads and writes they
- * take (RFC 9112 §9.3.2).
+ * Pipelined requests: order of responses, and number of reads and writes
+ * (RFC 9112 §9.3.2).
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -19,7 +19,7 @@ import { answersIn, bodiesOf } from "../support/response_reader.ts";
 import { settle, test } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-test("pipelined requests are answered in order, whatever their handlers do", async () => {
+test("pipelined requests are answered in order, whatever the timing of their handlers", async () => {
   const targets = Array.from({ length: 60 }, (_, i) => `/${i}`);
   await withServer(mixed, async ({ port, errors }) => {
     const wire = targets.map((target) => get(target)).join("");
@@ -29,7 +29,7 @@ test("pipelined requests are answered in order, whatever their handlers do", asy
   });
 });
 
-test("how the input is cut does not change what is answered", async () => {
+test("the responses do not depend on how the input is split", async () => {
   const targets = Array.from({ length: 10 }, (_, i) => `/${i}`);
   const wire = targets.map((target) => get(target)).join("");
   for (const size of [1, 3, 26, 27, 28, 100]) {
@@ -39,7 +39,7 @@ test("how the input is cut does not change what is answered", async () => {
   }
 });
 
-test("requests of one read that are answered at once take one write", async () => {
+test("requests of one read that are answered synchronously share one write", async () => {
   const prepared = prepareResponse({ body: "prepared" });
   const handlers: [string, Handler][] = [
     ["text", (_req, res) => res.send("text")],
@@ -48,7 +48,7 @@ test("requests of one read that are answered at once take one write", async () =
     ["JSON", (_req, res) => res.json([1])],
     ["prepared", (_req, res) => res.send(prepared)],
     ["nothing", (_req, res) => res.send()],
-    // deno-lint-ignore require-await -- a promise that is resolved is the point
+    // deno-lint-ignore require-await -- tests an already resolved promise
     ["async", async (_req, res) => res.send("text")],
   ];
   for (const [what, handler] of handlers) {
@@ -56,7 +56,7 @@ test("requests of one read that are answered at once take one write", async () =
     const wire = await serveMemory(conn, handler);
     assertEquals(answersIn(wire).length, 32, what);
     assertEquals(conn.writes.length, 2, what);
-    // Two pieces and the end of the input.
+    // Two pieces and the end of input.
     assertEquals(conn.reads, 3, what);
   }
 });
@@ -75,7 +75,7 @@ test("one request takes one read and one write", async () => {
   }
 });
 
-test("requests wait while the client takes no answers", async () => {
+test("requests wait while the client reads no answers", async () => {
   const pools = new Pools();
   const conn = new MemoryConn([get("/").repeat(2000)]);
   conn.hold();
@@ -86,7 +86,7 @@ test("requests wait while the client takes no answers", async () => {
   }, { pools });
   await settle();
   const before = handled;
-  // At most twice what fits into the output buffer.
+  // At most twice the capacity of the output buffer.
   assert(before > 0 && before <= 130, `${before} requests were handled`);
   await settle();
   assertEquals(handled, before);
@@ -96,7 +96,7 @@ test("requests wait while the client takes no answers", async () => {
   assertAtRest(pools);
 });
 
-test("a refusal after good requests loses none of their answers", async () => {
+test("a refusal after valid requests loses none of their answers", async () => {
   const targets = Array.from({ length: 8 }, (_, i) => `/${i}`);
   const wire = targets.map((target) => get(target)).join("");
   for (const bad of ["GET /bad\r\n\r\n", get("/", "a b: c")]) {

@@ -11,7 +11,7 @@ import { ask, keep } from "../support/requests.ts";
 import { fieldOf, valuesOf } from "../support/response_reader.ts";
 import { test } from "../support/waiting.ts";
 
-test("a prepared response serves every connection and version", async () => {
+test("a prepared response works on every connection and HTTP version", async () => {
   const hello = prepareResponse({
     status: 201,
     headers: { "x-a": "1", "content-type": "text/html" },
@@ -68,7 +68,7 @@ test("a prepared response can end the connection", async () => {
   assertEquals(options.sort(), ["close", "x-hop"]);
 });
 
-test("what is wrong with a prepared response throws where it is made", () => {
+test("prepareResponse throws on invalid arguments", () => {
   for (const [name, value] of BAD_FIELDS) {
     assertThrows(
       () => prepareResponse({ headers: [[name, value]] }),
@@ -87,7 +87,7 @@ test("what is wrong with a prepared response throws where it is made", () => {
   return Promise.resolve();
 });
 
-test("what a prepared response was made of can be used again", async () => {
+test("changing the inputs of prepareResponse later does not affect the response", async () => {
   const body = bytesOf("hello");
   const headers = new Headers({ "x-a": "1" });
   const prepared = prepareResponse({ body, headers });

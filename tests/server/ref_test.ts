@@ -1,5 +1,5 @@
 /**
- * `ref()` and `unref()`: whether a server keeps its program running.
+ * `ref()` and `unref()`: whether a server keeps the process alive.
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
@@ -8,7 +8,7 @@ import { within } from "../support/waiting.ts";
 
 const encoder = new TextEncoder();
 
-/** What a program prints that runs on its own. It is killed when it does not end. */
+/** Runs a program in a child process and returns its output. Kills it if it hangs. */
 async function runProgram(text: string): Promise<string> {
   const mod = new URL("../../mod.ts", import.meta.url).href;
   const child = new Deno.Command(Deno.execPath(), {
@@ -53,8 +53,8 @@ const ask = async (path) => {
 };
 `;
 
-Deno.test("a program ends in spite of a server that is unref'ed", async () => {
-  // Once with a connection that was there before, once with one that came later.
+Deno.test("an unref'ed server does not keep the process alive", async () => {
+  // Once with a connection from before unref(), once with a later one.
   assertStringIncludes(
     await runProgram(`${PROGRAM}
       await ask("/");
@@ -71,8 +71,8 @@ Deno.test("a program ends in spite of a server that is unref'ed", async () => {
   );
 });
 
-Deno.test("a server keeps the program running, also after unref and ref", async () => {
-  // The timer is unref'ed: it fires only while the server keeps the program running.
+Deno.test("a server keeps the process alive, also after unref and ref", async () => {
+  // The timer is unref'ed: it fires only if the server keeps the process alive.
   const text = (before: string) =>
     `${PROGRAM}
     conn.close();
@@ -89,13 +89,13 @@ Deno.test("a server keeps the program running, also after unref and ref", async 
   assertEquals(await runProgram(text("server.unref();")), "");
 });
 
-Deno.test("shutdown resolves though only a stream without a client is left", async () => {
+Deno.test("shutdown resolves if only a silent stream to a disconnected client is left", async () => {
   assertEquals(
     await runProgram(`${PROGRAM}
       await ask("/stream");
       conn.close();
       await new Promise((resolve) => setTimeout(resolve, 20));
-      // As a signal's listener would: nothing else keeps the program running.
+      // Only the shutdown keeps the process alive, as in a signal listener.
       server.shutdown().then(() => console.log("over"));`),
     "over\n",
   );

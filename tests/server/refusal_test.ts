@@ -1,5 +1,5 @@
 /**
- * Malformed messages: what they are answered, and what becomes of the connection.
+ * Malformed messages: the answer and the fate of the connection.
  */
 
 import {
@@ -23,7 +23,7 @@ import { streamOf } from "../support/streams.ts";
 import { settle, sleep, test } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-test("a refused head is answered with its status, and closes", async () => {
+test("a refused head is answered with its status, and the connection closes", async () => {
   const cases: [string, number, string][] = [
     ["GET /\r\nHost: a\r\n\r\n", 400, "invalid-request-line"],
     ["\x16\x03\x01\x02\x00\x01\x00", 400, "invalid-method"],
@@ -67,12 +67,12 @@ test("a refused head is answered with its status, and closes", async () => {
     }
     assertEquals(server.stats().refusals, refusals);
     assertEquals(handled, 0);
-    // Errors of a client are not reported to `onError`.
+    // Client errors are not reported to `onError`.
     assertEquals(errors, []);
   }, { maxRequestLine: 2000, maxHeaderBytes: 2000, maxHeaders: 20 });
 });
 
-test("a malformed body is answered with 400 where its handler reads it", async () => {
+test("a malformed body is answered with 400 if the handler reads it", async () => {
   const readers: Handler[] = [
     echoText,
     async (req, res) => {
@@ -103,7 +103,7 @@ test("a malformed body is answered with 400 where its handler reads it", async (
   }
 });
 
-test("a malformed body that nobody reads ends the connection after the answer", async () => {
+test("an unread malformed body closes the connection after the answer", async () => {
   const handlers: Handler[] = [
     (_req, res) => res.send("answer"),
     async (_req, res) => {
@@ -123,7 +123,7 @@ test("a malformed body that nobody reads ends the connection after the answer", 
   }
 });
 
-test("a handler can answer for a malformed body itself, and that is the last", async () => {
+test("a handler can answer a malformed body itself, then the connection closes", async () => {
   const seen: HttpError[] = [];
   await withServer(async (req, res) => {
     try {
@@ -143,7 +143,7 @@ test("a handler can answer for a malformed body itself, and that is the last", a
   });
 });
 
-test("an answer of the handler's own to a refused body says that it is the last", async () => {
+test("the handler's own answer to a refused body says Connection: close", async () => {
   const bodies: [string, string][] = [
     ["a malformed one", BAD_CHUNKS + last()],
     ["one that does not come", post("/", "0123456789").slice(0, -1)],
@@ -160,7 +160,7 @@ test("an answer of the handler's own to a refused body says that it is the last"
   }
 });
 
-test("a malformed body that is sent back cuts the answer, and is the client's fault", async () => {
+test("echoing a malformed body truncates the response and is not reported", async () => {
   await withServer((req, res) => res.send(req.body), async (running) => {
     const { port, server, errors } = running;
     const [answer, ...more] = answersIn(
@@ -195,7 +195,7 @@ test("a truncated message gets no answer", async () => {
   });
 });
 
-test("a truncated body does not take the answer from a handler that does not read it", async () => {
+test("a handler that does not read a truncated body still answers", async () => {
   for (const wait of [0, 5]) {
     await withServer((_req, res) => {
       if (wait === 0) return res.send("answer");

@@ -1,5 +1,5 @@
 /**
- * Bodies of responses: each kind of them, to each version and method, whole.
+ * Response bodies of every kind, for every HTTP version and method.
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -24,7 +24,7 @@ const TEXT_TYPE = "text/plain;charset=UTF-8";
 interface Kind {
   name: string;
   make(): HttpResponseBody | undefined;
-  /** What a client is to get, one character a byte. */
+  /** The body that the client receives, as Latin-1. */
   wire: string;
   type: string | null;
   streamed?: boolean;
@@ -91,7 +91,7 @@ const KINDS: Kind[] = [
   },
 ];
 
-/** Answers `/n` with the body of kind n, at once or, for `/n?later`, in another turn. */
+/** Answers `/n` with body n synchronously, and `/n?later` in a later turn. */
 const sendKind: Handler = (req, res) => {
   const body = KINDS[Number(req.path.slice(1))]!.make();
   if (req.query !== "later") return res.send(body);
@@ -99,7 +99,7 @@ const sendKind: Handler = (req, res) => {
     .then(() => res.send(body));
 };
 
-test("every kind of body comes whole, and leaves the connection to the next", async () => {
+test("every kind of body is sent in full and keeps the connection open", async () => {
   for (const query of ["", "?later"]) {
     const requests = KINDS.map((_, i) => keep("GET", `/${i}${query}`)).join("");
     const { answers, errors } = await exchange(
@@ -120,7 +120,7 @@ test("every kind of body comes whole, and leaves the connection to the next", as
   }
 });
 
-test("an HTTP/1.0 client gets a length, or the end of the connection", async () => {
+test("for an HTTP/1.0 client a length or the close delimits the body", async () => {
   await withServer(sendKind, async ({ port }) => {
     for (const [i, { name, wire, streamed }] of KINDS.entries()) {
       const [answer] = answersIn(
@@ -133,7 +133,7 @@ test("an HTTP/1.0 client gets a length, or the end of the connection", async () 
   });
 });
 
-test("an HTTP/1.0 client that keeps the connection is told that it is kept", async () => {
+test("an HTTP/1.0 client that asks for keep-alive gets Connection: keep-alive", async () => {
   await withServer(sendKind, async ({ port }) => {
     for (const [i, { name, wire, streamed }] of KINDS.entries()) {
       const request = `GET /${i} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`;
@@ -155,7 +155,7 @@ test("an HTTP/1.0 client that keeps the connection is told that it is kept", asy
   });
 });
 
-test("HEAD gets the head that GET gets, but for what only a body has", async () => {
+test("HEAD gets the same head as GET, except for fields that need the body", async () => {
   const requests = KINDS.map((_, i) =>
     keep("GET", `/${i}`) + keep("HEAD", `/${i}`)
   ).join("");
@@ -165,7 +165,7 @@ test("HEAD gets the head that GET gets, but for what only a body has", async () 
     const head = answers[2 * i + 1]!;
     const expected = answers[2 * i]!.fields.filter(([field]) =>
       field !== "date" && field !== "transfer-encoding" &&
-      // Without a body, the length of GET is unknown.
+      // Without a body the length of GET is unknown.
       (field !== "content-length" || make() != null)
     );
     assertEquals(
@@ -181,7 +181,7 @@ test("HEAD gets the head that GET gets, but for what only a body has", async () 
   });
 });
 
-test("a chunk of a stream is a chunk on the wire, and an empty one is none", async () => {
+test("each chunk of a stream is one chunk on the wire, and empty chunks are skipped", async () => {
   const { answer, wire } = await exchange((_req, res) => {
     res.send(streamOf(["abc", "", "d".repeat(31), ""]));
   });
@@ -191,7 +191,7 @@ test("a chunk of a stream is a chunk on the wire, and an empty one is none", asy
   );
 });
 
-test("the chunks of a stream leave as they come", async () => {
+test("the chunks of a stream are sent as they become available", async () => {
   let controller!: ReadableStreamDefaultController<Uint8Array>;
   const stream = new ReadableStream<Uint8Array>({
     start: (given) => void (controller = given),
@@ -210,7 +210,7 @@ test("the chunks of a stream leave as they come", async () => {
   });
 });
 
-test("the body of the request can be sent back as it comes", async () => {
+test("the request body can be echoed as it arrives", async () => {
   await withServer((req, res) => res.send(req.body), async ({ port }) => {
     using client = await RawClient.connect(port);
     await client.send(
@@ -227,7 +227,7 @@ test("the body of the request can be sent back as it comes", async () => {
   });
 });
 
-test("what is no body is refused", async () => {
+test("an invalid body throws", async () => {
   const wrong: unknown[] = [
     1,
     true,

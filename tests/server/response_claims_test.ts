@@ -1,6 +1,5 @@
 /**
- * What a program may say in a response, and when: late answers, values of other types,
- * a 2xx to CONNECT.
+ * Invalid uses of a response: late sends, arguments of other types, and a 2xx to CONNECT.
  */
 
 import {
@@ -25,8 +24,8 @@ const LAST_GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 // ------------------------------------------------------------ late responses
 
-sanitized("a response that is kept answers no other request", async () => {
-  // For every connection anew: what one has learned must not be needed by another.
+sanitized("a kept response cannot answer another request", async () => {
+  // Each on a new connection, so that no state of an earlier one is involved.
   for (let round = 0; round < 3; round++) {
     let kept: HttpResponse | null = null;
     let thrown: unknown = null;
@@ -65,7 +64,7 @@ sanitized("a response that is kept answers no other request", async () => {
 });
 
 sanitized(
-  "a response that is kept cannot be used inside a later handler",
+  "a kept response cannot be used inside a later handler",
   async () => {
     const kept: HttpResponse[] = [];
     await withServer((req, res) => {
@@ -85,10 +84,10 @@ sanitized(
   },
 );
 
-// -------------------------------------------------------- a program's values
+// --------------------------------------------------- arguments of other types
 
 sanitized(
-  "a status of another type is refused, also one that was sent before",
+  "a status of another type throws, even if it converts to one sent before",
   async () => {
     const wrong: unknown[] = [
       "204",
@@ -160,7 +159,7 @@ sanitized(
   },
 );
 
-sanitized("a reason phrase that is no text is refused", async () => {
+sanitized("a reason phrase that is not a string throws", async () => {
   const evil = { toString: () => "OK\r\nX: y\r\n\r\n" } as unknown as string;
   const thrown: string[] = [];
   await withServer((req, res) => {
@@ -202,7 +201,7 @@ sanitized("a reason phrase that is no text is refused", async () => {
   });
 });
 
-sanitized("the status of an upgrade is checked by its type, too", async () => {
+sanitized("upgrade() checks the type of its status", async () => {
   const thrown: unknown[] = [];
   await withServer((_req, res) => {
     for (const status of ["101", [101], "200", 101.5]) {
@@ -256,7 +255,7 @@ const TUNNEL_ANSWERS: Record<string, Handler> = {
 
 for (const [name, handler] of Object.entries(TUNNEL_ANSWERS)) {
   sanitized(
-    `CONNECT that a handler answers with a 2xx (${name}) gets 501, untold`,
+    `a 2xx to CONNECT through send() (${name}) becomes a 501 and is not reported`,
     async () => {
       await withServer(handler, async ({ port, errors }) => {
         const answer = await answerTo(
@@ -273,7 +272,7 @@ for (const [name, handler] of Object.entries(TUNNEL_ANSWERS)) {
 }
 
 sanitized(
-  "CONNECT gets what a handler says with a status of 300 and above",
+  "a response to CONNECT with a status of 300 or above is sent",
   async () => {
     await withServer(
       (_req, res) => res.send("no\n", { status: 403 }),

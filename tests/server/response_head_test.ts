@@ -1,6 +1,6 @@
 /**
- * Content-Type, Content-Length, Transfer-Encoding and Connection of responses: what
- * the server adds, and what a program may say itself.
+ * Content-Type, Content-Length, Transfer-Encoding and Connection of responses: the
+ * defaults of the server and the values that a program may set.
  */
 
 import {
@@ -22,7 +22,7 @@ const encoder = new TextEncoder();
 
 const TEXT_TYPE = "text/plain;charset=UTF-8";
 
-test("text and JSON have a type, which can be another", async () => {
+test("text and JSON have a default Content-Type, which can be overridden", async () => {
   const { answers } = await exchange(
     (req, res) => {
       const headers = { "Content-Type": "a/b" };
@@ -81,7 +81,7 @@ test("text and JSON have a type, which can be another", async () => {
   assertEquals(answers[5]!.status, 422);
 });
 
-test("what has no JSON is refused", async () => {
+test("json() throws on values without a JSON form", async () => {
   const cycle: unknown[] = [];
   cycle.push(cycle);
   for (const value of [undefined, () => 1, Symbol("a"), cycle, 1n]) {
@@ -97,7 +97,7 @@ test("what has no JSON is refused", async () => {
   assertInstanceOf(errors[0], TypeError);
 });
 
-test("a Content-Length that is right stands there once", async () => {
+test("a correct Content-Length is sent once", async () => {
   const { answers } = await exchange(
     (req, res) => {
       switch (req.path) {
@@ -138,7 +138,7 @@ test("a Content-Length that is right stands there once", async () => {
   assertEquals(answers[6]!.body, "abc");
 });
 
-test("a Content-Length that is wrong throws", async () => {
+test("a wrong Content-Length throws", async () => {
   const wrong: [HttpResponseBody, HeadersInit][] = [
     ["abc", { "content-length": "2" }],
     ["abc", { "content-length": "4" }],
@@ -168,7 +168,7 @@ test("a Content-Length that is wrong throws", async () => {
   }
 });
 
-test("trailers do not make a wrong Content-Length right", async () => {
+test("a wrong Content-Length throws also with trailers", async () => {
   const { answers, errors } = await exchange((_req, res) => {
     res.send("abc", {
       headers: { "content-length": "5" },
@@ -179,7 +179,7 @@ test("trailers do not make a wrong Content-Length right", async () => {
   assertEquals(errors.length, 1);
 });
 
-test("a stream that is shorter than declared is cut", async () => {
+test("a stream shorter than its declared length closes the connection", async () => {
   for (const request of [keep("GET"), GET_10]) {
     const { head, body, errors } = await rawExchange(
       (_req, res) =>
@@ -194,7 +194,7 @@ test("a stream that is shorter than declared is cut", async () => {
   }
 });
 
-test("no more of a stream is sent than declared, and the connection ends", async () => {
+test("a stream longer than its declared length is cut there, and the connection closes", async () => {
   for (const chunks of [["ab", "cdef"], ["abcde", "f"]]) {
     const { promise, resolve } = Promise.withResolvers<unknown>();
     const queue = [...chunks];
@@ -214,7 +214,7 @@ test("no more of a stream is sent than declared, and the connection ends", async
   }
 });
 
-test("Transfer-Encoding may say what the server does anyway", async () => {
+test("a program may set Transfer-Encoding: chunked", async () => {
   const { answers } = await exchange(
     (req, res) => {
       const headers = { "Transfer-Encoding": " Chunked " };
@@ -229,7 +229,7 @@ test("Transfer-Encoding may say what the server does anyway", async () => {
   );
 });
 
-test("another Transfer-Encoding is refused", async () => {
+test("another Transfer-Encoding throws", async () => {
   for (
     const coding of [
       "gzip",
@@ -252,7 +252,7 @@ test("another Transfer-Encoding is refused", async () => {
   }
 });
 
-test("Connection: close of the program ends the connection", async () => {
+test("Connection: close set by the program closes the connection", async () => {
   for (
     const headers of [
       { connection: "close" },
@@ -271,7 +271,7 @@ test("Connection: close of the program ends the connection", async () => {
   }
 });
 
-test("other options of Connection are passed on", async () => {
+test("other Connection options are passed through", async () => {
   const { answers } = await exchange(
     (req, res) =>
       res.send("a", {
@@ -290,7 +290,7 @@ test("other options of Connection are passed on", async () => {
   );
 });
 
-test("the program's keep-alive does not keep what the client closes", async () => {
+test("keep-alive set by the program does not override the client's close", async () => {
   const { answers } = await exchange(
     (_req, res) => res.send("a", { headers: { connection: "keep-alive" } }),
     keep("GET") + LAST_GET + keep("GET"),

@@ -1,5 +1,5 @@
 /**
- * Streams as bodies of responses: failures, backpressure, and clients that leave.
+ * Streams as response bodies: failures, backpressure and disconnects.
  */
 
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
@@ -17,7 +17,7 @@ import { withServer } from "../support/with_server.ts";
 
 const PREPARED_TEXT = prepareResponse({ body: "prepared: ü" });
 
-test("a stream that fails cuts the response", async () => {
+test("a failing stream truncates the response", async () => {
   const failure = new Error("no more");
   for (const chunks of [0, 2]) {
     for (const request of [keep("GET"), GET_10]) {
@@ -40,7 +40,7 @@ test("a stream that fails cuts the response", async () => {
   }
 });
 
-test("a stream of something else than bytes cuts the response", async () => {
+test("a stream chunk that is not bytes truncates the response", async () => {
   for (
     const chunk of ["text", 1, null, new ArrayBuffer(2), new Uint16Array(1)]
   ) {
@@ -84,7 +84,7 @@ test("a stream is read no faster than the client takes it", async () => {
     });
     await settle();
     const held = pulled;
-    // The output buffer, and the chunk that exceeded it.
+    // The output buffer plus the chunk that exceeded it.
     assert(held > 0 && held <= 65_536 + size, `${held} bytes were pulled`);
     await settle();
     assertEquals(pulled, held, "pulls went on");
@@ -100,14 +100,15 @@ test("a stream is read no faster than the client takes it", async () => {
   }
 });
 
-test("a client that does not read stops the stream, and its reading moves it on", async () => {
+test("backpressure pauses the stream, and reading resumes it", async () => {
   let pulled = 0;
   const { promise: cancelled, resolve } = Promise.withResolvers<void>();
   const chunk = new Uint8Array(65_536);
   const endless = () =>
     new ReadableStream<Uint8Array>({
       async pull(controller) {
-        // A turn of its own, so that a server without bounds does not hang the test.
+        // Yields to the event loop, so that a server without backpressure fails the test
+        // instead of hanging it.
         await new Promise((resolve) => setTimeout(resolve, 0));
         controller.enqueue(chunk);
         pulled += chunk.length;
@@ -121,7 +122,7 @@ test("a client that does not read stops the stream, and its reading moves it on"
         using client = await RawClient.connect(port);
         await client.send(LAST_GET);
         await client.until("\r\n\r\n");
-        // The socket buffers fill up; then the stream stops.
+        // The stream pauses once the socket buffers are full.
         let before = -1;
         while (pulled !== before) {
           before = pulled;
@@ -138,13 +139,13 @@ test("a client that does not read stops the stream, and its reading moves it on"
         }
       }
       await cancelled;
-      // A client that leaves is not an error.
+      // A disconnect is not an error.
       assertEquals(errors, []);
     },
   );
 });
 
-/** A client that asks, waits for `part` of the answer, and resets the connection. */
+/** Sends a request, waits for `part` of the answer, and resets the connection. */
 async function askAndReset(
   port: number,
   request: string,
@@ -166,7 +167,7 @@ test("a silent stream is cancelled when the client resets the connection", async
   }
 });
 
-test("who answers a client that is gone meets no error, and a stream is cancelled", async () => {
+test("sending to a disconnected client does not throw, and its stream is cancelled", async () => {
   for (const body of ["text", bytesOf("x"), null, "stream", "prepared"]) {
     const { stream, cancelled } = cancellable("abc");
     const { promise: handled, resolve } = Promise.withResolvers<boolean>();
@@ -187,7 +188,7 @@ test("who answers a client that is gone meets no error, and a stream is cancelle
   }
 });
 
-test("who fails because the client is gone is not reported", async () => {
+test("a handler that fails because of a disconnect is not reported", async () => {
   const { promise: handled, resolve } = Promise.withResolvers<void>();
   await withServer(async ({ signal }, res) => {
     res.send(null, { status: 103 });

@@ -1,6 +1,5 @@
 /**
- * Trailers of responses: who gets them, and what becomes of a response whose
- * trailers cannot be sent.
+ * Response trailers: when they are sent, and the handling of invalid trailers.
  */
 
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
@@ -18,7 +17,7 @@ const TEXT_TYPE = "text/plain;charset=UTF-8";
 
 const MANY = patterned(40_000);
 
-test("trailers follow the body, whatever it is", async () => {
+test("trailers follow every kind of body", async () => {
   const bodies: [HttpResponseBody, string][] = [
     ["text", "text"],
     ["ü", "\xc3\xbc"],
@@ -63,7 +62,7 @@ test("trailers follow the body, whatever it is", async () => {
   assertEquals(fieldOf(answers[2]!, "content-type"), null);
 });
 
-test("trailers are asked for when the body is at its end", async () => {
+test("the trailers callback runs at the end of the body", async () => {
   const seen: string[] = [];
   const { answer } = await exchange((_req, res) => {
     res.send(
@@ -86,7 +85,7 @@ test("trailers are asked for when the body is at its end", async () => {
   assertEquals(answer.trailers, [["x-count", "4"]]);
 });
 
-test("nobody is asked for trailers that can't be sent", async () => {
+test("the trailers callback does not run if trailers cannot be sent", async () => {
   const handler: Handler = (req, res) => {
     const trailers = () => {
       throw new Error("asked for trailers");
@@ -115,7 +114,7 @@ test("nobody is asked for trailers that can't be sent", async () => {
   });
 });
 
-test("trailers that may not stand there cut the response", async () => {
+test("forbidden trailers truncate the response", async () => {
   const wrong: HeadersInit[] = [
     { "Content-Length": "1" },
     { "transfer-encoding": "chunked" },
@@ -146,7 +145,7 @@ test("trailers that may not stand there cut the response", async () => {
   }
 });
 
-test("trailers that fail cut the response", async () => {
+test("a failing trailers callback truncates the response", async () => {
   const failure = new Error("no trailers");
   for (
     const trailers of [

@@ -1,5 +1,5 @@
 /**
- * What `serveConnection` is given: bytes read before, addresses, a signal.
+ * Options of `serveConnection`: bytes already read, addresses, a signal.
  */
 
 import { assertEquals, assertStrictEquals } from "@std/assert";
@@ -19,7 +19,7 @@ import { bodiesOf } from "../support/response_reader.ts";
 import { settle, test } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-test("bytes that were received before belong to the first request", async () => {
+test("bytes that were already read belong to the first request", async () => {
   const wire = get("/1") + post("/2", "body") + last();
   for (const cut of [0, 1, 26, 27, 60, wire.length]) {
     const received = bytesOf(wire.slice(0, cut));
@@ -29,7 +29,7 @@ test("bytes that were received before belong to the first request", async () => 
       const { target } = req;
       res.send(target + await req.text());
     }, { pools, received });
-    // They were copied.
+    // The server has copied them.
     received.fill(0x20);
     await served;
     assertEquals(bodiesOf(conn.wire), ["/1", "/2body", "/last"]);
@@ -37,7 +37,7 @@ test("bytes that were received before belong to the first request", async () => 
   }
 });
 
-test("a handler is told of both ends of the connection", async () => {
+test("the handler gets both addresses of the connection", async () => {
   const infos: ConnectionInfo[] = [];
   const handler: Handler = (_req, res, info) => {
     infos.push(info);
@@ -67,7 +67,7 @@ test("a handler is told of both ends of the connection", async () => {
   ]);
 });
 
-test("the signal of serveConnection ends the connection at once", async () => {
+test("the signal of serveConnection closes the connection at once", async () => {
   const reason = new Error("enough");
   const controller = new AbortController();
   const { promise, resolve } = Promise.withResolvers<unknown>();
@@ -86,13 +86,13 @@ test("the signal of serveConnection ends the connection at once", async () => {
     onError: (error) => void errors.push(error),
   });
   assertStrictEquals(await promise, reason);
-  // Nobody waits for the handler; it releases its request when it returns.
+  // serveConnection does not wait for the handler, which releases its request on return.
   await settle();
   assertAtRest(pools);
   assertEquals([conn.wire, errors.length], ["", 0]);
 });
 
-test("a connection whose signal is aborted already is closed, and nothing is read", async () => {
+test("with an already aborted signal the connection is closed without a read", async () => {
   for (const received of [undefined, bytesOf(get("/"))]) {
     const conn = new MemoryConn([get("/")], { ends: "when told" });
     await serveMemory(conn, echoTarget, {

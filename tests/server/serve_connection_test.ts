@@ -1,5 +1,5 @@
 /**
- * `serveConnection` on sockets and pairs of streams.
+ * `serveConnection` on sockets and stream pairs.
  */
 
 import {
@@ -20,7 +20,7 @@ import { within } from "../support/waiting.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("serveConnection serves one socket, and closes it", async () => {
+Deno.test("serveConnection serves one socket and closes it", async () => {
   const pools = new Pools();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using client = await RawClient.connect(portOf(listener.addr));
@@ -40,7 +40,7 @@ Deno.test("serveConnection serves one socket, and closes it", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("serveConnection takes bytes read before, and another address", async () => {
+Deno.test("serveConnection accepts bytes already read and another address", async () => {
   const pools = new Pools();
   const [ours, theirs] = pipe();
   const remoteAddr: Deno.NetAddr = {
@@ -54,7 +54,7 @@ Deno.test("serveConnection takes bytes read before, and another address", async 
   const served = serveConnection(ours, async (req, res, info) => {
     res.json([info.remoteAddr, await req.text()]);
   }, { pools, remoteAddr, received });
-  // They were copied.
+  // The server has copied them.
   received.fill(0x58);
   const answer = await askPipe(theirs, " text");
   const [, body] = answer.split("\r\n\r\n");
@@ -63,7 +63,7 @@ Deno.test("serveConnection takes bytes read before, and another address", async 
   assertAtRest(pools);
 });
 
-Deno.test("serveConnection: a signal ends it at once, also one aborted before", async () => {
+Deno.test("serveConnection: a signal ends it at once, even if aborted in advance", async () => {
   const pools = new Pools();
   const reason = new Error("enough");
   const aborter = new AbortController();
@@ -79,7 +79,7 @@ Deno.test("serveConnection: a signal ends it at once, also one aborted before", 
   const answer = askPipe(theirs, GET);
   assertEquals(await within(aborted.promise, "the signal"), reason);
   await assertRejects(() => answer);
-  // The handler holds its request until it returns.
+  // The handler keeps its request until it returns.
   assertEquals(pools.stats().requests.inUse, 1);
   release.resolve();
   await within(served, "the end of the connection");
@@ -99,7 +99,7 @@ Deno.test("serveConnection: a signal ends it at once, also one aborted before", 
   assertAtRest(pools);
 });
 
-Deno.test("serveConnection throws what is wrong with its arguments", () => {
+Deno.test("serveConnection throws on invalid arguments", () => {
   const pools = new Pools();
   for (const options of [{ maxHeaders: -1 }, { idleTimeout: 0 }]) {
     const [ours] = pipe();

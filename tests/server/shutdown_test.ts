@@ -21,7 +21,7 @@ import { withServer } from "../support/with_server.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("shutdown closes idle connections and answers what was begun", async () => {
+Deno.test("shutdown closes idle connections and answers pending requests", async () => {
   const release = Promise.withResolvers<void>();
   const produced = Promise.withResolvers<void>();
   await withServer(async (req, res) => {
@@ -48,7 +48,7 @@ Deno.test("shutdown closes idle connections and answers what was begun", async (
     const finished = server.shutdown();
     assertEquals(finished, server.finished);
     assertEquals(server.shutdown(), finished);
-    // Connections that sent no request.
+    // Connections without a request.
     assertEquals(await within(fresh.rest(), "the end of a fresh one"), "");
     await within(idle.rest(), "the end of an idle one");
     assertEquals(idle.received.match(/HTTP/g)?.length, 1);
@@ -62,7 +62,7 @@ Deno.test("shutdown closes idle connections and answers what was begun", async (
     await within(late.rest(), "the late response");
     assert(late.received.endsWith("/late done"), late.received);
     assertStringIncludes(late.received, "Connection: close\r\n");
-    // This head left before the shutdown, without `Connection: close`; the connection
+    // This head was sent before the shutdown, without `Connection: close`. The connection
     // still closes after the response.
     produced.resolve();
     await within(streamed.rest(), "the rest of the stream");
@@ -76,7 +76,7 @@ Deno.test("shutdown closes idle connections and answers what was begun", async (
   });
 });
 
-Deno.test("shutdown answers a request whose body has half arrived", async () => {
+Deno.test("shutdown answers a request with a partly received body", async () => {
   await withServer(async (req, res) => {
     res.send(`got ${await req.text()}`);
   }, async ({ server, port }) => {
@@ -96,7 +96,7 @@ Deno.test("shutdown answers a request whose body has half arrived", async () => 
   });
 });
 
-/** Whether this is the whole of a response of the server below. */
+/** Whether `text` is a complete response of the server below. */
 function isWhole(response: string): boolean {
   const [head, ...rest] = response.split("\r\n\r\n");
   if (rest.length === 0) return false;
@@ -107,7 +107,7 @@ function isWhole(response: string): boolean {
     : body.length === Number(length);
 }
 
-Deno.test("shutdown under load breaks no response", async () => {
+Deno.test("shutdown under load truncates no response", async () => {
   const CLIENTS = 50;
   const handled = new Set<number>();
   const answered = new Set<number>();
@@ -173,7 +173,7 @@ Deno.test("await using shuts the server down", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("shutdown leaves alone what was handed over", async () => {
+Deno.test("shutdown does not end upgraded connections", async () => {
   const pair = Promise.withResolvers<Duplex>();
   await withServer(
     (_req, res) => pair.resolve(res.upgrade()),
@@ -201,12 +201,12 @@ Deno.test("shutdown leaves alone what was handed over", async () => {
   );
 });
 
-Deno.test("a client that does not end its side is dropped", async () => {
+Deno.test("shutdown drops a client that does not close", async () => {
   await withServer(hello, async ({ server, port }) => {
     using client = await RawClient.connect(port);
     await client.send(LAST_GET);
     await client.rest();
-    // The client never ends its side.
+    // The client never closes.
     await within(server.shutdown(), "the end of the server");
     assertEquals(server.stats().connections, 0);
   }, { idleTimeout: 100 });
@@ -273,7 +273,7 @@ Deno.test("a signal ends everything at once", async () => {
   }, { signal: aborter.signal });
 });
 
-Deno.test("a signal that was aborted before lets nothing in", async () => {
+Deno.test("with an already aborted signal, no connection is accepted", async () => {
   const pools = new Pools();
   let called = false;
   const server = serve({

@@ -1,5 +1,5 @@
 /**
- * The signal of a request: aborted when its client leaves.
+ * `req.signal`, which is aborted when the client disconnects.
  */
 
 import {
@@ -14,7 +14,7 @@ import { streamOf } from "../support/streams.ts";
 import { settle, sleep, test } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-test("the signal tells that the client closes or resets the connection", async () => {
+test("the signal is aborted when the client closes or resets the connection", async () => {
   for (const way of ["close", "reset"]) {
     for (const request of [get("/"), post("/", "body")]) {
       const { promise, resolve } = Promise.withResolvers<unknown>();
@@ -46,7 +46,7 @@ test("the signal tells that the client closes or resets the connection", async (
   }
 });
 
-test("a signal that is asked for late is aborted already", async () => {
+test("a signal first read after the disconnect is already aborted", async () => {
   const { promise: left, resolve: leave } = Promise.withResolvers<void>();
   const { promise, resolve } = Promise.withResolvers<boolean>();
   await withServer(async (req, res) => {
@@ -65,7 +65,7 @@ test("a signal that is asked for late is aborted already", async () => {
   });
 });
 
-test("the signal of a request that was answered is never aborted", async () => {
+test("the signal of an answered request is never aborted", async () => {
   const signals: AbortSignal[] = [];
   await withServer(async (req, res) => {
     signals.push(req.signal);

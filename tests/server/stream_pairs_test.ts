@@ -1,6 +1,6 @@
 /**
- * Pairs of streams: a table of exchanges is run over TCP, over three kinds of pairs and
- * over a connection in memory, which all have to give the same bytes.
+ * Stream pairs. A table of exchanges runs over TCP, three kinds of stream pairs and an
+ * in-memory connection, and all must produce the same bytes.
  */
 
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
@@ -28,7 +28,7 @@ import { streamOf } from "../support/streams.ts";
 import { settle, test, until } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-/** The handler that every kind of connection serves. */
+/** The handler for every kind of connection. */
 const everything: Handler = async (req, res) => {
   switch (req.path) {
     case "/text":
@@ -87,7 +87,7 @@ async function textIn(stream: ReadableStream<Uint8Array>): Promise<string> {
   return textOf(new Uint8Array(await new Response(stream).arrayBuffer()));
 }
 
-/** Each kind of pair: what is sent in pieces, and what comes back. */
+/** For each kind of pair, a function that sends pieces and returns the answer. */
 const PAIRS: [
   string,
   (pieces: string[], options: ServeConnectionOptions) => Promise<string>,
@@ -120,7 +120,7 @@ const PAIRS: [
     const sending = (async () => {
       for (const piece of pieces) await writer.write(bytesOf(piece));
       await writer.close();
-    })().catch(() => {}); // The server has closed.
+    })().catch(() => {}); // Fails once the server has closed.
     const wire = await textIn(down.readable);
     await served;
     await sending;
@@ -134,7 +134,7 @@ const PAIRS: [
   }],
 ];
 
-/** Answers with the parts that depend on time and timing taken out. */
+/** Removes the parts of an answer that depend on the clock or on timing. */
 function normal(wire: string): unknown {
   return answersIn(wire).map(({ fields, chunks: _, ...answer }) => ({
     ...answer,
@@ -142,7 +142,7 @@ function normal(wire: string): unknown {
   }));
 }
 
-test("a pair of streams is answered as a connection over TCP is", async () => {
+test("a stream pair gets the same answers as a TCP connection", async () => {
   const expected = new Map<string, string>();
   await withServer(everything, async ({ port }) => {
     for (const [name, wire] of Object.entries(EXCHANGES)) {
@@ -169,7 +169,7 @@ test("a pair of streams is answered as a connection over TCP is", async () => {
     const what = `${name}, over ${kind}, in pieces of ${size}`;
     const came = await run(pieces, { pools, onError: () => {} });
     if (name === "an echo") {
-      // Its chunks follow the reads, which differ.
+      // Its chunks mirror the reads, which differ.
       assertEquals(normal(came), normal(expected.get(name)!), what);
     } else {
       assertEquals(undated(came), undated(expected.get(name)!), what);
@@ -184,7 +184,7 @@ test("a pair of streams is answered as a connection over TCP is", async () => {
   }
 });
 
-test("a pair whose input fails is given up, and its output aborted", async () => {
+test("if the input of a pair fails, its output is aborted", async () => {
   for (const type of ["bytes", undefined] as const) {
     const failure = new Error("of the input");
     const pools = new Pools();
@@ -224,7 +224,7 @@ test("a pair whose input fails is given up, and its output aborted", async () =>
   }
 });
 
-test("a pair whose output fails is given up, and its input cancelled", async () => {
+test("if the output of a pair fails, its input is cancelled", async () => {
   const failure = new Error("of the output");
   const pools = new Pools();
   const { promise: cancelled, resolve } = Promise.withResolvers<unknown>();
@@ -247,7 +247,7 @@ test("a pair whose output fails is given up, and its input cancelled", async () 
   assertAtRest(pools);
 });
 
-test("a pair with a locked stream is refused", () => {
+test("a pair with a locked stream throws", () => {
   const up = new TransformStream<Uint8Array, Uint8Array>();
   const down = new TransformStream<Uint8Array, Uint8Array>();
   up.readable.getReader();

@@ -14,7 +14,7 @@ import { GET } from "../support/requests.ts";
 import { until, within } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-Deno.test("TLS: clients that break the handshake do no harm", async () => {
+Deno.test("TLS: failed handshakes do not affect other clients", async () => {
   const { cert, key } = await makeCertificate();
 
   await withServer((_req, res, info) => {
@@ -26,7 +26,7 @@ Deno.test("TLS: clients that break the handshake do no harm", async () => {
       assertEquals(await answer.text(), "secure: true");
     };
     await served();
-    // Plain text; the server answers with an alert, if at all.
+    // Plain text, which the server answers with an alert or not at all.
     using plain = await RawClient.connect(port);
     await plain.send(GET);
     await within(plain.rest(), "the end").catch((error) => {
@@ -34,7 +34,7 @@ Deno.test("TLS: clients that break the handshake do no harm", async () => {
     });
     assert(!plain.received.includes("HTTP/"), plain.received);
     plain.conn.close();
-    // Nothing at all; the begin of a handshake.
+    // No bytes, and the beginning of a handshake.
     for (const text of ["", "\x16\x03\x01", "\x16\x03\x01\x02\x00\x01\x00"]) {
       using dropped = await RawClient.connect(port);
       await dropped.send(text);

@@ -1,6 +1,6 @@
 /**
- * Bodies that nobody reads to their end, upgrades whose handler fails, and errors that are
- * no client's.
+ * Bodies that are not read to their end, upgrades with a failing handler, and errors that
+ * are the program's.
  */
 
 import {
@@ -34,7 +34,7 @@ const hello: Handler = (_req, res) => res.send("hello");
 
 for (const how of ["at once", "later"]) {
   sanitized(
-    `a handler that throws after upgrade() (${how}) loses its connection`,
+    `a handler that throws after upgrade() (${how}) closes the connection`,
     async () => {
       const wrong = new Error("wrong");
       const handler: Handler = how === "at once"
@@ -60,7 +60,7 @@ for (const how of ["at once", "later"]) {
   );
 }
 
-// ------------------------------------------------------ what a response says
+// ------------------------------------------ the Connection field of a response
 
 for (
   const [name, send] of Object.entries<
@@ -72,7 +72,7 @@ for (
   })
 ) {
   sanitized(
-    `a body that was read in part is told in the response (${name})`,
+    `the response to a partly read body says Connection: close (${name})`,
     async () => {
       await withServer(async (req, res) => {
         const reader = req.body!.getReader();
@@ -92,7 +92,7 @@ for (
 }
 
 sanitized(
-  "a body that goes on into the response keeps its connection",
+  "piping the request body into the response keeps the connection",
   async () => {
     await withServer((req, res) => res.send(req.body), async ({ port }) => {
       using client = await RawClient.connect(port);
@@ -114,7 +114,7 @@ sanitized("HTTP/2 with prior knowledge gets 505", async () => {
     const answer = await answerTo(port, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     assertStringIncludes(answer, "HTTP/1.1 505 ");
     assertEquals(server.stats().refusals, { "unsupported-version": 1 });
-    // The preface of another version of HTTP means nothing in this one.
+    // The connection preface of HTTP/2.
     for (
       const wire of [
         "PRI * HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -127,10 +127,10 @@ sanitized("HTTP/2 with prior knowledge gets 505", async () => {
 });
 
 sanitized(
-  "a body that nobody waits for any more does not end the process",
+  "an abandoned read of a body causes no unhandled rejection",
   async () => {
     await withServer((req, res) => {
-      // A careless program: begins to read, and answers without waiting.
+      // Starts to read and answers without awaiting the result.
       req.json();
       req.text().catch(() => {});
       res.send("ok");
@@ -151,7 +151,7 @@ sanitized(
   },
 );
 
-sanitized("a refused body rejects whoever reads it, once", async () => {
+sanitized("a refused body rejects its pending read once", async () => {
   await withServer(async (req, res) => {
     const error = await assertRejects(() => req.bytes(), HttpError);
     res.send(error.code, { status: error.status });
@@ -164,11 +164,11 @@ sanitized("a refused body rejects whoever reads it, once", async () => {
   });
 });
 
-// ----------------------------------------------- errors that are no client's
+// ------------------------------------------------------ errors of the program
 
 for (const how of ["handler", "stream", "upgraded"]) {
   sanitized(
-    `an HttpError of another parser is the program's (${how})`,
+    `an HttpError from another parser counts as a program error (${how})`,
     async () => {
       const foreign = (() => {
         using parser = new RequestParser();
@@ -206,7 +206,7 @@ for (const how of ["handler", "stream", "upgraded"]) {
 }
 
 sanitized(
-  "a stream that gives strings, and bytes that are transferred, are reported",
+  "a stream of strings and a transferred chunk are reported",
   async () => {
     const errors: unknown[] = [];
     const onError = (error: unknown) => void errors.push(error);
@@ -230,7 +230,7 @@ sanitized(
   },
 );
 
-sanitized("a pair that cannot be served keeps no lock", () => {
+sanitized("a rejected stream pair stays unlocked", () => {
   for (const locked of ["readable", "writable"] as const) {
     const { readable, writable } = new TransformStream<
       Uint8Array,
@@ -250,7 +250,7 @@ sanitized("a pair that cannot be served keeps no lock", () => {
   return Promise.resolve();
 });
 
-sanitized("a thenable that settles twice ends one exchange", async () => {
+sanitized("a thenable that settles twice ends only one exchange", async () => {
   await withServer((req, res) => {
     if (req.path === "/next") return turn().then(() => res.send("next"));
     res.send("first");
@@ -272,7 +272,7 @@ sanitized("a thenable that settles twice ends one exchange", async () => {
 });
 
 sanitized(
-  "nothing is read without a bound behind a body at fault",
+  "reading after a refused body is bounded",
   async () => {
     const gate = Promise.withResolvers<void>();
     await withServer(async (req, res) => {
@@ -293,7 +293,7 @@ sanitized(
         const bytes = new Uint8Array(65536);
         for (let i = 0; i < 2000; i++) sent += await client.conn.write(bytes);
       })().catch(() => {});
-      // The sockets take a few MiB; the server takes nothing of the 125.
+      // The socket buffers take a few MiB; the server must not read all 125 MiB.
       let before = -1;
       while (sent > before) {
         before = sent;
@@ -309,7 +309,7 @@ sanitized(
 );
 
 sanitized(
-  "a body that is left in the middle of a read is waited for no more",
+  "a body abandoned during a read is no longer waited for",
   async () => {
     await withServer(async (req, res) => {
       const reader = req.body!.getReader();
@@ -331,9 +331,9 @@ sanitized(
 );
 
 Deno.test("onError returns nothing: a Response would be ignored", () => {
-  // @ts-expect-error -- answer by `res`
+  // @ts-expect-error -- onError answers through `res`
   const wrong: ErrorHandler = () => new Response("sorry");
-  // @ts-expect-error -- nor from a promise
+  // @ts-expect-error -- also not through a promise
   const later: ErrorHandler = () => Promise.resolve(new Response("sorry"));
   assert(wrong !== later);
 });

@@ -1,5 +1,5 @@
 /**
- * Bodies that a handler does not read, and those over `maxBodySize`.
+ * Bodies that a handler does not read, and bodies over `maxBodySize`.
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
@@ -17,7 +17,7 @@ import {
 import { settle, test } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-test("an unread body within the bound is thrown away, and the connection kept", async () => {
+test("an unread body within maxDrain is discarded, and the connection kept", async () => {
   const handlers: Handler[] = [
     echoTarget,
     (req, res) => {
@@ -40,8 +40,8 @@ test("an unread body within the bound is thrown away, and the connection kept", 
           if (request.includes("chunked") && body.length > 500) continue;
           using client = await RawClient.connect(port);
           const head = request.indexOf("\r\n\r\n") + 4;
-          // With the first byte, for the handler that waits for one. Where chunks end
-          // is only known when they are there.
+          // Includes the first byte, for the handler that waits for one. A chunked body is
+          // sent whole, because its end is known only once it has arrived.
           const cut = request.includes("chunked") ? request.length : head + 8;
           await client.send(request.slice(0, cut));
           await client.send(request.slice(cut) + last());
@@ -53,7 +53,7 @@ test("an unread body within the bound is thrown away, and the connection kept", 
   }
 });
 
-test("an unread body beyond the bound closes the connection", async () => {
+test("an unread body beyond maxDrain closes the connection", async () => {
   await withServer(echoTarget, async ({ port }) => {
     for (const sent of [0, 10, 1001]) {
       using client = await RawClient.connect(port);
@@ -66,7 +66,7 @@ test("an unread body beyond the bound closes the connection", async () => {
   }, { maxDrain: 1000 });
 });
 
-test("an unread body in chunks closes the connection unless its end is at hand", async () => {
+test("an unread chunked body closes the connection unless its end has arrived", async () => {
   const head =
     "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   const chunks = `64\r\n${"x".repeat(100)}\r\n`.repeat(8);
@@ -98,7 +98,7 @@ test("an unread body in chunks closes the connection unless its end is at hand",
   }, { maxDrain: 1000 });
 });
 
-test("with a maxDrain of 0 only a body that was read leaves the connection open", async () => {
+test("with a maxDrain of 0, only a fully read body keeps the connection open", async () => {
   await withServer(async (req, res) => {
     const { target } = req;
     if (target === "/read") await req.text();

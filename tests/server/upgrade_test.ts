@@ -1,11 +1,12 @@
 /**
- * Upgraded connections and accepted CONNECTs: the response, the bytes that were read
- * before, backpressure, and how each direction ends.
+ * Upgraded connections and accepted CONNECTs: the response, bytes read ahead,
+ * backpressure, and the end of each direction.
  */
 
 import {
   assert,
   assertEquals,
+  assertNotMatch,
   assertRejects,
   assertStrictEquals,
   assertStringIncludes,
@@ -33,7 +34,7 @@ import {
 } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
-/** A handler that accepts, and a promise of the two streams. */
+/** A handler that accepts an upgrade, and a promise of its stream pair. */
 function accepting(
   init?: Parameters<Parameters<Handler>[1]["upgrade"]>[0],
 ): { handler: Handler; duplex: Promise<Duplex> } {
@@ -47,7 +48,7 @@ function accepting(
   };
 }
 
-/** Reads from a stream until it has given `count` bytes, or all. */
+/** Reads `count` bytes from a stream, or all if it ends earlier. */
 async function take(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   count = Infinity,
@@ -61,13 +62,13 @@ async function take(
   return text;
 }
 
-/** Ends both directions. */
+/** Closes both directions. */
 async function end({ readable, writable }: Duplex): Promise<void> {
   await readable.cancel();
   await writable.close();
 }
 
-test("an upgrade is accepted as the request asks for it", async () => {
+test("upgrade() accepts the first protocol that the request offers", async () => {
   const cases: [
     Parameters<typeof accepting>[0],
     string,
@@ -102,7 +103,7 @@ test("an upgrade is accepted as the request asks for it", async () => {
   }
 });
 
-test("a CONNECT is accepted with a 2xx that has no length", async () => {
+test("a CONNECT is accepted with a 2xx without framing fields", async () => {
   for (const init of [undefined, { status: 202, headers: { "x-a": "1" } }]) {
     const { handler, duplex } = accepting(init);
     await withServer(handler, async ({ port }) => {
@@ -116,7 +117,7 @@ test("a CONNECT is accepted with a 2xx that has no length", async () => {
       );
       assertEquals(head.includes("x-a: 1"), init !== undefined);
       // RFC 9110 §9.3.6.
-      assert(!/content-length|transfer-encoding|upgrade/i.test(wire), wire);
+      assertNotMatch(wire, /content-length|transfer-encoding|upgrade/i);
       const { readable, writable } = await duplex;
       const writer = writable.getWriter();
       await writer.write(bytesOf("to the client"));
@@ -137,13 +138,13 @@ test("a 2xx to CONNECT has a Date", async () => {
   await withServer(handler, async ({ port }) => {
     using client = await RawClient.connect(port);
     await client.send(CONNECT);
-    // RFC 9110 §6.6.1 asks for it in every 2xx.
+    // RFC 9110 §6.6.1 requires it in every 2xx.
     assertStringIncludes(await client.until("\r\n\r\n"), "\r\nDate: ");
     await end(await duplex);
   });
 });
 
-test("bytes that were read before come out of the upgrade first, and in order", async () => {
+test("bytes read ahead come first from the upgraded stream, in order", async () => {
   for (const early of [0, 1, 1000, 100_000]) {
     const { handler, duplex } = accepting();
     const data = Array.from({ length: 20_000 }, (_, i) => `${i},`).join("");
@@ -164,7 +165,7 @@ test("bytes that were read before come out of the upgrade first, and in order", 
   }
 });
 
-test("an upgraded connection fills the buffers that its reader brings", async () => {
+test("an upgraded connection reads into the buffers of a BYOB reader", async () => {
   const { handler, duplex } = accepting();
   const data = "0123456789".repeat(50);
   await withServer(handler, async ({ port }) => {
@@ -191,7 +192,7 @@ test("an upgraded connection fills the buffers that its reader brings", async ()
   });
 });
 
-test("an upgraded connection is read when its reader asks, and not before", async () => {
+test("an upgraded connection is read only on demand", async () => {
   const conn = new MemoryConn([UPGRADE, "a", "b", "c"]);
   const pools = new Pools();
   const { handler, duplex } = accepting();
@@ -210,7 +211,7 @@ test("an upgraded connection is read when its reader asks, and not before", asyn
   assertAtRest(pools);
 });
 
-test("a write to an upgraded connection is done when the client has taken it", async () => {
+test("a write to an upgraded connection resolves once the socket has accepted it", async () => {
   const conn = new MemoryConn([UPGRADE], { ends: "when told" });
   const pools = new Pools();
   const { handler, duplex } = accepting();
@@ -229,19 +230,19 @@ test("a write to an upgraded connection is done when the client has taken it", a
   conn.letGo();
   await Promise.all(writes);
   assert(conn.wire.endsWith(`\r\n\r\n${"x".repeat(3000)}`));
-  // The writer may reuse its chunk now.
+  // Now the writer may reuse its chunk.
   chunk.fill(0x79);
   await writer.write(chunk);
   assert(conn.wire.endsWith(`${"x".repeat(3000)}${"y".repeat(1000)}`));
   await end({ readable, writable: { close: () => writer.close() } as never });
-  // The input is read to its end, so that no reset overtakes what was written.
+  // Reads the input to its end, so that no reset overtakes the output.
   conn.end();
   await settle();
   assertEquals(conn.closed, true);
   assertAtRest(pools);
 });
 
-test("what is no bytes fails the upgraded connection it is written to", async () => {
+test("writing anything but bytes errors the upgraded connection", async () => {
   const conn = new MemoryConn([UPGRADE], { ends: "when told" });
   const pools = new Pools();
   const { handler, duplex } = accepting();
@@ -259,7 +260,7 @@ test("what is no bytes fails the upgraded connection it is written to", async ()
   assertAtRest(pools);
 });
 
-test("either direction of an upgraded connection can end before the other", async () => {
+test("each direction of an upgraded connection can end first", async () => {
   for (const first of ["client", "server"]) {
     const { handler, duplex } = accepting();
     await withServer(handler, async ({ port, server }) => {
@@ -289,7 +290,7 @@ test("either direction of an upgraded connection can end before the other", asyn
   }
 });
 
-test("leaving an upgraded connection closes it", async () => {
+test("cancelling or aborting an upgraded connection closes it", async () => {
   const ways: [string, (duplex: Duplex) => Promise<void>][] = [
     ["cancel and close", end],
     ["close and cancel", async ({ readable, writable }) => {
@@ -363,7 +364,7 @@ test("an upgraded connection has no timeouts", async () => {
   });
 });
 
-test("serveConnection is done when the connection is handed over", async () => {
+test("serveConnection resolves after an upgrade", async () => {
   const { handler, duplex } = accepting();
   const conn = new MemoryConn([UPGRADE], { ends: "when told" });
   const pools = new Pools();
@@ -380,7 +381,7 @@ test("serveConnection is done when the connection is handed over", async () => {
   assertAtRest(pools);
 });
 
-test("a handler that goes on after the hand-over does not hold serveConnection up", async () => {
+test("a handler that continues after an upgrade does not delay serveConnection", async () => {
   const conn = new MemoryConn([UPGRADE], { ends: "when told" });
   const pools = new Pools();
   let over = false;
@@ -395,17 +396,17 @@ test("a handler that goes on after the hand-over does not hold serveConnection u
   assertEquals(over, false);
   conn.end();
   await handled;
-  // The request is released when the handler returns.
+  // The server releases the request when the handler returns.
   await turn();
   assertAtRest(pools);
 });
 
-test("an upgrade that was not asked for, or can't be, throws", async () => {
+test("upgrade() throws if the request does not ask for one or does not allow it", async () => {
   const notAsked = [
     get("/"),
     get("/", "Upgrade: x"),
     get("/", "Connection: upgrade"),
-    // RFC 9110 §7.8: not in HTTP/1.0.
+    // RFC 9110 §7.8: Upgrade is ignored in HTTP/1.0.
     "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
   ];
   let thrown = 0;
@@ -441,7 +442,7 @@ test("an upgrade that was not asked for, or can't be, throws", async () => {
   assertEquals(statusesOf(out), [400, 400]);
 });
 
-test("an upgrade has to wait for the body of its request", async () => {
+test("upgrade() throws until the request body is read", async () => {
   const request = post("/", "body", "Connection: upgrade", "Upgrade: x") +
     "raw";
   const { promise, resolve } = Promise.withResolvers<Duplex>();
@@ -463,7 +464,7 @@ test("an upgrade has to wait for the body of its request", async () => {
   assertAtRest(pools);
 });
 
-test("who accepts for a client that is gone meets streams in error", async () => {
+test("upgrading a disconnected client gives errored streams", async () => {
   const { promise, resolve } = Promise.withResolvers<Duplex>();
   await withServer(async (req, res) => {
     const { signal } = req;

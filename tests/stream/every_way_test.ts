@@ -1,5 +1,5 @@
 /**
- * What holds for `readRequests` and `RequestStream` alike, on both kinds of source.
+ * Behavior common to `readRequests` and `RequestStream`, on byte and default streams.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -15,7 +15,7 @@ import { chunked, GET, post } from "../support/requests.ts";
 import { streamOf } from "../support/streams.ts";
 import { settle } from "../support/waiting.ts";
 
-/** Both ways from bytes to requests, on both kinds of source. */
+/** Every combination of API and source stream. */
 const WAYS: [
   string,
   (chunks: string[], pools: Pools) => ReadableStream<HttpRequest>,
@@ -36,7 +36,7 @@ const WAYS: [
 ];
 
 for (const [way, open] of WAYS) {
-  Deno.test(`${way}: requests come out in order, whatever the chunks`, async () => {
+  Deno.test(`${way}: requests arrive in order, however the source is chunked`, async () => {
     const wire = GET + post("/post", "hello") + GET +
       chunked("/chunked", "a", "bc", "d".repeat(600)) +
       post("/post", "") + GET;
@@ -56,7 +56,7 @@ for (const [way, open] of WAYS) {
     }
   });
 
-  Deno.test(`${way}: an unread or half-read body is discarded by the next request`, async () => {
+  Deno.test(`${way}: the next request discards an unread or partly read body`, async () => {
     const pools = new Pools();
     const big = "x".repeat(200_000);
     const wire = post("/post", big) + chunked("/chunked", big, big) +
@@ -75,7 +75,7 @@ for (const [way, open] of WAYS) {
     assertAtRest(pools);
   });
 
-  Deno.test(`${way}: a refusal comes after the good requests, and ends all`, async () => {
+  Deno.test(`${way}: a refusal arrives after the valid requests and ends the stream`, async () => {
     const pools = new Pools();
     const seen: string[] = [];
     const error = await assertRejects(async () => {
@@ -109,7 +109,7 @@ for (const [way, open] of WAYS) {
     }
   });
 
-  Deno.test(`${way}: a body that is cut off fails whoever reads it`, async () => {
+  Deno.test(`${way}: reading a truncated body rejects`, async () => {
     for (
       const wire of [
         post("/post", "hello").slice(0, -1),
@@ -127,7 +127,7 @@ for (const [way, open] of WAYS) {
     }
   });
 
-  Deno.test(`${way}: breaking out returns everything`, async () => {
+  Deno.test(`${way}: leaving the loop releases everything`, async () => {
     const pools = new Pools();
     for await (using request of open([GET, GET.slice(0, 20)], pools)) {
       assertEquals(request.method, "GET");
@@ -136,7 +136,7 @@ for (const [way, open] of WAYS) {
     assertAtRest(pools);
   });
 
-  Deno.test(`${way}: cancel while waiting returns everything`, async () => {
+  Deno.test(`${way}: cancelling a pending read releases everything`, async () => {
     const pools = new Pools();
     const requests = open([post("/post", "hello").slice(0, -3)], pools);
     const reader = requests.getReader();
@@ -144,7 +144,7 @@ for (const [way, open] of WAYS) {
     const body = request.body!.getReader();
     await body.read();
     const cancelled = reader.cancel("enough");
-    // The body is truncated: its reader rejects with the reason and sees no end.
+    // The body is truncated: its reader rejects with the reason instead of ending.
     const outcome = await body.read().then(
       ({ done }) => `done: ${done}`,
       (reason) => reason,
@@ -156,7 +156,7 @@ for (const [way, open] of WAYS) {
     assertAtRest(pools);
   });
 
-  Deno.test(`${way}: toRequest() outlives the request, with its body`, async () => {
+  Deno.test(`${way}: the Request of toRequest() and its body outlive the pooled request`, async () => {
     const pools = new Pools();
     const reader = open([post("/post", "hello") + GET], pools).getReader();
     const request = (await reader.read()).value!;

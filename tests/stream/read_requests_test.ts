@@ -1,5 +1,5 @@
 /**
- * `readRequests`: errors and cancellation of its source, and bodies read piece by piece.
+ * `readRequests`: errors and cancellation of its source, and streamed bodies.
  */
 
 import {
@@ -17,7 +17,7 @@ import { chunked, GET, post } from "../support/requests.ts";
 import { streamOf } from "../support/streams.ts";
 import { settle } from "../support/waiting.ts";
 
-/** A source of either kind, fed by its controller. */
+/** A byte or default stream and its controller. */
 function lateSource(type: "bytes" | undefined): {
   late: ReadableStream<Uint8Array<ArrayBuffer>>;
   controller: ReadableByteStreamController;
@@ -30,7 +30,7 @@ function lateSource(type: "bytes" | undefined): {
   return { late, controller };
 }
 
-Deno.test("a buffered read under way is finished before the next request comes", async () => {
+Deno.test("a pending buffered read finishes before the next request arrives", async () => {
   const pools = new Pools();
   const wire = post("/post", "hello") + GET;
   const reader = readRequests(
@@ -47,7 +47,7 @@ Deno.test("a buffered read under way is finished before the next request comes",
   assertAtRest(pools);
 });
 
-Deno.test("two reads at once are answered in order", async () => {
+Deno.test("two concurrent reads resolve in order", async () => {
   const pools = new Pools();
   const reader = readRequests(
     streamOf([GET, "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"], "bytes"),
@@ -63,7 +63,7 @@ Deno.test("two reads at once are answered in order", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("cancel reaches the source, with its reason", async () => {
+Deno.test("cancel passes its reason to the source", async () => {
   for (const byob of [true, false]) {
     const pools = new Pools();
     let reached: unknown;
@@ -80,7 +80,7 @@ Deno.test("cancel reaches the source, with its reason", async () => {
   }
 });
 
-Deno.test("a source of anything but Uint8Array is an error, and is cancelled", async () => {
+Deno.test("a source chunk that is not a Uint8Array is an error and cancels the source", async () => {
   for (const chunk of ["GET / HTTP/1.1", new ArrayBuffer(9), null, 7]) {
     const pools = new Pools();
     let reached: unknown;
@@ -96,7 +96,7 @@ Deno.test("a source of anything but Uint8Array is an error, and is cancelled", a
   }
 });
 
-Deno.test("cancel in the tick in which bytes arrive", async () => {
+Deno.test("cancel in the same tick as arriving bytes", async () => {
   for (const type of ["bytes", undefined] as const) {
     const pools = new Pools();
     const { late, controller } = lateSource(type);
@@ -111,7 +111,7 @@ Deno.test("cancel in the tick in which bytes arrive", async () => {
   }
 });
 
-Deno.test("a reader that left while it waited is not handed a request", async () => {
+Deno.test("a reader that releases its lock while waiting gets no request", async () => {
   for (const type of ["bytes", undefined] as const) {
     const pools = new Pools();
     const { late, controller } = lateSource(type);
@@ -152,13 +152,13 @@ Deno.test("an error of the source reaches the reader and the body", async () => 
   }
 });
 
-Deno.test("a source that is locked already is refused at once", () => {
+Deno.test("a locked source throws", () => {
   const locked = streamOf([GET], "bytes");
   locked.getReader();
   assertThrows(() => readRequests(locked), TypeError);
 });
 
-Deno.test("nothing is read from a source before somebody asks", async () => {
+Deno.test("the source is not read before the first request is asked for", async () => {
   let pulls = 0;
   const lazy = new ReadableStream<Uint8Array>({
     pull(controller) {
@@ -177,7 +177,7 @@ Deno.test("nothing is read from a source before somebody asks", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("a body can be read by a BYOB reader", async () => {
+Deno.test("a BYOB reader can read a body", async () => {
   const pools = new Pools();
   const reader = readRequests(
     streamOf(
@@ -204,7 +204,7 @@ Deno.test("a body can be read by a BYOB reader", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("several reads of a body at once are answered in order", async () => {
+Deno.test("concurrent reads of a body resolve in order", async () => {
   for (const byob of [true, false]) {
     for (
       const wire of [
@@ -243,7 +243,7 @@ Deno.test("several reads of a body at once are answered in order", async () => {
   }
 });
 
-Deno.test("a large body is gathered and streamed in full", async () => {
+Deno.test("a large body is buffered or streamed in full", async () => {
   const big = "0123456789abcdef".repeat(60_000); // 960,000 bytes
   for (const byob of [true, false]) {
     const pools = new Pools();
@@ -271,7 +271,7 @@ Deno.test("a large body is gathered and streamed in full", async () => {
   }
 });
 
-Deno.test("a stream of pipelined requests is served from few slabs", async () => {
+Deno.test("a stream of pipelined requests uses few slabs", async () => {
   const pools = new Pools();
   const burst = GET.repeat(2000);
   const chunks = Array.from({ length: 20 }, () => burst);
@@ -294,7 +294,7 @@ Deno.test("a stream of pipelined requests is served from few slabs", async () =>
   assertAtRest(pools);
 });
 
-Deno.test("leaving the loop after a body was refused throws nothing of its own", async () => {
+Deno.test("leaving the loop with a body's refusal throws only that refusal", async () => {
   for (const wire of [chunked("/chunked", "hello").slice(0, -5) + "zz\r\n"]) {
     const pools = new Pools();
     let caught: unknown;

@@ -17,8 +17,8 @@ import { settle } from "../support/waiting.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("a source's own buffers stay its own", async () => {
-  // The writer uses one buffer again and again, as a socket's reader would.
+Deno.test("a writer may reuse its buffer after each write", async () => {
+  // The writer reuses one buffer, like a socket read loop.
   const pools = new Pools();
   const { readable, writable } = new RequestStream({ pools });
   const buffer = new Uint8Array(64);
@@ -42,7 +42,7 @@ Deno.test("a source's own buffers stay its own", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("an unread body holds the writer back", async () => {
+Deno.test("an unread body applies backpressure to the writer", async () => {
   const pools = new Pools();
   const { readable, writable } = new RequestStream({ pools });
   const writer = writable.getWriter();
@@ -66,7 +66,7 @@ Deno.test("an unread body holds the writer back", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("RequestStream: abort fails the readable side, also in the middle of a write", async () => {
+Deno.test("RequestStream: abort errors the readable side, also during a write", async () => {
   for (const wire of [GET.slice(0, 9), post("/post", "x".repeat(100)) + GET]) {
     const pools = new Pools();
     const { readable, writable } = new RequestStream({ pools });
@@ -89,7 +89,7 @@ Deno.test("RequestStream: abort fails the readable side, also in the middle of a
   }
 });
 
-Deno.test("RequestStream: cancel fails the writable side", async () => {
+Deno.test("RequestStream: cancel errors the writable side", async () => {
   const pools = new Pools();
   const { readable, writable } = new RequestStream({ pools });
   const writer = writable.getWriter();
@@ -102,7 +102,7 @@ Deno.test("RequestStream: cancel fails the writable side", async () => {
   assertAtRest(pools);
 });
 
-Deno.test("RequestStream: a refusal fails the writer, whose source is cancelled", async () => {
+Deno.test("RequestStream: a refusal errors the writable side and cancels a piped source", async () => {
   const pools = new Pools();
   let reached: unknown;
   const bad = streamOf(
@@ -118,7 +118,7 @@ Deno.test("RequestStream: a refusal fails the writer, whose source is cancelled"
   assertAtRest(pools);
 });
 
-Deno.test("RequestStream: closing in the middle of a message rejects the close", async () => {
+Deno.test("RequestStream: close rejects in the middle of a message", async () => {
   const pools = new Pools();
   const { readable, writable } = new RequestStream({ pools });
   const writer = writable.getWriter();
@@ -131,7 +131,7 @@ Deno.test("RequestStream: closing in the middle of a message rejects the close",
   assertAtRest(pools);
 });
 
-Deno.test("RequestStream: what is no Uint8Array is refused", async () => {
+Deno.test("RequestStream: writing anything but a Uint8Array rejects", async () => {
   const { readable, writable } = new RequestStream();
   const writer = writable.getWriter();
   await assertRejects(() => writer.write("GET /" as never), TypeError);

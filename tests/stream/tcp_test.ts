@@ -1,5 +1,5 @@
 /**
- * `readRequests` on real connections.
+ * `readRequests` on TCP connections.
  */
 
 import { assertEquals, assertInstanceOf } from "@std/assert";
@@ -10,7 +10,7 @@ import { bytesOf } from "../support/bytes.ts";
 import { chunked, GET, post } from "../support/requests.ts";
 import { settle, within } from "../support/waiting.ts";
 
-Deno.test("real TCP: requests of a connection, and an answer to a refusal", async () => {
+Deno.test("TCP: requests of a connection, and an answer to a refusal", async () => {
   const pools = new Pools();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const serving = (async () => {
@@ -25,7 +25,7 @@ Deno.test("real TCP: requests of a connection, and an answer to a refusal", asyn
       }
     } catch (error) {
       assertInstanceOf(error, HttpError);
-      // The connection is still ours to answer on.
+      // A refusal leaves the connection writable.
       await conn.write(
         bytesOf(`HTTP/1.1 ${error.status} Refused\r\n\r\n`),
       );
@@ -48,7 +48,7 @@ Deno.test("real TCP: requests of a connection, and an answer to a refusal", asyn
   assertAtRest(pools);
 });
 
-Deno.test("real TCP: any refusal can be answered by who catches it outside the loop", async () => {
+Deno.test("TCP: code that catches a refusal outside the loop can answer it", async () => {
   const head = "POST / HTTP/1.1\r\nHost: a\r\n";
   const chunkedHead = `${head}Transfer-Encoding: chunked\r\n\r\n`;
   const cases: [status: number, packets: string[]][] = [
@@ -92,7 +92,7 @@ Deno.test("real TCP: any refusal can be answered by who catches it outside the l
   }
 });
 
-Deno.test("real TCP: leaving the loop closes the connection", async () => {
+Deno.test("TCP: leaving the loop closes the connection", async () => {
   const pools = new Pools();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;

@@ -1,5 +1,5 @@
 /**
- * The leak check of all tests.
+ * The leak check that all tests share.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import type { Pools } from "@pooled/http1";
 
-/** Asserts that everything drawn from `pools` has come back. */
+/** Asserts that every object and slab acquired from `pools` was released. */
 export function assertAtRest(pools: Pools): void {
   const { requests, tables, slabs } = pools.stats();
   assertEquals(requests.inUse, 0, "requests in use");

@@ -1,10 +1,10 @@
 /**
- * Fields that a program must not be able to send.
+ * Invalid field names and values that every way to send fields has to reject.
  *
  * @module
  */
 
-/** Names and values that break the grammar of a field line. */
+/** Name and value pairs that violate the grammar of a field line. */
 export const BAD_FIELDS: [string, string][] = [
   ["", "1"],
   ["a b", "1"],
@@ -24,7 +24,7 @@ export const BAD_FIELDS: [string, string][] = [
   ["x", "\x1b[0m"],
   ["x", "\x7f"],
   ["x", "\u0100"],
-  // Cut to a byte, these would be letters.
+  // Truncated to one byte, these would be ASCII letters.
   ["x", "\u0141"],
   ["\u0161", "1"],
   ["x", "世界"],

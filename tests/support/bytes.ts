@@ -1,5 +1,5 @@
 /**
- * Bytes as text and back, cut into pieces, and patterns of them.
+ * Conversion between bytes and Latin-1 text, splitting into pieces, and test patterns.
  *
  * @module
  */
@@ -7,18 +7,18 @@
 import { createHash } from "node:crypto";
 import { assert } from "@std/assert";
 
-/** The characters of `text` as bytes of the same number. */
+/** Encodes `text` as Latin-1. */
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    assert(code < 256, "a wire text holds a character that is no byte");
+    assert(code < 256, "the text contains a character above U+00FF");
     bytes[i] = code;
   }
   return bytes;
 }
 
-/** The opposite of `bytesOf`. */
+/** Decodes Latin-1, one character per byte. */
 export function textOf(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i += 4096) {
@@ -27,7 +27,7 @@ export function textOf(bytes: Uint8Array): string {
   return text;
 }
 
-/** The wire cut at `cuts`, which are in rising order; copies, so that each can be spoilt. */
+/** Copies of the pieces of `wire` between ascending `cuts`; callers may overwrite them. */
 export function cutAt(
   wire: Uint8Array,
   cuts: readonly number[],
@@ -41,14 +41,14 @@ export function cutAt(
   return pieces;
 }
 
-/** The cuts that leave pieces of `size` bytes. */
+/** The cuts that split `wire` into pieces of `size` bytes. */
 export function every(size: number, wire: Uint8Array): number[] {
   const cuts: number[] = [];
   for (let at = size; at < wire.length; at += size) cuts.push(at);
   return cuts;
 }
 
-/** Bytes that show when one of them is lost, moved or doubled. */
+/** Pseudo-random bytes, in which a lost, moved or duplicated byte shows. */
 export function patterned(length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   for (let i = 0, state = length | 1; i < length; i++) {
@@ -58,10 +58,10 @@ export function patterned(length: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Each byte there is. */
+/** All 256 byte values. */
 export const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, i) => i);
 
-/** The SHA-256 digest of `bytes`, to compare large bodies by. */
+/** The SHA-256 digest of `bytes` in hex, for comparing large bodies. */
 export function digestOf(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

@@ -1,5 +1,5 @@
 /**
- * A self-signed certificate for a server on this machine.
+ * Self-signed certificates for TLS servers on localhost.
  *
  * @module
  */
@@ -7,17 +7,17 @@
 import { assert } from "@std/assert";
 import { textOf } from "./bytes.ts";
 
-/** A certificate of a server on this machine, and its key. */
+/** A certificate for localhost and its private key. */
 export interface Certificate {
-  /** In PEM format. */
+  /** The certificate in PEM format. */
   cert: string;
   key: string;
-  /** Their files, which exist as long as the folder that the caller gave. */
+  /** The PEM files. They exist only if the caller passed a folder. */
   certFile: string;
   keyFile: string;
 }
 
-/** Makes a certificate, in `folder` or in one of its own that it removes. */
+/** Creates a certificate in `folder`, or in a temporary folder that it then removes. */
 export async function makeCertificate(folder?: string): Promise<Certificate> {
   const directory = folder ?? await Deno.makeTempDir();
   const [certFile, keyFile] = [`${directory}/cert.pem`, `${directory}/key.pem`];

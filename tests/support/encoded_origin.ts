@@ -1,18 +1,18 @@
 /**
- * An origin whose content is encoded, for applications that pass it on.
+ * An origin that serves compressed content, for tests of applications that proxy it.
  *
  * @module
  */
 
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 
-/** Where the origin listens that was started last. */
+/** The URL of the origin that was started last. */
 let encodedOrigin = "";
 
-/** A text that is shorter when it is encoded. */
+/** A text that compresses well. */
 export const ENCODED_TEXT = "an encoded text, ".repeat(50);
 
-/** The codings, and how each is made. */
+/** Values of Content-Encoding and a function that applies each coding. */
 export const ENCODERS: Record<string, (text: string) => Uint8Array> = {
   gzip: gzipSync,
   GZIP: gzipSync,
@@ -22,7 +22,7 @@ export const ENCODERS: Record<string, (text: string) => Uint8Array> = {
   "gzip, br": (text) => brotliCompressSync(gzipSync(text)),
 };
 
-/** Serves encoded content, of a length that is declared or not. */
+/** Serves compressed content: under `/stream` chunked, otherwise with a Content-Length. */
 export function serveEncoded(): Deno.HttpServer<Deno.NetAddr> {
   const listen = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
   const server = Deno.serve(listen, (request) => {
@@ -44,7 +44,7 @@ export function serveEncoded(): Deno.HttpServer<Deno.NetAddr> {
   return server;
 }
 
-/** Sends a request on to the origin. */
+/** Forwards a request to the origin. */
 export function forward(
   request: Request,
   init: RequestInit = {},

@@ -1,36 +1,37 @@
 /**
- * An example as a process of its own, started by the command that its own comment
- * documents: with those flags, and no others.
+ * Runs an example in a child process, with the command and exactly the flags that the
+ * example's own header documents.
  *
  * @module
  */
 
 import { assert } from "@std/assert";
+import { toText } from "@std/streams";
 import { reset } from "./raw_client.ts";
 import { until, within } from "./waiting.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
-/** The words of the first Deno command in the comment at the top of an example. */
+/** The arguments of the first `deno` command in an example's header comment. */
 export function documentedCommand(file: string): string[] {
   const comment = Deno.readTextFileSync(`${root}examples/${file}`)
     .match(/^\/\*\*.*?\*\//s)?.[0] ?? "";
-  // A command may go on over a line end of the comment.
+  // The command may wrap over several comment lines.
   const command = comment.replaceAll(/\n \* ?/g, " ").match(/`deno ([^`]+)`/);
   assert(command !== null, `${file} documents no command`);
   return command[1]!.split(" ");
 }
 
-/** How a test may differ from what a user starts. */
+/** Changes to the example before it starts. */
 export interface ExampleOptions {
-  /** Constants of the example with shorter times or lower bounds, by their names. */
+  /** Overrides top-level constants by name, for shorter timeouts or lower bounds. */
   constants?: Record<string, number>;
 }
 
-/** A process that a test drives. Ends with the block. */
+/** A child process. Disposal kills it. */
 export class Example implements AsyncDisposable {
   readonly process: Deno.ChildProcess;
-  /** What it wrote to the standard error; complete once it has ended. */
+  /** Resolves to all of stderr when the process ends. */
   readonly errors: Promise<string>;
   readonly #output: ReadableStreamDefaultReader<string>;
   readonly #folder: string | null;
@@ -46,12 +47,12 @@ export class Example implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    this.errors = new Response(this.process.stderr).text();
+    this.errors = toText(this.process.stderr);
     this.#output = this.process.stdout
       .pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** Starts an example with the documented flags and the arguments of the test. */
+  /** Starts an example with its documented flags and with `args`. */
   static start(
     file: string,
     args: string[],
@@ -74,7 +75,7 @@ export class Example implements AsyncDisposable {
     return Example.program(text, flags);
   }
 
-  /** Starts a program that is given as text. */
+  /** Starts a program from its source text. */
   static program(text: string, flags: string[], args: string[] = ["0"]) {
     const folder = Deno.makeTempDirSync();
     Deno.writeTextFileSync(`${folder}/program.ts`, text);
@@ -84,12 +85,12 @@ export class Example implements AsyncDisposable {
     ], folder);
   }
 
-  /** Starts a command of Deno as it stands. */
+  /** Runs `deno` with `args`, unchanged. */
   static command(args: string[]): Example {
     return new Example(args, null);
   }
 
-  /** Waits for the output to match, and gives what the groups match. */
+  /** Waits until stdout matches `pattern` and returns the captured groups. */
   async line(pattern: RegExp): Promise<string[]> {
     for (;;) {
       const match = this.#text.match(pattern);
@@ -104,12 +105,12 @@ export class Example implements AsyncDisposable {
     }
   }
 
-  /** The output that was read so far. */
+  /** The part of stdout that was read so far. */
   get text(): string {
     return this.#text;
   }
 
-  /** Waits for the end of the process; gives how it ended and what it complained of. */
+  /** Waits for the process to end and returns its exit code and stderr. */
   async end(): Promise<{ code: number; errors: string }> {
     for (;;) {
       const { done, value } = await within(
@@ -123,7 +124,7 @@ export class Example implements AsyncDisposable {
     return { code, errors: await this.errors };
   }
 
-  /** The port it listens on. */
+  /** Waits for the announcement of the port and returns it. */
   async port(): Promise<number> {
     return Number((await this.line(/istening on .*?(\d+)\/?\n/))[0]);
   }
@@ -132,7 +133,7 @@ export class Example implements AsyncDisposable {
     try {
       this.process.kill("SIGKILL");
     } catch {
-      // It has ended already.
+      // The process has already ended.
     }
     await this.#output.cancel();
     await this.process.status;
@@ -143,7 +144,7 @@ export class Example implements AsyncDisposable {
   }
 }
 
-/** How many TCP sockets a process has open; the runtime has others of its own. */
+/** The number of TCP sockets that a process has open. Other sockets are the runtime's. */
 export function sockets({ process }: Example): number {
   const table = Deno.readTextFileSync("/proc/net/tcp") +
     Deno.readTextFileSync("/proc/net/tcp6");
@@ -155,13 +156,13 @@ export function sockets({ process }: Example): number {
         .match(/^socket:\[(\d+)\]$/)?.[1];
       if (inode !== undefined && table.includes(` ${inode} `)) count++;
     } catch {
-      // Closed since it was listed.
+      // Closed between readDir and readLink.
     }
   }
   return count;
 }
 
-/** Waits until a process has as many sockets open as `before`. */
+/** Waits until a process has `before` TCP sockets open. */
 export async function assertSockets(
   example: Example,
   before: number,
@@ -172,7 +173,7 @@ export async function assertSockets(
   );
 }
 
-/** Clients that reset before the process gets to accept them. */
+/** Resets three connections before the stopped process can accept them. */
 export async function resetUnaccepted(
   example: Example,
   port: number,

@@ -1,5 +1,5 @@
 /**
- * One exchange over TCP: a handler, the requests it gets, and its responses.
+ * Runs requests against a handler over one TCP connection and parses the responses.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { LAST_GET } from "./requests.ts";
 import { type Answer, answersIn } from "./response_reader.ts";
 import { withServer } from "./with_server.ts";
 
-/** What became of an exchange. */
+/** The result of an exchange. */
 export interface Exchanged {
   wire: string;
   /** The first response. */
@@ -20,7 +20,7 @@ export interface Exchanged {
   errors: unknown[];
 }
 
-/** Sends `request`, and takes apart what comes until the server closes. */
+/** Sends `request` and parses all responses until the server closes. */
 export async function exchange(
   handler: Handler,
   request = LAST_GET,
@@ -37,7 +37,7 @@ export async function exchange(
   return exchanged;
 }
 
-/** The same for a response that is cut, and so cannot be taken apart. */
+/** Like `exchange`, for a truncated response that a strict reader would reject. */
 export async function rawExchange(
   handler: Handler,
   request = LAST_GET,

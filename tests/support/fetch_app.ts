@@ -1,5 +1,5 @@
 /**
- * A server that runs a Fetch application for the time of one test.
+ * Runs a server with a Fetch application for the duration of one test.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import { type FetchApp, fetchHandler, type ServeOptions } from "@pooled/http1";
 import { type Running, withServer } from "./with_server.ts";
 
-/** Runs a test against an application. */
+/** Runs a test against a Fetch application. */
 export function withApp(
   app: FetchApp,
   test: (running: Running & { client: Deno.HttpClient }) => Promise<void>,
   options: ServeOptions = {},
 ): Promise<void> {
   return withServer(fetchHandler(app), async (running) => {
-    // A client of the test's own, whose connections end with it.
+    // A separate client, so that its pooled connections close with the test.
     using client = Deno.createHttpClient({});
     await test({ ...running, client });
   }, options);

@@ -1,5 +1,5 @@
 /**
- * Handlers that many tests serve with.
+ * Handlers that many tests share.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import { sleep } from "./waiting.ts";
 /** Answers "hello". */
 export const hello: Handler = (_req, res) => res.send("hello");
 
-/** Answers with the target of the request. */
+/** Answers with the request target. */
 export const echoTarget: Handler = (req, res) => res.send(req.target);
 
-/** Answers with the body of the request, once it has come whole. */
+/** Buffers the request body and answers with it. */
 export const echoText: Handler = async (req, res) => {
   res.send(await req.text());
 };
 
-/** Answers at once, after a microtask, after a timer, or with a stream, by turns. */
+/** Answers `/i` synchronously, after a microtask, after a timer, or with a stream, by i. */
 export const mixed: Handler = (req, res) => {
   const { target } = req;
   const i = Number(target.slice(1));

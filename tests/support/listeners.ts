@@ -1,5 +1,5 @@
 /**
- * Ports on which somebody listens, or no longer does.
+ * Ports of listeners, and waiting for a listener to close.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export function portOf(addr: Deno.Addr | null): number {
   return (addr as Deno.NetAddr).port;
 }
 
-/** Waits until nobody listens there: the system takes its time with that. */
+/** Waits until connections to `port` are refused: the system closes a listener late. */
 export async function untilRefused(port: number): Promise<void> {
   let waiting = true;
   const refused = (async () => {
@@ -21,7 +21,7 @@ export async function untilRefused(port: number): Promise<void> {
         (await Deno.connect({ hostname: "127.0.0.1", port })).close();
       } catch (error) {
         if (error instanceof Deno.errors.ConnectionRefused) return;
-        // Accepted by the system, and by nobody else.
+        // The kernel completed the handshake before the listener closed.
         assertInstanceOf(error, Deno.errors.ConnectionReset);
       }
       await turn();

@@ -1,5 +1,5 @@
 /**
- * The fake connection of the tests.
+ * An in-memory `Conn` with controllable reads and writes.
  *
  * @module
  */
@@ -16,36 +16,35 @@ import {
 import { assertAtRest } from "./at_rest.ts";
 import { bytesOf, textOf } from "./bytes.ts";
 
-/** Resolves in a later turn of the event loop, as reads and writes of sockets do. */
+/** Resolves in a later turn of the event loop, like socket I/O. */
 function laterTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(() => resolve()));
 }
 
-/** How a connection in memory behaves. */
+/** Options of a `MemoryConn`. */
 export interface MemoryConnOptions {
   /**
-   * When the client ends its side: right after its input (the default), once the
-   * server has ended its own, or only when the test calls `end()`.
+   * When the client half-closes: right after its input (the default), after the server
+   * has ended its output, or when the test calls `end()`.
    */
   ends?: "at once" | "after the server" | "when told";
-  /** The most bytes that one write takes. */
+  /** The maximum number of bytes that one write accepts. */
   largestWrite?: number;
 }
 
 /**
- * A connection in memory: gives its input piece by piece, records what is asked of
- * it, and holds writes or fails reads when the test says so. Each method can be
- * replaced.
+ * An in-memory connection. It delivers its input piece by piece, records calls, and
+ * holds writes or fails reads on demand. Tests may replace any method.
  */
 export class MemoryConn implements Conn {
-  /** How often `read` was called. */
+  /** Calls of `read`. */
   reads = 0;
-  /** How often `write` was called. */
+  /** Calls of `write`. */
   writesBegun = 0;
-  /** What each write took. */
+  /** The bytes that each completed write accepted. */
   readonly writes: string[] = [];
   outputEnded = false;
-  /** How often `close` was called. */
+  /** Calls of `close`. */
   closes = 0;
   readonly #input: Uint8Array[];
   readonly #ends: MemoryConnOptions["ends"];
@@ -55,7 +54,7 @@ export class MemoryConn implements Conn {
   #wake = () => {};
   #held: PromiseWithResolvers<void> | null = null;
 
-  /** @param pieces What each read gives, as far as the reader has room for it. */
+  /** @param pieces The result of each read, split further if the buffer is smaller. */
   constructor(
     pieces: string[],
     { ends = "at once", largestWrite = Infinity }: MemoryConnOptions = {},
@@ -70,35 +69,35 @@ export class MemoryConn implements Conn {
     return this.closes > 0;
   }
 
-  /** All that was written. */
+  /** All bytes written so far. */
   get wire(): string {
     return this.writes.join("");
   }
 
-  /** From here on, writes wait. */
+  /** Makes writes wait until `letGo()`. */
   hold(): void {
     this.#held ??= Promise.withResolvers<void>();
   }
 
-  /** Lets the writes go on that wait. */
+  /** Resumes the held writes. */
   letGo(): void {
     this.#held?.resolve();
     this.#held = null;
   }
 
-  /** The client sends more. */
+  /** Appends input from the client. */
   give(text: string): void {
     this.#input.push(bytesOf(text));
     this.#wake();
   }
 
-  /** The client ends its side. */
+  /** Half-closes the client's side. */
   end(): void {
     this.#ended = true;
     this.#wake();
   }
 
-  /** Reads fail, once the input is used up. */
+  /** Makes reads reject with `error` once the input is consumed. */
   fail(error: unknown): void {
     this.#failure ??= error;
     this.#wake();
@@ -145,7 +144,7 @@ export class MemoryConn implements Conn {
   }
 }
 
-/** Serves a connection in memory to its end, asserts that nothing is left, and gives what was written. */
+/** Serves `conn` to its end, checks for leaks, and returns the bytes written. */
 export async function serveMemory(
   conn: MemoryConn,
   handler: Handler,

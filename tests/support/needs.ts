@@ -1,13 +1,14 @@
 /**
- * The programs of others that tests and benchmarks start, and where to get them.
+ * The external programs that tests and benchmarks start, and the packages that contain
+ * them.
  *
- * A machine that lacks one leaves out the tests that need it, and `tests/run.ts` names
- * both. In CI a missing program fails the run: there everything is tested.
+ * If a program is missing, the tests that need it are skipped and `tests/run.ts` says
+ * what to install. In CI a missing program fails the run.
  *
  * @module
  */
 
-/** Each program with the packages that have it: Debian's and Homebrew's. */
+/** The Debian and Homebrew packages of each program. */
 export const PACKAGES = {
   ab: { debian: "apache2-utils", homebrew: "httpd" },
   chromium: { debian: "chromium", homebrew: "chromium" },
@@ -17,7 +18,7 @@ export const PACKAGES = {
   wrk: { debian: "wrk", homebrew: "wrk" },
 } as const;
 
-/** A program that a test can ask for. */
+/** The name of an external program. */
 export type Program = keyof typeof PACKAGES;
 
 /** Whether a program is on the PATH. */
@@ -35,14 +36,14 @@ export function exists(program: string): boolean {
   );
 }
 
-/** Whether this run must not leave anything out. */
+/** Whether the run is in CI, where no test may be skipped. */
 export function inCI(): boolean {
   return Deno.env.get("CI") === "true";
 }
 
 /**
- * The options of a test that starts these programs: outside of CI it is ignored where
- * one of them is missing.
+ * Test options that ignore a test if one of its programs is missing. In CI the test
+ * always runs.
  *
  * ```ts ignore
  * Deno.test("wrk: fifty connections", needs("wrk"), async () => {});
@@ -52,7 +53,7 @@ export function needs(...programs: Program[]): { ignore: boolean } {
   return { ignore: !inCI() && !programs.every(exists) };
 }
 
-/** What is missing here and how to install it, or `null` where nothing is. */
+/** Lists the missing programs and how to install them, or returns `null`. */
 export function missingPrograms(): string | null {
   const missing = (Object.keys(PACKAGES) as Program[])
     .filter((program) => !exists(program));

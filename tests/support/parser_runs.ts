@@ -1,7 +1,7 @@
 /**
- * Runs an input through one of the faces of the parser, cut as asked, and describes
- * what comes out as plain data, so that two runs can be compared. Each run ends by
- * asserting that its pools are at rest: every test is also a test for leaks.
+ * Runs an input, split into pieces, through one of the parser APIs and describes the
+ * outcome as plain data, so that two runs can be compared. Each run ends with a leak
+ * check of its pools.
  *
  * @module
  */
@@ -29,7 +29,7 @@ export interface Refused {
   offset: number;
 }
 
-/** A request as plain data; bytes are strings of one character each. */
+/** A request as plain data; bytes are Latin-1 strings. */
 export interface Seen {
   method: string;
   target: string;
@@ -38,25 +38,25 @@ export interface Seen {
   version: string;
   /** Each field line, in wire order. */
   lines: [string, string][];
-  /** What `get` gives for each name, by the name in lower case. */
+  /** The result of `headers.get` by lowercase name. */
   values: Record<string, string | null>;
   contentLength: number | null;
   chunked: boolean;
   keepAlive: boolean;
   expectContinue: boolean;
   upgrade: string | null;
-  /** The body, or what a buffered read of it was refused with. */
+  /** The body, or the refusal that its buffered read rejected with. */
   body: string | Refused;
   trailers: [string, string][] | null;
 }
 
-/** What became of an input. */
+/** The result of parsing an input. */
 export interface Outcome {
   requests: Seen[];
   error: Refused | null;
 }
 
-/** An HttpError as plain data; any other error is none that a parser may throw. */
+/** Converts an `HttpError` to plain data and rethrows anything else. */
 export function refusalOf(error: unknown): Refused {
   if (!(error instanceof HttpError)) throw error;
   return { code: error.code, status: error.status, offset: error.offset };
@@ -73,13 +73,13 @@ function linesOf(fields: HttpHeaders): [string, string][] {
 function headOf(request: HttpRequest): Head {
   const { headers } = request;
   const lines = linesOf(headers);
-  // Without a prototype, since a field may be called `__proto__`.
+  // No prototype: a field may be named `__proto__`.
   const values: Record<string, string | null> = Object.create(null);
   for (const [name] of lines) {
     const key = name.toLowerCase();
     if (Object.hasOwn(values, key)) continue;
     values[key] = headers.get(name);
-    // The ways to ask for a value have to agree with the lines.
+    // Every lookup method must agree with the field lines.
     const all = lines.filter(([other]) => other.toLowerCase() === key)
       .map(([, value]) => value);
     assertEquals(headers.getAll(key.toUpperCase()), all);
@@ -113,8 +113,8 @@ async function bodyOf(request: HttpRequest): Promise<string | Refused> {
 }
 
 /**
- * The trailers of a body that was read. Behind one that was refused they may still
- * come, or not, as the rest of it is passed over sooner or later.
+ * The trailers of a body that was read in full. After a refused body they are not
+ * compared: whether they arrive depends on when the rest of the body is discarded.
  */
 function trailersOf(
   request: HttpRequest,
@@ -124,7 +124,7 @@ function trailersOf(
   return linesOf(request.trailers);
 }
 
-/** Reads a request to its end, and releases it. */
+/** Reads a request and its body, and releases it. */
 async function describe(request: HttpRequest): Promise<Seen> {
   try {
     const head = headOf(request);
@@ -136,23 +136,23 @@ async function describe(request: HttpRequest): Promise<Seen> {
   }
 }
 
-/** How a run differs from one with all defaults. */
+/** Options of a run. */
 export interface RunOptions {
   limits?: ParserLimits;
   /**
-   * Whether each request is kept until the input has ended and only then looked
-   * at, so that bytes which were moved or overwritten meanwhile show. Otherwise a
-   * request is done with as soon as can be, so that its object is used again.
+   * If true, requests are held until the end of the input and read only then, which
+   * exposes bytes moved or overwritten in the meantime. If false, each request is
+   * released as early as possible, so its object is reused.
    *
-   * Such a run also draws from pools that other runs have used: their slabs and
-   * tables are full of what those left behind.
+   * A held run also shares its pools with other runs, whose slabs and tables contain
+   * stale data.
    */
   hold?: boolean;
 }
 
 const usedPools = new Pools();
 
-/** Runs pieces of an input through `RequestParser`. */
+/** Parses the pieces of an input with `RequestParser`. */
 export async function parse(
   pieces: readonly Uint8Array[],
   { limits = {}, hold = false }: RunOptions = {},
@@ -174,7 +174,7 @@ export async function parse(
       });
     } else {
       const done = describe(request);
-      // Whoever awaits it comes later; until then it must not count as unhandled.
+      // Awaited at the end of the run; until then a rejection is not unhandled.
       done.catch(() => {});
       seen.push(() => done);
     }
@@ -195,10 +195,10 @@ export async function parse(
 
   for (const piece of pieces) {
     parser.push(piece);
-    // What was pushed is the caller's again.
+    // `push` copies, so overwriting the piece must not affect the parser.
     piece.fill(0x58);
     drain();
-    // Lets a request that is done with be released before the next comes.
+    // A microtask, in which a finished request is released before the next piece.
     if (!hold && seen.length > 0) await null;
   }
   parser.end();
@@ -211,11 +211,11 @@ export async function parse(
   return { requests, error: error === null ? null : refusalOf(error) };
 }
 
-/** The three ways to read requests from a stream. */
+/** The ways to parse a stream: a BYOB or default source, or a transform stream. */
 export const STREAMS = ["byob", "default", "transform"] as const;
 export type StreamKind = typeof STREAMS[number];
 
-/** Runs pieces of an input through `readRequests` or `RequestStream`. */
+/** Parses the pieces of an input with `readRequests` or `RequestStream`. */
 export async function stream(
   kind: StreamKind,
   pieces: readonly Uint8Array<ArrayBuffer>[],
@@ -240,7 +240,7 @@ export async function stream(
   return { requests, error };
 }
 
-/** The one request of a wire, and the parser that made it. */
+/** Parses a single request and returns it with its parser. */
 export function parseOne(
   lines: string[],
   body = "",

@@ -1,5 +1,5 @@
 /**
- * A connection in memory any method of which a test can replace.
+ * A minimal in-memory `Conn` whose methods a test can override.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Conn } from "@pooled/http1";
 import { bytesOf, textOf } from "./bytes.ts";
 
-/** A connection in memory that reads `wire` and then waits. */
+/** Returns a connection that delivers `wire` and then waits for more input. */
 export function memoryConn(wire: string, overrides: Partial<Conn> = {}) {
   const end = Promise.withResolvers<number | null>();
   let left = bytesOf(wire);

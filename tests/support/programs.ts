@@ -1,5 +1,5 @@
 /**
- * Programs that the tests run: clients of other makes, openssl, load generators.
+ * Runs external programs: HTTP clients, openssl and load generators.
  *
  * @module
  */
@@ -8,14 +8,14 @@ import { assertEquals } from "@std/assert";
 import { PACKAGES, type Program } from "./needs.ts";
 import { within } from "./waiting.ts";
 
-/** What became of a program. */
+/** The result of a program. */
 export interface Ended {
   code: number;
   stdout: string;
   stderr: string;
 }
 
-/** Starts a program, or says what to install. */
+/** Starts a program. If it is missing, the error says what to install. */
 export function start(program: Program, args: string[], stdin?: "piped") {
   try {
     return new Deno.Command(program, {
@@ -32,7 +32,7 @@ export function start(program: Program, args: string[], stdin?: "piped") {
   }
 }
 
-/** Runs a program to its end, `input` being what it reads. */
+/** Runs a program to its end with `input` on stdin. */
 export async function ended(
   program: Program,
   args: string[],
@@ -43,7 +43,7 @@ export async function ended(
     const source = input instanceof Uint8Array
       ? new Blob([input.slice()]).stream()
       : input;
-    // A client that stops reading is judged by what it says, not by this pipe.
+    // A client may stop reading its stdin; its exit code and output decide the test.
     source.pipeTo(child.stdin).catch(() => {});
   }
   const output = within(child.output(), `the end of ${program}`, 20_000);
@@ -59,17 +59,17 @@ export async function ended(
   };
 }
 
-/** What curl prints; it has to end well. */
+/** Runs curl, asserts that it succeeds, and returns its stdout. */
 export async function curl(...args: string[]): Promise<string> {
   return (await curlWith(undefined, ...args)).stdout;
 }
 
-/** The same, with input, and all that became of it. */
+/** Like `curl`, with `input` on stdin and the full result. */
 export async function curlWith(
   input: ReadableStream<Uint8Array> | Uint8Array | undefined,
   ...args: string[]
 ): Promise<Ended> {
-  // -q: the test must not depend on somebody's .curlrc, nor on a proxy of theirs.
+  // -q and --noproxy: ignore the user's .curlrc and proxy settings.
   const result = await ended("curl", [
     ...["-qsS", "--noproxy", "", "--max-time", "20", ...args],
   ], input);
@@ -77,7 +77,7 @@ export async function curlWith(
   return result;
 }
 
-/** A directory that is gone at the end of the block. */
+/** A temporary directory, removed on disposal. */
 export class TemporaryDirectory implements Disposable {
   readonly path: string = Deno.makeTempDirSync();
 

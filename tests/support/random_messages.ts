@@ -1,5 +1,5 @@
 /**
- * Random requests, near misses and damaged ones, and random ways to cut them.
+ * Generators of valid, almost valid and damaged requests, and of ways to split them.
  *
  * @module
  */
@@ -33,7 +33,7 @@ const space = from([" ", "\t"], 3);
 export const bytes = (maxLength: number, minLength = 0) =>
   fc.uint8Array({ minLength, maxLength, size: "max" }).map(textOf);
 
-/** A text with the case of some of its letters turned. */
+/** Randomizes the case of each letter of a text. */
 const inAnyCase = (text: fc.Arbitrary<string>) =>
   fc.tuple(text, fc.infiniteStream(fc.boolean())).map(([plain, flips]) =>
     [...plain].map((char) =>
@@ -41,7 +41,7 @@ const inAnyCase = (text: fc.Arbitrary<string>) =>
     ).join("")
   );
 
-/** Names that would change what the message means. */
+/** Field names that affect the framing or meaning of the message. */
 const MEANING = new Set([
   "host",
   "content-length",
@@ -55,7 +55,7 @@ const MEANING = new Set([
 
 const name = fc.oneof(
   token.filter((text) => !MEANING.has(text.toLowerCase())),
-  // Some that the parser knows, and some that look much like them.
+  // Names that the parser knows, and names that resemble them.
   inAnyCase(fc.constantFrom(
     "accept",
     "user-agent",
@@ -179,7 +179,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     kind: fc.constant("length" as const),
     data: fc.oneof(
       { weight: 6, arbitrary: bytes(50) },
-      // From 4 KiB on, a body is read straight into place.
+      // From 4 KiB on, a body is read directly into its buffer.
       { weight: 1, arbitrary: bytes(9000, 4000) },
     ),
     zeros: fc.nat(3),
@@ -208,7 +208,7 @@ export const message: fc.Arbitrary<Message> = fc.record({
   host: authority,
   hostAt: fc.nat(),
   close: fc.boolean(),
-  // More than 32 need a larger table.
+  // More than 32 fields need a larger table.
   lines: fc.oneof({ weight: 8, arbitrary: lines(8) }, {
     weight: 1,
     arbitrary: lines(45),
@@ -219,17 +219,17 @@ export const message: fc.Arbitrary<Message> = fc.record({
     { weight: 1, arbitrary: fc.nat(4) },
   ),
 }).map((made) => {
-  // Combinations that the protocol forbids.
+  // Drops bodies that the protocol forbids.
   const bare = made.start.method === "CONNECT" ||
     (made.version === "1.0" && made.body.kind === "chunks");
   return bare ? { ...made, body: { kind: "none" } } : made;
 });
 
 const serializeLine = ({ name, value, before, after }: Line) =>
-  // Around an empty value, `before` and `after` are one run of white space.
+  // With an empty value, `before` and `after` form a single run of white space.
   `${name}:${before}${value}${after}\r\n`;
 
-/** All field lines of a message, its framing included. */
+/** All field lines of a message, including its framing. */
 function allLines(made: Message): Line[] {
   const plain = (name: string, value: string) => ({
     name,
@@ -269,7 +269,7 @@ export function serialize(made: Message): string {
 
 const linePair = ({ name, value }: Line): [string, string] => [name, value];
 
-/** What has to come out for a message. */
+/** The request that the parser has to produce for a message. */
 export function expected(made: Message): Partial<Seen> {
   const { body } = made;
   return {
@@ -292,24 +292,24 @@ export function expected(made: Message): Partial<Seen> {
   };
 }
 
-/** The same properties of a request that came out. */
+/** The same properties of a parsed request. */
 export function actual({ values: _, ...seen }: Seen): Partial<Seen> {
   return seen;
 }
 
-/** Ways to cut an input of any length. */
+/** Chooses cuts for an input of any length. */
 export type Cutter = (wire: Uint8Array) => number[];
 export const cutter: fc.Arbitrary<Cutter> = fc.oneof(
   fc.array(fc.nat(), { maxLength: 12 }).map((places): Cutter => (wire) =>
     places.map((place) => place % (wire.length + 1)).sort((a, b) => a - b)
   ),
   fc.integer({ min: 1, max: 70 }).map((size): Cutter => (wire) =>
-    // Tiny pieces of a large input would take too long.
+    // At most about 2,048 pieces, which bounds the running time.
     every(Math.max(size, wire.length >> 11), wire)
   ),
 );
 
-/** Pieces that, put together in any order, make something near a message. */
+/** Fragments of messages. Concatenated in random order, they often resemble one. */
 const fragment = fc.oneof(
   { weight: 2, arbitrary: bytes(4) },
   {
@@ -354,7 +354,7 @@ const fragment = fc.oneof(
   },
 );
 
-/** Mostly one of `good`, now and then a fragment, so that the parser gets far in. */
+/** Mostly one of `good`, rarely a fragment, so that parsing advances past the head. */
 const mostly = (...good: string[]) =>
   fc.oneof(
     { weight: 12, arbitrary: fc.constantFrom(...good) },
@@ -363,7 +363,7 @@ const mostly = (...good: string[]) =>
 const joined = (part: fc.Arbitrary<string>, maxLength: number) =>
   fc.array(part, { maxLength, size: "max" }).map((all) => all.join(""));
 
-/** Something near a message: most of its parts are right, not all fit together. */
+/** An almost valid message: most parts are valid, but not every combination is. */
 const nearMessage = fc.tuple(
   mostly(
     "GET / HTTP/1.1\r\nHost: a\r\n",
@@ -413,7 +413,7 @@ export const fragments = fc.oneof(
   { weight: 1, arbitrary: fc.array(fragment, { maxLength: 24, size: "max" }) },
 ).map((all) => all.join(""));
 
-/** Damage: at a place, some bytes are taken out and others put in. */
+/** A mutation: replaces `removed` bytes at `place` with `inserted`. */
 interface Damage {
   place: number;
   removed: number;
@@ -422,7 +422,7 @@ interface Damage {
 const damage: fc.Arbitrary<Damage> = fc.record({
   place: fc.nat(),
   removed: fc.oneof(fc.constant(0), fc.nat(3), fc.nat(200)),
-  // `null` puts in once more what was taken out, twice.
+  // `null` duplicates the removed bytes in place.
   inserted: fc.oneof(fc.constant(null), fc.constant(""), bytes(3), fragment),
 });
 

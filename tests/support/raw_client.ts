@@ -1,5 +1,5 @@
 /**
- * Clients that send exactly the bytes a test gives them, over TCP.
+ * TCP clients that send exactly the given bytes.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import { assert } from "@std/assert";
 import { bytesOf, textOf } from "./bytes.ts";
 import { within } from "./waiting.ts";
 
-/** A client that sends bytes as they are given, and shows those that come back. */
+/** A client that sends raw bytes and collects the response bytes. */
 export class RawClient implements Disposable {
   readonly conn: Deno.Conn;
-  /** What came so far, one character a byte. */
+  /** Everything received so far, as Latin-1. */
   received = "";
   ended = false;
   readonly #buffer = new Uint8Array(65536);
@@ -34,7 +34,7 @@ export class RawClient implements Disposable {
     }
   }
 
-  /** Reads until `part` has come; gives all that came so far. */
+  /** Reads until `part` has arrived and returns everything received so far. */
   async until(part: string): Promise<string> {
     while (!this.received.includes(part)) {
       if (!await this.read()) {
@@ -48,13 +48,13 @@ export class RawClient implements Disposable {
     return this.received;
   }
 
-  /** Reads until the server ends the connection; gives all that came. */
+  /** Reads until the server ends its output and returns everything received. */
   async rest(): Promise<string> {
     while (await this.read());
     return this.received;
   }
 
-  /** Reads once. Gives false at the end. */
+  /** Reads once. Returns false at the end of the input. */
   async read(): Promise<boolean> {
     const count = await within(
       this.conn.read(this.#buffer),
@@ -72,19 +72,19 @@ export class RawClient implements Disposable {
     try {
       this.conn.close();
     } catch {
-      // The test has closed it.
+      // Already closed by the test.
     }
   }
 }
 
-/** What a server answers to `text`, until it ends the connection. */
+/** Sends `text` on a new connection and returns the answer up to its end. */
 export async function answerTo(port: number, text: string): Promise<string> {
   using client = await RawClient.connect(port);
   await client.send(text);
   return await within(client.rest(), "the end of the connection");
 }
 
-/** A client that can reset its connection. */
+/** A client that can reset its connection (TCP RST). */
 export class ResettingClient {
   received = "";
   readonly #socket;
@@ -102,7 +102,7 @@ export class ResettingClient {
     this.#socket.on("error", () => {});
   }
 
-  /** Resolves when `part` has come. */
+  /** Resolves when `part` has arrived. */
   async until(part: string): Promise<void> {
     while (!this.received.includes(part)) {
       const more = new Promise<void>((resolve) => void (this.#wake = resolve));
@@ -118,7 +118,7 @@ export class ResettingClient {
   }
 }
 
-/** Connects and resets: at once, or when `wait` has resolved. */
+/** Connects, sends `text`, awaits `wait`, and resets the connection. */
 export async function reset(
   port: number,
   text = "",
@@ -135,7 +135,7 @@ export async function reset(
   await new Promise((resolve) => socket.once("close", resolve));
 }
 
-/** All that a connection gives until its end, which leaves the connection open. */
+/** Reads a connection to the end of its input, without closing it. */
 export async function readAll(conn: Deno.Conn): Promise<string> {
   const buffer = new Uint8Array(4096);
   const decoder = new TextDecoder();
@@ -146,7 +146,7 @@ export async function readAll(conn: Deno.Conn): Promise<string> {
   return text;
 }
 
-/** Asserts that a connection ends, in order or by a reset, when it is read on. */
+/** Reads until the connection ends, in order or by a reset. */
 export async function assertEnds(conn: Deno.Conn): Promise<void> {
   try {
     await readAll(conn);

@@ -1,40 +1,40 @@
 /**
- * Requests as they stand on the wire.
+ * Requests in wire format.
  *
  * @module
  */
 
-/** A GET, after which the connection stays. */
+/** A GET with keep-alive. */
 export const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/** A GET that is the last request of its connection. */
+/** A GET with `Connection: close`. */
 export const LAST_GET =
   "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
-/** A GET of HTTP/1.0. */
+/** A GET in HTTP/1.0. */
 export const GET_10 = "GET / HTTP/1.0\r\n\r\n";
 
-/** A request without a body, after which the connection stays. */
+/** A request without a body, with keep-alive. */
 export function keep(method: string, target = "/"): string {
   return `${method} ${target} HTTP/1.1\r\nHost: a\r\n\r\n`;
 }
 
-/** A request without a body that is the last of its connection. */
+/** A request without a body, with `Connection: close`. */
 export function ask(method: string, target = "/"): string {
   return `${method} ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
 }
 
-/** A GET with more field lines. */
+/** A GET with additional field lines. */
 export function get(target: string, ...lines: string[]): string {
   return [`GET ${target} HTTP/1.1`, "Host: a", ...lines, "", ""].join("\r\n");
 }
 
-/** The last request of a connection. */
+/** A GET with a target and `Connection: close`. */
 export function last(target = "/last"): string {
   return get(target, "Connection: close");
 }
 
-/** A POST whose body has a length. */
+/** A POST with a Content-Length. */
 export function post(target: string, body: string, ...lines: string[]): string {
   return [
     `POST ${target} HTTP/1.1`,
@@ -46,7 +46,7 @@ export function post(target: string, body: string, ...lines: string[]): string {
   ].join("\r\n");
 }
 
-/** A POST whose body comes in these chunks. */
+/** A POST with these chunks. */
 export function chunked(target: string, ...chunks: string[]): string {
   const wire = chunks.map((chunk) =>
     `${chunk.length.toString(16)}\r\n${chunk}\r\n`
@@ -56,22 +56,22 @@ export function chunked(target: string, ...chunks: string[]): string {
   }0\r\n\r\n`;
 }
 
-/** A POST with a chunk size that is none. */
+/** A POST with an invalid chunk size. */
 export const BAD_CHUNKS =
   "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
   "3\r\nabc\r\nxyz\r\n";
 
-/** A request to upgrade to the first of two protocols. */
+/** An upgrade request that offers two protocols. */
 export const UPGRADE = get(
   "/up",
   "Connection: keep-alive, Upgrade",
   "Upgrade: x/1, y",
 );
 
-/** A CONNECT. */
+/** A CONNECT request. */
 export const CONNECT = "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n";
 
-/** A POST with the rest of its fields and its body. */
+/** A POST; `rest` is the remaining fields, the empty line and the body. */
 export function postWith(path: string, rest = "\r\n"): string {
   return `POST ${path} HTTP/1.1\r\nHost: a\r\n${rest}`;
 }

@@ -1,33 +1,33 @@
 /**
- * A strict reader of responses: what RFC 9112 does not allow a server to send fails
- * the test.
+ * A strict response parser. It fails the test on anything that RFC 9112 does not allow a
+ * server to send.
  *
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 
-/** A response as a client takes it apart; each byte is a character. */
+/** A parsed response; bytes are Latin-1 strings. */
 export interface Answer {
   status: number;
   line: string;
   fields: [string, string][];
-  /** How the end of the body was told. */
+  /** How the body was delimited. */
   framing: "none" | "length" | "chunked" | "close";
   body: string;
   chunks: string[];
   trailers: [string, string][];
-  /** Whether the body came to its end; false only where `mayBeCut` allows it. */
+  /** Whether the body is complete; false only with `mayBeCut`. */
   whole: boolean;
 }
 
-/** What a reader of responses lets pass. */
+/** Options of the response parser. */
 export interface ReadOptions {
-  /** The methods of the requests, in order; GET where there are no more of them. */
+  /** The request methods, in order. Missing entries count as GET. */
   methods?: string[];
-  /** Whether a field may come in several lines. */
+  /** Whether a field may have several lines. */
   repeated?: boolean;
-  /** Whether the body of the last response may be cut. */
+  /** Whether the body of the last response may be truncated. */
   mayBeCut?: boolean;
 }
 
@@ -52,7 +52,7 @@ function fieldsOf(lines: string[]): [string, string][] {
   });
 }
 
-/** The values of a field, given by its name in lower case, in wire order. */
+/** All values of a field, in wire order. `name` is in lower case. */
 export function valuesOf(
   { fields }: Pick<Answer, "fields">,
   name: string,
@@ -60,7 +60,7 @@ export function valuesOf(
   return fields.filter(([n]) => n === name).map(([, value]) => value);
 }
 
-/** The value of a field that comes in one line at most. */
+/** The value of a field, or `null`. Asserts that it has at most one line. */
 export function fieldOf(
   answer: Pick<Answer, "fields">,
   name: string,
@@ -70,7 +70,7 @@ export function fieldOf(
   return values[0] ?? null;
 }
 
-/** The responses that `wire` consists of. Nothing may be left over. */
+/** Parses `wire` into responses. No bytes may remain. */
 export function answersIn(
   wire: string,
   { methods = [], repeated = false, mayBeCut = false }: ReadOptions = {},
@@ -120,7 +120,7 @@ export function answersIn(
     }
     if (method === "HEAD" || status === 204 || status === 304) continue;
     if (length !== null) {
-      assert(/^\d+$/.test(length), `Content-Length is ${length}`);
+      assertMatch(length, /^\d+$/, `Content-Length is ${length}`);
       answer.framing = "length";
       answer.body = wire.slice(at, at + Number(length));
       answer.whole = answer.body.length === Number(length);
@@ -140,7 +140,7 @@ export function answersIn(
   return answers;
 }
 
-/** Reads a chunked body with its trailers into `answer`; gives where they end. */
+/** Reads a chunked body and its trailers into `answer` and returns the end offset. */
 function readChunks(wire: string, from: number, answer: Answer): number {
   let at = from;
   const line = (): string | null => {
@@ -158,7 +158,7 @@ function readChunks(wire: string, from: number, answer: Answer): number {
   for (;;) {
     const size = line();
     if (size === null) return cut();
-    assert(/^[0-9a-f]+$/.test(size), `${JSON.stringify(size)} is no size`);
+    assertMatch(size, /^[0-9a-f]+$/, `${JSON.stringify(size)} is no size`);
     const count = parseInt(size, 16);
     if (count === 0) break;
     answer.chunks.push(wire.slice(at, at + count));
@@ -179,12 +179,12 @@ function readChunks(wire: string, from: number, answer: Answer): number {
   return at;
 }
 
-/** The statuses of the responses that `wire` consists of. */
+/** The status of each response in `wire`. */
 export function statusesOf(wire: string): number[] {
   return answersIn(wire).map(({ status }) => status);
 }
 
-/** The bodies of the responses that `wire` consists of. */
+/** The body of each response in `wire`. */
 export function bodiesOf(wire: string): string[] {
   return answersIn(wire).map(({ body }) => body);
 }

@@ -1,16 +1,17 @@
 /**
- * Readable streams as the tests need them.
+ * Streams for tests.
  *
  * @module
  */
 
+import { toText } from "@std/streams";
 import type { Duplex } from "@pooled/http1";
 import { bytesOf } from "./bytes.ts";
 import { turn, within } from "./waiting.ts";
 
 /**
- * A stream of these chunks, each made when somebody asks for it; strings are bytes of
- * one character each. With `type` it is a byte stream, which BYOB readers can read.
+ * A stream of `chunks`, which are pulled one by one and never read ahead. Strings are
+ * encoded as Latin-1. With `type` it is a byte stream and supports BYOB readers.
  */
 export function streamOf(
   chunks: Iterable<string | Uint8Array>,
@@ -33,7 +34,7 @@ export function streamOf(
   }, { highWaterMark: 0 });
 }
 
-/** A stream of `first` and nothing more, which tells when and why it is cancelled. */
+/** A stream that stays open after `first`, and a promise of its cancel reason. */
 export function cancellable(first?: string): {
   stream: ReadableStream<Uint8Array>;
   cancelled: Promise<unknown>;
@@ -48,7 +49,7 @@ export function cancellable(first?: string): {
   return { stream, cancelled: promise };
 }
 
-/** Two pairs of streams: what is written to one is read from the other. */
+/** Two connected stream pairs: one reads what the other writes. */
 export function pipe(): [server: Duplex, client: Duplex] {
   const up = new TransformStream<Uint8Array, Uint8Array>();
   const down = new TransformStream<Uint8Array, Uint8Array>();
@@ -58,19 +59,19 @@ export function pipe(): [server: Duplex, client: Duplex] {
   ];
 }
 
-/** What a server says to `text` on such a pipe, until it ends its side. */
+/** Writes `text` to a stream pair and returns the answer up to the end of the stream. */
 export async function askPipe(
   { readable, writable }: Duplex,
   text: string,
 ): Promise<string> {
   const writer = writable.getWriter();
   writer.write(bytesOf(text)).catch(() => {});
-  const answer = await within(new Response(readable).text(), "an answer");
+  const answer = await within(toText(readable), "an answer");
   await writer.close().catch(() => {});
   return answer;
 }
 
-/** A stream whose pieces come when the test says so. */
+/** A stream with external controls: the test enqueues, closes or errors it. */
 export function controlled(cancel: (reason: unknown) => void = () => {}) {
   let controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -87,7 +88,7 @@ export function controlled(cancel: (reason: unknown) => void = () => {}) {
   };
 }
 
-/** A stream that gives its pieces one turn after the other. */
+/** A stream that yields one piece per turn of the event loop. */
 export function slowly(
   ...pieces: string[]
 ): ReadableStream<Uint8Array<ArrayBuffer>> {

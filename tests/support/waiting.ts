@@ -1,10 +1,10 @@
 /**
- * Waiting with a bound: a test whose event never comes fails, and says which.
+ * Bounded waiting: if an event never happens, the test fails and names the event.
  *
  * @module
  */
 
-/** Turns a hang into a failure that says what did not come. */
+/** Rejects with an error that names `what` if `promise` does not settle in time. */
 export async function within<T>(
   promise: Promise<T>,
   what: string,
@@ -24,14 +24,14 @@ export async function within<T>(
   }
 }
 
-/** A test that fails, instead of hanging, when what it waits for does not come. */
+/** Registers a test that fails instead of hanging. */
 export function test(name: string, run: () => Promise<void>): void {
   Deno.test(name, () => within(run(), "the test"));
 }
 
 /**
- * The same, with the runtime's sanitizers: every operation that the test began has
- * ended, and every resource it opened is closed.
+ * Like `test`, with Deno's sanitizers: the test fails if it leaves an async operation
+ * pending or a resource open.
  */
 export function sanitized(name: string, run: () => Promise<void>): void {
   Deno.test({
@@ -42,12 +42,12 @@ export function sanitized(name: string, run: () => Promise<void>): void {
   });
 }
 
-/** Waits for something that tells nobody when it happens. */
+/** Polls `condition` until it holds, for state that emits no event. */
 export async function until(
   condition: () => boolean,
   what: string,
 ): Promise<void> {
-  // Bounded by itself: a loop that nobody waits for any more would go on for ever.
+  // Has its own bound: a timeout around the call would leave this loop running.
   const end = performance.now() + 10_000;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`waited too long for ${what}`);
@@ -55,7 +55,7 @@ export async function until(
   }
 }
 
-/** A turn of the event loop, in which what is ready is done. */
+/** Waits for one turn of the event loop. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
@@ -65,7 +65,7 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** A few turns of the event loop, in which everything that is due happens. */
+/** Waits a few turns of the event loop, so that pending I/O completes. */
 export function settle(): Promise<void> {
   return sleep(5);
 }

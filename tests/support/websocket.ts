@@ -11,7 +11,7 @@ import { assertEquals } from "@std/assert";
 import type { HttpRequest, HttpResponse } from "@pooled/http1";
 import { Receiver, Sender } from "ws";
 
-/** Answers a WebSocket handshake (RFC 6455 §4.2.2) and echoes what is said. */
+/** Accepts a WebSocket handshake (RFC 6455 §4.2.2) and echoes each message. */
 export function echoSocket(req: HttpRequest, res: HttpResponse): void {
   const key = req.headers.get("sec-websocket-key");
   assertEquals(req.upgrade?.toLowerCase(), "websocket");

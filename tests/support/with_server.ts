@@ -1,6 +1,6 @@
 /**
- * A server on a free port for the time of one test, with pools of its own that have
- * to be at rest when it has shut down.
+ * Runs a server on a free port for the duration of one test. It has its own pools, which
+ * are checked for leaks after the shutdown.
  *
  * @module
  */
@@ -16,17 +16,17 @@ import {
 import { assertAtRest } from "./at_rest.ts";
 import { until } from "./waiting.ts";
 
-/** A running server, as a test sees it. */
+/** A running server and what tests inspect of it. */
 export interface Running {
   server: HttpServer;
   port: number;
   url: string;
   pools: Pools;
-  /** What `onError` was told. */
+  /** The errors passed to `onError`. */
   errors: unknown[];
 }
 
-/** Runs a test against a server, shuts it down, and looks that nothing is left. */
+/** Runs a test against a server, shuts the server down and checks for leaks. */
 export async function withServer(
   handler: Handler,
   test: (running: Running) => Promise<void>,
@@ -59,7 +59,7 @@ export async function withServer(
   assertAtRest(pools);
 }
 
-/** Waits until the server has no connection: `shutdown()` leaves those handed over. */
+/** Waits until the server has no connections. `shutdown()` does not end upgraded ones. */
 export function untilNoConnections(server: HttpServer): Promise<void> {
   return until(
     () => server.stats().connections === 0,
@@ -67,7 +67,7 @@ export function untilNoConnections(server: HttpServer): Promise<void> {
   );
 }
 
-/** The client's port, which tells one connection from another. */
+/** The client's port, which identifies the connection. */
 export function clientPortOf(info: ConnectionInfo): number {
   return (info.remoteAddr as Deno.NetAddr).port;
 }
