@@ -25,8 +25,8 @@ import { METHODS, OTHER_METHOD } from "../wire/names.ts";
 
 /** A name that `Headers` does not refuse. */
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
-/** A Host that a URL has unchanged: no port by default, no number that is an address. */
-const PLAIN_HOST = /^[a-z][a-z\d-]*(?:\.[a-z][a-z\d-]*)*(?::\d{4})?$/;
+/** A Host that a URL has unchanged: no default port, and nothing that may be an address. */
+const PLAIN_HOST = /^(?!.*xn--)[a-z][a-z-]*(?:\.[a-z][a-z-]*)*(?::[1-9]\d{3})?$/;
 /** A target that a URL has unchanged: no dot segments, nothing to be encoded. */
 const PLAIN_TARGET =
   /^\/(?!\.)(?:[\w\-~!$&()*+,;=:@?]|\/(?!\.|%)|[^/]\.|%(?!2e)[\da-f]{2})*$/i;
@@ -67,7 +67,8 @@ export function appRequest(
   if (!FETCHABLE[line.method]) return 501;
   const origin = originOf(source.headers.get("host") ?? "localhost", secure);
   if (origin === null) return 400;
-  return new AppRequest(source, secure, origin) as unknown as Request;
+  const state = new RequestState(source, secure, origin);
+  return new AppRequest(state) as unknown as Request;
 }
 
 /** What is left of a request when its memory serves others. */
@@ -76,7 +77,8 @@ interface Kept {
   fieldsStart: number;
 }
 
-class AppRequest implements RequestView {
+/** What is known of one request, and the real `Request` once there is one. */
+class RequestState implements RequestView {
   readonly method: string;
   readonly #secure: boolean;
   readonly #origin: string;
@@ -123,8 +125,8 @@ class AppRequest implements RequestView {
     return PLAIN_TARGET.test(target) ? url : new URL(url).href;
   }
 
-  get headers(): Headers {
-    return (this.#headers ??= new AppHeaders(this)) as unknown as Headers;
+  get headers(): AppHeaders {
+    return this.#headers ??= new AppHeaders(this);
   }
 
   get signal(): AbortSignal {
@@ -141,34 +143,8 @@ class AppRequest implements RequestView {
     return this.#hasBody ? this.real().body : null;
   }
 
-  bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    const source = this.#readable();
-    return source === null ? this.real().bytes() : source.fetchBytes();
-  }
-
-  text(): Promise<string> {
-    const source = this.#readable();
-    return source === null
-      ? this.real().text()
-      : source.fetchBytes().then(decode);
-  }
-
-  json(): Promise<unknown> {
-    const source = this.#readable();
-    return source === null
-      ? this.real().json()
-      : source.fetchBytes().then((bytes) => JSON.parse(decode(bytes)));
-  }
-
-  arrayBuffer(): Promise<ArrayBuffer> {
-    const source = this.#readable();
-    return source === null
-      ? this.real().arrayBuffer()
-      : source.fetchBytes().then(({ buffer }) => buffer);
-  }
-
   /** The pooled request, where its body can be read without a stream. */
-  #readable(): PooledRequest | null {
+  get readable(): PooledRequest | null {
     return this.#real === null && this.#hasBody ? this.#source : null;
   }
 
@@ -220,56 +196,122 @@ class AppRequest implements RequestView {
   }
 }
 
+/**
+ * The key of the state: a property, since a private field would be out of reach where an
+ * application puts the request behind a `Proxy`.
+ */
+const STATE = Symbol("state");
+
+/** The methods and getters of `Request` that need no real one. */
+class AppRequest {
+  readonly [STATE]: RequestState;
+
+  constructor(state: RequestState) {
+    this[STATE] = state;
+  }
+
+  get method(): string {
+    return this[STATE].method;
+  }
+
+  get url(): string {
+    return this[STATE].url;
+  }
+
+  get headers(): AppHeaders {
+    return this[STATE].headers;
+  }
+
+  get signal(): AbortSignal {
+    return this[STATE].signal;
+  }
+
+  get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    return this[STATE].body;
+  }
+
+  get bodyUsed(): boolean {
+    return this[STATE].bodyUsed;
+  }
+
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    const { readable } = this[STATE];
+    return readable?.fetchBytes() ?? this[STATE].real().bytes();
+  }
+
+  text(): Promise<string> {
+    const { readable } = this[STATE];
+    return readable?.fetchBytes().then(decode) ?? this[STATE].real().text();
+  }
+
+  json(): Promise<unknown> {
+    const { readable } = this[STATE];
+    return readable?.fetchBytes().then((bytes) => JSON.parse(decode(bytes))) ??
+      this[STATE].real().json();
+  }
+
+  arrayBuffer(): Promise<ArrayBuffer> {
+    const { readable } = this[STATE];
+    return readable?.fetchBytes().then(({ buffer }) => buffer) ??
+      this[STATE].real().arrayBuffer();
+  }
+}
+
 const decoder = new TextDecoder();
 
 function decode(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** The `headers` of such a request. */
+/** The methods of `Headers` that need no real one. */
 class AppHeaders {
-  readonly #request: AppRequest;
+  readonly [STATE]: RequestState;
 
-  constructor(request: AppRequest) {
-    this.#request = request;
+  constructor(state: RequestState) {
+    this[STATE] = state;
   }
 
   get(name: string): string | null {
-    const fields = this.#request.fields;
+    const fields = this[STATE]?.fields ?? null;
     return fields !== null && isName(name)
       ? fields.get(name)
-      : this.real().get(name);
+      : Reflect.apply(HEADERS.get, realHeaders(this), arguments);
   }
 
   has(name: string): boolean {
-    const fields = this.#request.fields;
+    const fields = this[STATE]?.fields ?? null;
     return fields !== null && isName(name)
       ? fields.has(name)
-      : this.real().has(name);
+      : Reflect.apply(HEADERS.has, realHeaders(this), arguments);
   }
+}
 
-  real(): Headers {
-    return this.#request.real().headers;
-  }
+const HEADERS = Headers.prototype;
+
+/** The real one, also where a method was called on one that is no request's. */
+function realHeaders(headers: AppHeaders): Headers {
+  const state: RequestState | undefined = headers[STATE];
+  return state?.real().headers ?? headers as unknown as Headers;
 }
 
 function isName(name: unknown): name is string {
   return typeof name === "string" && NAME.test(name);
 }
 
-/** Makes the objects of `own` pass for those of the runtime's class of `sample`. */
-function pass<T extends object>(
-  own: { prototype: { real(): T } },
-  sample: T,
+/** Makes objects of `own` pass for those of the runtime's class of `sample`. */
+function pass<Real extends object>(
+  own: { readonly prototype: { readonly [STATE]: RequestState } },
+  sample: Real,
+  realOf: (state: RequestState) => Real,
 ): void {
   const { prototype } = own;
   for (const symbol of Object.getOwnPropertySymbols(sample)) {
     Object.defineProperty(prototype, symbol, {
-      get(this: { real(): T }) {
-        return Reflect.get(this.real(), symbol);
+      get(this: AppRequest | AppHeaders) {
+        return Reflect.get(realOf(this[STATE]), symbol);
       },
-      set(this: { real(): T }, value: unknown) {
-        Reflect.set(this.real(), symbol, value);
+      set(this: AppRequest | AppHeaders, value: unknown) {
+        Reflect.set(realOf(this[STATE]), symbol, value);
       },
     });
   }
@@ -281,5 +323,5 @@ function pass<T extends object>(
   Object.setPrototypeOf(prototype, Object.getPrototypeOf(sample));
 }
 
-pass(AppRequest, new Request("http://localhost/"));
-pass(AppHeaders, new Headers());
+pass(AppRequest, new Request("http://localhost/"), (state) => state.real());
+pass(AppHeaders, new Headers(), (state) => state.real().headers);

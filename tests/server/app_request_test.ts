@@ -1,0 +1,480 @@
+/**
+ * The `Request` of a Fetch application beside one of the runtime's own, made by hand: an
+ * application sees no difference, neither during the exchange nor after it.
+ */
+
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { withApp } from "../support/fetch_app.ts";
+import { RawClient } from "../support/raw_client.ts";
+import { get } from "../support/requests.ts";
+import { test } from "../support/waiting.ts";
+
+const BODY = '{"a":[1,"ü"]}';
+
+/** A request as it is on the wire, and what makes the same by hand. */
+interface Sample {
+  method: string;
+  target: string;
+  host?: string;
+  fields: [string, string][];
+  body?: string;
+}
+
+const FIELDS: [string, string][] = [
+  ["Accept", "text/html"],
+  ["X-Twice", "one"],
+  ["x-twice", "two"],
+  ["Cookie", "a=1"],
+  ["Cookie", "b=2"],
+];
+
+const SAMPLES: Sample[] = [
+  { method: "GET", target: "/a/b?c=d", fields: FIELDS },
+  {
+    method: "POST",
+    target: "/a",
+    fields: [...FIELDS, ["Content-Type", "application/json"]],
+    body: BODY,
+  },
+  {
+    method: "PUT",
+    target: "/form",
+    fields: [["Content-Type", "application/x-www-form-urlencoded"]],
+    body: "a=b&c=d%20e",
+  },
+  { method: "HEAD", target: "/", fields: [] },
+  { method: "GET", target: "/with-a-body", fields: [], body: "ignored" },
+  { method: "DELETE", target: "/x", fields: [] },
+  { method: "PROPFIND", target: "/x", fields: [] },
+  { method: "OPTIONS", target: "*", fields: [] },
+];
+
+/** Targets and hosts that a URL changes, and such as it leaves alone. */
+const URLS: [host: string, target: string][] = [
+  "/",
+  "/a/../b",
+  "/a/./b",
+  "/.",
+  "/..",
+  "/a/.",
+  "/a/..",
+  "/.a/..b/c.d",
+  "/a/%2e%2e/b",
+  "/a/%2E/b",
+  "/a/.%2e/b",
+  "/%2e",
+  "/a%2eb",
+  "//a//b",
+  "/a'b",
+  "/a?b'c",
+  "/a|b^c`d",
+  "/{a}",
+  "/[a]",
+  '/"a"',
+  "/<a>",
+  "/%zz%",
+  "/a\\b",
+  "/a;b=c,d:e@f",
+  "/a?b=../c&d=%2e",
+  "/a?",
+  "/a??",
+].map((target): [string, string] => ["a.example:8080", target]).concat(
+  [
+    "A.Example",
+    "a.example:80",
+    "a.example:443",
+    "a.example:0080",
+    "127.0.0.1",
+    "127.1",
+    "0x7f.1",
+    "[::1]",
+    "[0:0::1]:81",
+    "a_b",
+    "xn--a",
+    "a..b",
+    "a.",
+    "a-",
+    "1",
+    "a.1",
+  ].map((host): [string, string] => [host, "/a?b"]),
+);
+
+function wireOf(sample: Sample): string {
+  const lines = sample.fields.map(([name, value]) => `${name}: ${value}`);
+  const host = sample.host ?? "a.example";
+  const body = new TextEncoder().encode(sample.body ?? "");
+  if (body.length > 0) lines.push(`Content-Length: ${body.length}`);
+  const head = [
+    `${sample.method} ${sample.target} HTTP/1.1`,
+    `Host: ${host}`,
+    ...lines,
+    "",
+    "",
+  ].join("\r\n");
+  return head + String.fromCharCode(...body);
+}
+
+function byHand(sample: Sample): Request {
+  const { method, target, fields, body } = sample;
+  const origin = `http://${sample.host ?? "a.example"}`;
+  const headers = new Headers([["Host", sample.host ?? "a.example"]]);
+  for (const [name, value] of fields) {
+    if (name !== "Cookie") headers.append(name, value);
+  }
+  const cookies = fields.filter(([name]) => name === "Cookie")
+    .map(([, value]) => value);
+  if (cookies.length > 0) headers.set("Cookie", cookies.join("; "));
+  if (body !== undefined) {
+    const { length } = new TextEncoder().encode(body);
+    headers.set("Content-Length", String(length));
+  }
+  const hasBody = body !== undefined && method !== "GET" && method !== "HEAD";
+  return new Request(target === "*" ? origin : origin + target, {
+    method,
+    headers,
+    // A stream, so that no type is added.
+    ...hasBody ? { body: new Blob([body]).stream(), duplex: "half" } : {},
+  } as RequestInit);
+}
+
+/** What an operation gave: a value that can be compared, or the name of its error. */
+async function outcome(run: () => unknown): Promise<unknown> {
+  try {
+    return await plain(await run());
+  } catch (error) {
+    return (error as Error).constructor.name;
+  }
+}
+
+async function plain(value: unknown): Promise<unknown> {
+  if (value instanceof Request) {
+    return {
+      method: value.method,
+      url: value.url,
+      headers: [...value.headers],
+      bodyUsed: value.bodyUsed,
+      text: value.bodyUsed ? null : await value.text(),
+    };
+  }
+  if (value instanceof Headers) return [...value];
+  if (value instanceof FormData) return [...value];
+  if (value instanceof Blob) return [value.type, await value.text()];
+  if (value instanceof ArrayBuffer) return [...new Uint8Array(value)];
+  if (value instanceof Uint8Array) return [...value];
+  if (value instanceof ReadableStream) return await new Response(value).text();
+  if (value instanceof AbortSignal) return value.aborted;
+  return value;
+}
+
+type Operation = (request: Request) => unknown;
+
+const OPERATIONS: Record<string, Operation> = {
+  // What every Request has, by its own names.
+  ...Object.fromEntries(
+    Object.entries(Object.getOwnPropertyDescriptors(Request.prototype))
+      .filter(([, { get }]) => get !== undefined)
+      .map(([name]) => [name, (r: Request) => r[name as keyof Request]]),
+  ),
+  "text()": (r) => r.text(),
+  "json()": (r) => r.json(),
+  "bytes()": (r) => r.bytes(),
+  "arrayBuffer()": (r) => r.arrayBuffer(),
+  "blob()": (r) => r.blob(),
+  "formData()": (r) => r.formData(),
+  "clone()": (r) => r.clone(),
+  "clone() and both are read": async (r) => {
+    const clone = r.clone();
+    return [await clone.text(), await r.text()];
+  },
+  "clone() once the body was read": async (r) => {
+    await r.text();
+    return r.clone();
+  },
+  "clone() once the stream was made": async (r) => {
+    void r.body;
+    return await r.clone().text();
+  },
+  "text() twice": async (r) => {
+    await r.text();
+    return await r.text();
+  },
+  "text() and json()": async (r) => {
+    await r.text();
+    return await r.json();
+  },
+  "bodyUsed after text()": async (r) => {
+    const reading = r.text();
+    const used = r.bodyUsed;
+    await reading;
+    return [used, r.bodyUsed, r.body === null ? null : r.body.locked];
+  },
+  "body after text()": async (r) => {
+    await r.text();
+    return r.body?.getReader();
+  },
+  "text() of a locked body": (r) => {
+    r.body?.getReader();
+    return r.text();
+  },
+  "half of the body": async (r) => {
+    const reader = r.body?.getReader();
+    await reader?.read();
+    return r.bodyUsed;
+  },
+  "body is one object": (r) => r.body === r.body,
+  "headers is one object": (r) => r.headers === r.headers,
+  "signal is one object": (r) => r.signal === r.signal,
+  "new Request(r)": (r) => new Request(r),
+  "new Request(r, init)": (r) =>
+    new Request(r, { method: "PATCH", headers: { a: "b" }, body: "c" }),
+  "new Request(url, r)": (r) =>
+    new Request("http://b.example/", { method: r.method, headers: r.headers }),
+  "new Request(r) once the body was read": async (r) => {
+    await r.text();
+    return new Request(r);
+  },
+  "new Headers(r.headers)": (r) => new Headers(r.headers),
+  "headers, all ways": (r) => [
+    [...r.headers],
+    [...r.headers.keys()],
+    [...r.headers.values()],
+    [...r.headers.entries()],
+    Object.fromEntries(r.headers),
+    r.headers.getSetCookie(),
+  ],
+  "headers.forEach": (r) => {
+    const all: unknown[] = [];
+    r.headers.forEach((value, name, of) => {
+      all.push([value, name, of === r.headers]);
+    });
+    return all;
+  },
+  "headers.get": (r) =>
+    ["host", "ACCEPT", "x-twice", "cookie", "missing"].map((name) => [
+      r.headers.get(name),
+      r.headers.has(name),
+    ]),
+  "headers.get of no name": (r) => r.headers.get("no name"),
+  "headers.has of no name": (r) => r.headers.has(""),
+  "headers.get of another type": (r) =>
+    [null, 1, { toString: () => "accept" }].map((name) =>
+      r.headers.get(name as string)
+    ),
+  "headers.get without a name": (r) =>
+    (r.headers.get as unknown as () => string)(),
+  "headers.set, append and delete": (r) => {
+    r.headers.set("accept", "changed");
+    r.headers.append("x-twice", "three");
+    r.headers.append("x-new", "new");
+    r.headers.delete("cookie");
+    return [
+      r.headers.get("accept"),
+      r.headers.get("x-twice"),
+      r.headers.get("cookie"),
+      r.headers.has("x-new"),
+      [...r.headers],
+      [...new Request(r).headers],
+    ];
+  },
+  "instanceof": (r) => [
+    r instanceof Request,
+    r.headers instanceof Headers,
+    r.signal instanceof AbortSignal,
+  ],
+  "the constructor": (r) => [
+    r.constructor === Request,
+    r.headers.constructor === Headers,
+  ],
+  "tags": (r) => [
+    Object.prototype.toString.call(r),
+    Object.prototype.toString.call(r.headers),
+    String(r),
+  ],
+  "keys": (r) => [
+    Object.keys(r),
+    Object.keys(r.headers),
+    Object.getOwnPropertyNames(r),
+    JSON.stringify(r),
+    JSON.stringify(r.headers),
+    "url" in r,
+    "nothing" in r,
+  ],
+  "assignment": (r) => {
+    (r as { url: string }).url = "http://other/";
+    return r.url;
+  },
+  "a property of the application's own": (r) => {
+    (r as unknown as { user: string }).user = "me";
+    return [(r as unknown as { user: string }).user, Object.keys(r)];
+  },
+  "structuredClone": (r) => structuredClone(r),
+  "structuredClone of headers": (r) => structuredClone(r.headers),
+  "console": (r) => Deno.inspect(r),
+  "console of headers": (r) => Deno.inspect(r.headers),
+  "console once something was read": async (r) => {
+    void [r.url, r.headers.get("accept"), await r.text()];
+    return Deno.inspect(r);
+  },
+  "URL": (r) => new URL(r.url).pathname,
+  "URLPattern": (r) =>
+    new URLPattern({ pathname: "/:first/*" }).exec(r.url)?.pathname.groups,
+  "a Response of the body": (r) => new Response(r.body).text(),
+  "methods of the class": (r) => Request.prototype.text.call(r),
+  "getters of the class": (r) =>
+    ["url", "method", "bodyUsed"].map((name) =>
+      Object.getOwnPropertyDescriptor(Request.prototype, name)!.get!.call(r)
+    ),
+  "methods of Headers": (r) => Headers.prototype.get.call(r.headers, "accept"),
+  "methods of Headers, called with another": (r) => {
+    const { get } = r.headers;
+    return get.call(new Headers({ accept: "other" }), "accept");
+  },
+  "a proxy": async (r) => {
+    const proxy = new Proxy(r, {});
+    return [proxy.url, proxy.headers.get("accept"), await proxy.text()];
+  },
+};
+
+/** Sends requests one after another, and gives what `run` gave for each. */
+async function inApp(
+  samples: Sample[],
+  run: (request: Request) => unknown,
+): Promise<unknown[]> {
+  const results: unknown[] = [];
+  await withApp(async (request) => {
+    results.push(await run(request));
+    return new Response("x");
+  }, async ({ port, errors }) => {
+    for (const sample of samples) {
+      using client = await RawClient.connect(port);
+      await client.send(wireOf(sample));
+      assertEquals((await client.until("\r\n\r\n")).slice(9, 12), "200");
+    }
+    assertEquals(errors, []);
+  });
+  return results;
+}
+
+for (const [name, operation] of Object.entries(OPERATIONS)) {
+  test(`an application sees the same: ${name}`, async () => {
+    const found = await inApp(
+      SAMPLES,
+      (request) => outcome(() => operation(request)),
+    );
+    const expected = [];
+    for (const sample of SAMPLES) {
+      const request = byHand(sample);
+      expected.push(await outcome(() => operation(request)));
+    }
+    assertEquals(found, expected);
+  });
+}
+
+test("request.url is what URL makes of Host and target", async () => {
+  const samples = URLS.map(([host, target]): Sample => {
+    return { method: "GET", host, target, fields: [] };
+  });
+  for (const sample of samples) {
+    const url = `http://${sample.host}${sample.target}`;
+    await withApp((request) => new Response(request.url), async ({ port }) => {
+      using client = await RawClient.connect(port);
+      await client.send(
+        wireOf(sample).replace("\r\n", "\r\nConnection: close\r\n"),
+      );
+      const answer = await client.rest();
+      const status = Number(answer.slice(9, 12));
+      if (status === 200) assert(answer.endsWith(new URL(url).href), url);
+      // What is no URL, or no target in HTTP.
+      else assertEquals(status, 400);
+      if (!URL.canParse(url)) assertEquals(status, 400);
+    });
+  }
+});
+
+test("a request that outlives its exchange tells the same as before", async () => {
+  for (const asked of [false, true]) {
+    const kept: Request[] = [];
+    await withApp((request) => {
+      kept.push(request);
+      if (asked) void [request.url, request.headers.get("accept")];
+      return new Response("x");
+    }, async ({ port }) => {
+      using client = await RawClient.connect(port);
+      for (const sample of SAMPLES.slice(0, 2)) {
+        await client.send(wireOf(sample));
+        await client.until("x");
+        client.received = "";
+      }
+      // The memory of both serves these.
+      for (let i = 0; i < 20; i++) {
+        await client.send(
+          get(`/other/${i}`, "Accept: other", "X-Twice: other"),
+        );
+        await client.until("x");
+        client.received = "";
+      }
+    });
+    for (const [i, sample] of SAMPLES.slice(0, 2).entries()) {
+      const request = kept[i]!;
+      const expected = byHand(sample);
+      assertEquals(request.method, expected.method);
+      assertEquals(request.url, expected.url);
+      assertEquals(request.headers.get("accept"), "text/html");
+      assertEquals([...request.headers], [...expected.headers]);
+      assertInstanceOf(request.signal, AbortSignal);
+      assertEquals(request.bodyUsed, sample.body !== undefined);
+    }
+    // What was not read of a body is gone with the exchange.
+    assertEquals(await outcome(() => kept[1]!.text()), "TypeError");
+  }
+});
+
+test("a real Request that was made in time keeps its signal and body", async () => {
+  await withApp(async (request) => {
+    const { signal } = request;
+    const copy = new Request(request);
+    assert(request.signal === signal);
+    assertEquals(copy.signal.aborted, false);
+    return new Response(await copy.text());
+  }, async ({ url, client }) => {
+    const answer = await fetch(url, { method: "POST", body: BODY, client });
+    assertEquals(await answer.text(), BODY);
+  });
+});
+
+test("fetch takes it, as a proxy gives it", async () => {
+  await withApp(
+    async (request) =>
+      Response.json([
+        request.method,
+        request.headers.get("x-test"),
+        await request.text(),
+      ]),
+    async (origin) => {
+      await withApp(async (request) => {
+        const { pathname } = new URL(request.url);
+        const through = await fetch(
+          pathname === "/rewrite"
+            ? new Request(`${origin.url}/`, request)
+            : new Request(`${origin.url}/`, {
+              method: request.method,
+              headers: request.headers,
+              body: request.body,
+            }),
+          { client: origin.client },
+        );
+        return new Response(through.body, through);
+      }, async ({ url, client }) => {
+        for (const path of ["/rewrite", "/copy"]) {
+          const answer = await fetch(url + path, {
+            method: "POST",
+            headers: { "x-test": "yes" },
+            body: BODY,
+            client,
+          });
+          assertEquals(await answer.json(), ["POST", "yes", BODY]);
+        }
+      });
+    },
+  );
+});
