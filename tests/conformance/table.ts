@@ -90,7 +90,7 @@ export const hex = (byte: number) => `0x${byte.toString(16).padStart(2, "0")}`;
 export const char = String.fromCharCode;
 
 /** The status of each code that is not answered with 400. */
-const STATUS: Partial<Record<HttpErrorCode, number>> = {
+export const STATUS: Partial<Record<HttpErrorCode, number>> = {
   "unsupported-version": 505,
   "request-line-too-long": 414,
   "headers-too-large": 431,
