@@ -1,8 +1,8 @@
 /**
- * What the connections of one server have in common, and what is counted of them.
+ * The shared state of a server's connections: options, limits and counters.
  *
- * A connection counts for itself and adds its counts here when it closes; so the
- * numbers are summed up when somebody asks, and not per request.
+ * Each connection keeps its own counters and adds them here when it closes. `stats`
+ * sums them on demand, so a request pays for no shared counter.
  *
  * @module
  */
@@ -18,39 +18,38 @@ import type { Handler } from "./handler.ts";
 import type { ConnectionOptions, ErrorHandler } from "./options.ts";
 import { type Sweepable, Sweeper } from "./timeouts.ts";
 
-/** The counts of a server, at one moment. */
+/** A snapshot of a server's counters. */
 export interface ServerStats {
-  /** Connections that are open, with those that were handed over by `upgrade()`. */
+  /** Open connections, including those handed over by `upgrade()`. */
   connections: number;
-  /** Connections so far. */
+  /** Connections accepted so far. */
   accepted: number;
-  /** Connections that their clients reset before they could be accepted. */
+  /** Connections that the client reset before they were accepted. */
   aborted: number;
-  /** Requests that were given to the handler. */
+  /** Requests passed to the handler. */
   requests: number;
-  /** Bytes that came in. */
+  /** Bytes received. */
   bytesReceived: number;
-  /** Bytes that went out. */
+  /** Bytes sent. */
   bytesSent: number;
-  /** Refused messages by their code; only codes that occurred. */
+  /** Refused messages by error code; contains only codes that occurred. */
   refusals: Partial<Record<HttpErrorCode, number>>;
-  /** The counts of the pools, which other servers and parsers may share. */
+  /** Counters of the pools, which other servers and parsers may share. */
   pools: PoolsStats;
 }
 
-/** A connection, as the server that has it needs it. */
+/** The interface of a connection towards its server. */
 export interface Registered extends Sweepable {
-  /** Requests, bytes in and bytes out so far. */
   readonly requests: number;
   readonly received: number;
   readonly sent: number;
-  /** Resolves when HTTP is over on it. */
+  /** Resolves when the connection has closed or was handed over. */
   readonly done: Promise<void>;
-  /** The server shuts down. */
+  /** Ends the connection once the requests that arrived in full are answered. */
   shutDown(): void;
-  /** Ends it at once. */
+  /** Closes the connection at once. */
   destroy(reason: unknown): void;
-  /** Whether its reads keep the program running. */
+  /** Sets whether pending reads keep the event loop alive. */
   keepAlive(keeps: boolean): void;
 }
 
@@ -63,9 +62,9 @@ export class Registry {
   readonly sweeper: Sweeper;
   readonly connections: Set<Registered> = new Set();
   readonly refusals: Partial<Record<HttpErrorCode, number>> = {};
-  /** Whether the server shuts down: connections answer what has arrived, and end. */
+  /** Once set, connections answer the requests that have arrived, then end. */
   shuttingDown = false;
-  /** Told when a connection has closed. */
+  /** Called when a connection has closed. */
   onClosed: () => void = () => {};
   accepted = 0;
   aborted = 0;
@@ -92,7 +91,7 @@ export class Registry {
     this.sweeper.add(connection);
   }
 
-  /** A connection is closed; its handler may still be at work. */
+  /** Removes a closed connection; its handler may still be running. */
   delete(connection: Registered): void {
     if (!this.connections.delete(connection)) return;
     this.#requests += connection.requests;
@@ -105,7 +104,7 @@ export class Registry {
     this.refusals[code] = (this.refusals[code] ?? 0) + 1;
   }
 
-  /** Reports what went wrong in the program. A reporter that fails is not asked again. */
+  /** Calls `onError`. An error that `onError` throws itself goes to the console. */
   async report(...args: Parameters<ErrorHandler>): Promise<void> {
     try {
       await this.onError(...args);
@@ -113,7 +112,7 @@ export class Registry {
       try {
         console.error(error);
       } catch {
-        // An object that cannot even be shown.
+        // An error whose inspection throws.
       }
     }
   }

@@ -1,20 +1,19 @@
 /**
- * The clock of the timeouts: every connection is looked at once in a while.
+ * Timeouts, checked by a periodic sweep over all connections.
  *
- * A timer for each wait of each connection would cost more than the wait's
- * request. Instead a sweep asks each connection whether it still waits for the
- * same thing as last time; the connection counts sweeps, so a program that was
- * busy for a while does not time its clients out.
+ * A timer per wait would cost more than the request itself. Instead each sweep asks the
+ * connection whether it still waits for the same event as last time. Waits are measured
+ * in sweeps, not in clock time, so a blocked event loop does not time clients out.
  *
  * @module
  */
 
-/** What is looked at. */
+/** An object with timeouts to check. */
 export interface Sweepable {
   sweep(): void;
 }
 
-/** What a connection can wait for, as its timeouts see it. */
+/** The event a connection waits for; each kind has its own timeout. */
 export type Awaited =
   | "nothing"
   /** The rest of a head, or the first one. */
@@ -22,19 +21,19 @@ export type Awaited =
   | "body"
   /** The next request. */
   | "request"
-  /** The client's end, after ours. */
+  /** The client's close, after our half-close. */
   | "close"
-  /** A handler whose client may be gone: the input has ended, or cannot be seen. */
+  /** Progress of a handler whose client may be gone: the input ended or is not read. */
   | "sign of life"
-  /** A body of ours that gives nothing, while the client may have left. */
+  /** The next chunk of a response stream, while the client may be gone. */
   | "content";
 
-/** The reason when the client has ended its input. */
+/** The abort reason when the client has ended its side. */
 export function endedError(): DOMException {
   return new DOMException("the client ended the connection", "AbortError");
 }
 
-/** The reason when the client may have left and the handler stayed idle too long. */
+/** The abort reason when the client may be gone and the handler made no progress. */
 export function silentError(): DOMException {
   return new DOMException(
     "the client may have left, and the handler did not answer in time",
@@ -42,13 +41,13 @@ export function silentError(): DOMException {
   );
 }
 
-/** Counts the sweeps that one wait has lasted. */
+/** Counts the sweeps that the current wait has lasted. */
 export class Wait {
   #awaited: unknown = null;
   #mark = 0;
   #sweeps = 0;
 
-  /** The sweeps, this one included, that saw `awaited` without a change of `mark`. */
+  /** The number of sweeps, including this one, with the same `awaited` and `mark`. */
   sweeps(awaited: unknown, mark: number): number {
     if (awaited !== this.#awaited || mark !== this.#mark) {
       this.#awaited = awaited;
@@ -62,10 +61,10 @@ export class Wait {
 const SHORTEST_PERIOD = 20;
 const LONGEST_PERIOD = 500;
 
-/** Sweepers that have something to look at, by their period. */
+/** Sweepers by period; one without items is removed. */
 const sweepers = new Map<number, Sweeper>();
 
-/** Looks at its connections every `period` milliseconds while it has any. */
+/** Sweeps its items every `period` milliseconds while it has any. */
 export class Sweeper {
   readonly period: number;
   readonly #items = new Set<Sweepable>();
@@ -75,7 +74,7 @@ export class Sweeper {
     this.period = period;
   }
 
-  /** The sweeper whose period is a quarter of `shortest` milliseconds, within bounds. */
+  /** The shared sweeper with a period of a quarter of `shortest` ms, within bounds. */
   static for(shortest: number): Sweeper {
     const period = Math.ceil(
       Math.max(SHORTEST_PERIOD, Math.min(LONGEST_PERIOD, shortest / 4)),
@@ -89,9 +88,9 @@ export class Sweeper {
   }
 
   /**
-   * Periods that make up `milliseconds`, at the least. The sweep that first sees a
-   * wait begins the first of them, so the wait is over with the sweep after the last:
-   * late by one period at the most.
+   * The number of full periods that cover `milliseconds`. The first sweep to see a wait
+   * only starts its count, so a timeout fires at the sweep after these periods, at most
+   * one period late.
    */
   sweepsIn(milliseconds: number): number {
     return Math.ceil(milliseconds / this.period);
@@ -104,7 +103,7 @@ export class Sweeper {
     this.#timer = setInterval(() => {
       for (const item of this.#items) item.sweep();
     }, this.period);
-    // A number, or an object that stands for one: both are taken.
+    // The timer is a number or, with Node's types, an object; Deno accepts both.
     Deno.unrefTimer(this.#timer as unknown as number);
   }
 
