@@ -1,7 +1,7 @@
 /**
- * A connection that speaks HTTP no more: the two streams that `upgrade()` hands over.
+ * The two streams that `upgrade()` hands over after the connection has left HTTP.
  *
- * The bytes that had been read come out first; the machine's window goes on as the
+ * The readable starts with the bytes already read. The machine's window remains the
  * buffer between the connection and the reader.
  *
  * @module
@@ -13,7 +13,6 @@ import type { Machine } from "../message/machine.ts";
 import type { Output } from "./output.ts";
 import type { Duplex, Transport } from "./transport.ts";
 
-/** The two streams of a connection that was handed over. */
 export class UpgradedConnection implements Duplex {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly writable: WritableStream<Uint8Array>;
@@ -27,7 +26,7 @@ export class UpgradedConnection implements Duplex {
   #readableDone = false;
   #writableDone = false;
 
-  /** @param closed Called once both directions are over. */
+  /** @param closed Called when both directions have ended, or with a reason on failure. */
   constructor(
     machine: Machine,
     transport: Transport,
@@ -52,7 +51,7 @@ export class UpgradedConnection implements Duplex {
     this.writable = new WritableStream({
       start: (controller) => {
         this.#writer = controller;
-        // `abort` itself waits for a write that a stalled client may never take.
+        // The `abort` callback waits for a pending write, which may stall forever.
         controller.signal.addEventListener("abort", () => {
           this.fail(controller.signal.reason);
         });
@@ -64,12 +63,12 @@ export class UpgradedConnection implements Duplex {
           throw error;
         }
         output.append(chunk);
-        // The chunk is the writer's again when the promise resolves.
+        // The caller may reuse the chunk once the promise resolves.
         return output.empty();
       },
       close: async () => {
         await output.empty();
-        // Where the other side is gone there is nothing to end.
+        // Fails only if the peer is gone, and then there is nothing to half-close.
         await transport.end().catch(() => {});
         this.#endWritable();
       },
@@ -77,7 +76,7 @@ export class UpgradedConnection implements Duplex {
     });
   }
 
-  /** Bytes came, or the input ended. */
+  /** Called when bytes arrived or the input ended. */
   wake(): void {
     while (this.#asked && !this.#readableDone) {
       if (!this.#machine.empty) {
@@ -90,7 +89,7 @@ export class UpgradedConnection implements Duplex {
     }
   }
 
-  /** The connection failed, or one of the streams was aborted. */
+  /** Errors both streams: the connection failed, or the writable was aborted. */
   fail(reason: unknown): void {
     if (!this.#readableDone) this.#reader.error(reason);
     if (!this.#writableDone) this.#writer.error(reason);
