@@ -2,14 +2,14 @@
  * HTTP/1.1 on any listener, on any connection you accepted yourself, and on any
  * pair of streams.
  *
- * @example A server, in the manner of `Deno.serve`
+ * @example A server, called like `Deno.serve`
  * ```ts ignore
  * import { serve } from "@pooled/http1/serve";
  *
  * serve({ port: 8000 }, (req, res) => res.send(`hello ${req.path}`));
  * ```
  *
- * @example On a listener of your own, with any `Deno.serve` application
+ * @example Your own listener, with an application written for `Deno.serve`
  * ```ts ignore
  * import { fetchHandler, serve } from "@pooled/http1/serve";
  *
@@ -64,16 +64,17 @@ export type { Conn, Duplex } from "./server/transport.ts";
  * Serves HTTP/1.1 on port 8000 of all interfaces.
  *
  * @param handler Answers each request.
- * @throws {Error} The port cannot be listened on.
+ * @throws {Error} Listening on the port failed.
  */
 export function serve(handler: Handler): HttpServer;
 /**
- * Serves HTTP/1.1 on a port or a Unix socket, with TLS where `cert` and `key` are
- * given.
+ * Serves HTTP/1.1 on a port or a Unix socket, with TLS if `cert` and `key` are given.
  *
- * @param options Where to listen, limits, timeouts, and who is told of what.
+ * @param options Address, limits, timeouts and callbacks.
  * @param handler Answers each request.
- * @throws {Error} The address cannot be listened on.
+ * @throws {Error} Listening on the address failed.
+ * @throws {TypeError} The handler is missing, only one of `cert` and `key` is given,
+ * or TLS is combined with a Unix socket.
  * @throws {RangeError} A limit or a timeout is out of its range.
  *
  * @example
@@ -92,13 +93,13 @@ export function serve(handler: Handler): HttpServer;
  */
 export function serve(options: ServeOptions, handler: Handler): HttpServer;
 /**
- * Serves HTTP/1.1 on whatever gives connections: a `Deno.Listener` (TCP, TLS, Unix),
- * or any async iterable of connections or pairs of streams. The listener is closed
- * with the server.
+ * Serves HTTP/1.1 on the connections of a source: a `Deno.Listener` (TCP, TLS, Unix),
+ * or any async iterable of connections or pairs of streams. The server closes the
+ * source when it ends.
  *
- * @param listener Gives the connections.
+ * @param listener The source of connections.
  * @param handler Answers each request.
- * @param options Limits, timeouts, and who is told of what.
+ * @param options Limits, timeouts and callbacks.
  * @throws {RangeError} A limit or a timeout is out of its range.
  *
  * @example
@@ -128,7 +129,7 @@ export function serve(
 }
 
 function listenAndServe(options: ServeOptions, handler: Handler): HttpServer {
-  // Before the listener, so that a wrong option leaves none open.
+  // Checks the options before listening, so an invalid one leaves no listener open.
   const registry = new Registry(handler, options);
   const listener = listen(options);
   try {
@@ -142,25 +143,25 @@ function listenAndServe(options: ServeOptions, handler: Handler): HttpServer {
   }
 }
 
-/** What `serveConnection` can be given besides limits and timeouts. */
+/** Options of `serveConnection`, on top of limits, timeouts and `onError`. */
 export interface ServeConnectionOptions extends ConnectionOptions {
-  /** What `info.remoteAddr` tells instead of the connection's own, as from a PROXY line. */
+  /** Overrides `info.remoteAddr`, for example with the address of a PROXY line. */
   remoteAddr?: Deno.Addr;
-  /** Bytes that were read from the connection before, and belong to HTTP. They are copied. */
+  /** HTTP bytes that were already read from the connection. They are copied. */
   received?: Uint8Array;
-  /** Ends the connection at once. */
+  /** Closes the connection at once when aborted. */
   signal?: AbortSignal;
 }
 
 /**
- * Serves HTTP/1.1 on one connection: a `Deno.Conn` that you accepted, or any pair of
- * streams. It is closed at the end.
+ * Serves HTTP/1.1 on one connection, then closes it: a `Deno.Conn` that you accepted,
+ * or any pair of streams.
  *
- * @param connection A connection, or a pair of streams, which are locked.
+ * @param connection A connection, or a pair of streams; the streams become locked.
  * @param handler Answers each request.
- * @param options Limits, timeouts, and what was read from the connection before.
- * @returns Resolves when the connection has closed, or was handed over by `upgrade()`.
- * What the client does wrong does not reject it.
+ * @param options Limits, timeouts, callbacks, and bytes that were already read.
+ * @returns Resolves when the connection has closed or was handed over by `upgrade()`.
+ * Client errors do not reject it.
  * @throws {RangeError} A limit or a timeout is out of its range.
  * @throws {TypeError} A stream of the pair is locked.
  *

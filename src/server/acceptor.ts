@@ -1,10 +1,8 @@
 /**
- * Where the connections of a server come from: a listener, or anything that can be
- * iterated for them.
+ * Accepts connections from a source: a listener, a stream or any async iterable.
  *
- * A source may take its time, also to notice that it was closed: so the wait for the
- * next connection ends when the server does, and a connection that comes after that
- * is closed.
+ * A source may be slow to notice that it was closed. So `stop` ends the wait for the
+ * next connection itself, and a connection that still arrives is closed.
  *
  * @module
  */
@@ -18,15 +16,14 @@ import {
 } from "./transport.ts";
 
 /**
- * What `serve` takes connections from: a `Deno.Listener`, a `ReadableStream` of
- * connections, an async generator, or an object of your own.
+ * A source of connections for `serve`: a `Deno.Listener`, a `ReadableStream` of
+ * connections, an async generator, or your own object.
  *
- * The server ends a source when it ends itself. A stream is cancelled; give it a
- * `highWaterMark` of 0, since nobody closes what waits in its queue. Of any other
- * source `close()` is called, and `return()` of its iterator; neither is waited for.
- * An async generator that waits for a connection notices a `return()` only when it
- * has one, so give it a `close()` that ends its wait:
- * `Object.assign(generator, { close })`.
+ * The server closes the source when it ends. It cancels a stream; give the stream a
+ * `highWaterMark` of 0, because connections left in its queue are never closed. On any
+ * other iterable it calls `close()` and the iterator's `return()`, and awaits neither.
+ * An async generator handles `return()` only once its pending wait settles, so give it
+ * a `close()` that ends the wait: `Object.assign(generator, { close })`.
  *
  * @example
  * ```ts
@@ -39,48 +36,49 @@ import {
  */
 export interface AcceptSource extends AsyncIterable<Conn | Duplex> {
   /**
-   * The next connection. A source that has this and {@linkcode AcceptSource.close} is
-   * a listener: it is not iterated, and goes on after an `accept` that rejects. It has
-   * ended when that is with `Deno.errors.BadResource` or `Interrupted`.
+   * Resolves to the next connection. A source with `accept` and
+   * {@linkcode AcceptSource.close} is treated as a listener: it is not iterated, and the
+   * server retries after a rejected `accept`, except that `Deno.errors.BadResource` and
+   * `Interrupted` mark the end of the source.
    */
   accept?(): Promise<Conn | Duplex>;
-  /** Ends the source, and with it a wait for the next connection. */
+  /** Ends the source, including a pending wait for the next connection. */
   close?(): void;
-  /** Where it listens: what `addr` of the server and `onListen` tell. */
+  /** The address it listens on; `onListen` and the server's `addr` report it. */
   readonly addr?: Deno.Addr;
-  /** Lets a wait for the next connection keep the program running. */
+  /** Makes a pending wait for the next connection keep the event loop alive. */
   ref?(): void;
-  /** Lets the program end in spite of such a wait. */
+  /** Lets the program exit despite a pending wait. */
   unref?(): void;
 }
 
-/** What a server does about what happens to its source. */
+/** Callbacks for failed accepts. */
 export interface AcceptEvents {
-  /** A client was gone before it could be accepted. */
+  /** A client reset its connection before it was accepted. */
   aborted(): void;
   /** The system or the source failed. */
   failed(error: unknown): void;
 }
 
-/** Pauses after an `accept` that failed for want of something, such as file handles. */
+/** Milliseconds of back-off after a failed `accept`, for example without file handles. */
 const SHORTEST_PAUSE = 5;
 const LONGEST_PAUSE = 1000;
 
-/** After so many clients in a row that were gone, everybody else has a turn. */
+/** After this many aborted clients in a row, the loop yields to the event loop. */
 const MANY_GONE = 16;
 
-/** How long the end waits for a listener that does not notice its close. */
+/** Milliseconds to wait for a closed listener to settle its pending `accept`. */
 const RELEASE = 250;
 
 type Next = Conn | Duplex | null;
 
-/** Takes connections from a source, one at a time, until it is stopped. */
+/** Accepts connections from a source, one at a time, until stopped. */
 export class Acceptor {
   readonly #source: AcceptSource;
   readonly #events: AcceptEvents;
   readonly #steps: Steps;
   #stopped = false;
-  /** The step that was asked of the source and has not settled. */
+  /** The latest step, perhaps still pending. */
   #step: Promise<unknown> = Promise.resolve();
   /** Ends the wait for that step. */
   #wake: (next: Next) => void = () => {};
@@ -95,12 +93,12 @@ export class Acceptor {
       : new IteratorSteps(source);
   }
 
-  /** Where the source listens, if it does. */
+  /** The address the source listens on, if any. */
   get addr(): Deno.Addr | null {
     return this.#source.addr ?? null;
   }
 
-  /** Whether the source lives until somebody closes it; else it may just be at its end. */
+  /** Whether the source is a listener, which ends only by being closed. */
   get listens(): boolean {
     return this.#steps instanceof ListenerSteps;
   }
@@ -116,7 +114,7 @@ export class Acceptor {
       this.#wake = resolve;
       coming.then(resolve, reject);
     });
-    // A stop in the same turn finds the connection between the two.
+    // A stop in the same turn can come after `#step` has checked and before this.
     if (this.#stopped && next !== null) closeUnserved(next);
     if (this.#stopped || next === null) return null;
     if (!isConnection(next)) {
@@ -127,7 +125,7 @@ export class Acceptor {
     return next;
   }
 
-  /** Ends the source, and a wait for it. */
+  /** Ends the source and the pending `next`. */
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -135,10 +133,7 @@ export class Acceptor {
     this.#wake(null);
   }
 
-  /**
-   * Resolves when a listener that was stopped has let go of its port: its pending
-   * `accept` holds it.
-   */
+  /** Resolves when a stopped listener has freed its port, which a pending `accept` holds. */
   async released(): Promise<void> {
     if (!this.listens) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -149,14 +144,14 @@ export class Acceptor {
     clearTimeout(timer);
   }
 
-  /** Whether a wait for the next connection keeps the program running. */
+  /** Sets whether a pending wait for the next connection keeps the event loop alive. */
   keepAlive(keeps: boolean): void {
     if (keeps) this.#source.ref?.();
     else this.#source.unref?.();
   }
 }
 
-/** How to get the next connection of a source, and how to end it. */
+/** Adapts one kind of source. */
 interface Steps {
   next(): Promise<Next>;
   stop(): void;
@@ -224,13 +219,13 @@ class ListenerSteps implements Steps {
   }
 }
 
-/** Whether the listener is closed: by the server, or by its owner. */
+/** Whether `accept` failed because the server or the owner closed the listener. */
 function isClosed(error: unknown): boolean {
   return error instanceof Deno.errors.BadResource ||
     error instanceof Deno.errors.Interrupted;
 }
 
-/** Whether `accept` failed for a client that reset its connection before. */
+/** Whether `accept` failed because the client reset its connection first. */
 function isClientGone(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset ||
     error instanceof Deno.errors.ConnectionAborted ||
@@ -271,7 +266,7 @@ class IteratorSteps implements Steps {
 
   stop(): void {
     quietly(() => this.#source.close?.());
-    // Not awaited: a generator that waits for a connection answers when it has one.
+    // Not awaited: a suspended generator settles `return` only after its pending wait.
     quietly(() => this.#iterator.return?.());
   }
 }

@@ -1,22 +1,20 @@
 /**
- * One connection: parse, handle, answer, in order, until either side has enough.
+ * One connection: parses, handles and answers requests in order.
  *
- * `#run` is the loop. It takes requests out of the machine as long as there are any
- * and each is answered at once, and only then writes and reads: so a window of
- * pipelined requests costs one write and one read. A handler that takes its time
- * holds the loop; the end of its exchange resumes it. No write is awaited.
+ * `#run` is the loop. While handlers answer synchronously, it keeps taking requests
+ * from the machine; only then does it write and read. A window of pipelined requests
+ * thus costs one write and one read. An asynchronous handler suspends the loop, and the
+ * end of its exchange resumes it. The loop never awaits a write.
  *
- * While a handler works, the input is read ahead, so that the end of it is noticed:
- * into the window where that is empty, else aside and up to a bound. Past the bound
- * nobody can tell whether the client is still there, and past the end of the input
- * neither: it may have closed its side only. An exchange that stays in that state for
- * `goneTimeout` is given up.
+ * While a handler runs, the connection reads ahead to notice a client that leaves: into
+ * the window if it is empty, otherwise aside, up to `READ_AHEAD` bytes. Beyond that
+ * bound a disconnect cannot be detected, and an ended input may be a mere half-close.
+ * An exchange that makes no progress in that state for `goneTimeout` is aborted.
  *
- * A connection ends in one of two ways. `#leave` says goodbye: everything is
- * written, the output is ended, and the input read on for a while, since a close
- * with bytes unread makes a reset that may overtake the last response. `destroy`
- * ends it at once. A handler that is still at work then keeps the memory of its
- * request, and nothing else.
+ * A connection ends in one of two ways. `#leave` closes gracefully: it flushes the
+ * output, half-closes the socket and lingers, reading on for a while, because closing
+ * with unread bytes sends a reset that may overtake the last response. `destroy` closes
+ * at once. A handler that is still running then keeps only the memory of its request.
  *
  * @module
  */
@@ -49,15 +47,16 @@ import {
 } from "./transport.ts";
 
 /**
- * Requests are answered; the last response is on its way out; the output is ended
- * and the input read to its end; the connection was handed over; it is closed.
+ * - open: requests are answered
+ * - leaving: the last response is being written
+ * - lingering: the output is half-closed, and the input is read to its end
+ * - raw: the connection was handed over by `upgrade()`
  */
 type Phase = "open" | "leaving" | "lingering" | "raw" | "closed";
 
-/** Turns of the microtask queue that a write waits for the next response. */
+/** Microtask turns that a flush waits for the next response. */
 const PATIENCE = 6;
 
-/** A connection that is served. */
 export class Connection
   implements Consumer, ExchangeOwner, OutputOwner, Registered, Watched {
   readonly machine: Machine;
@@ -66,7 +65,7 @@ export class Connection
   readonly handler: Handler;
   /** Requests so far. */
   requests = 0;
-  /** Resolves when HTTP is over here: the connection has closed, or was handed over. */
+  /** Resolves when the connection has closed or was handed over. */
   readonly done: Promise<void>;
 
   readonly #registry: Registry;
@@ -77,15 +76,15 @@ export class Connection
   /** Whether another request may follow. Sticky: once false, stays false. */
   #persists = true;
   #running = false;
-  /** Whether requests wait until the client has taken some of the output. */
+  /** Backpressure: whether pending requests wait until the output has drained. */
   #stopped = false;
-  /** Bytes of the input that count when the server shuts down: what had arrived. */
+  /** The input offset at shutdown; requests that end beyond it are not answered. */
   #lastByte = Infinity;
-  /** Bytes of the input when the rest of a body began to be thrown away. */
+  /** The input offset at which draining of an unread body began. */
   #drainedFrom = 0;
-  /** Why the client is gone. */
+  /** The reason for the disconnect, once the client is gone. */
   #gone: unknown = undefined;
-  /** The refusal that was counted last. */
+  /** The refusal counted last, so that none is counted twice. */
   #counted: unknown = null;
   #raw: UpgradedConnection | null = null;
 
@@ -126,7 +125,7 @@ export class Connection
     registry.add(this);
   }
 
-  /** Begins, with bytes that were read from the connection before. */
+  /** Starts serving. `received` holds bytes that were already read. */
   start(received?: Uint8Array): void {
     if (this.#phase !== "open") return;
     if (received !== undefined) this.machine.push(received);
@@ -135,7 +134,7 @@ export class Connection
 
   // ------------------------------------------------------------------- requests
 
-  /** Answers what is there, and sees to it that more comes. */
+  /** Answers the buffered requests, then requests more input. */
   #run(): void {
     if (this.#running || this.#phase !== "open") return;
     this.#running = true;
@@ -171,7 +170,7 @@ export class Connection
     }
   }
 
-  /** The machine ran dry. Gives whether there are bytes again. */
+  /** Requests input for a machine that ran dry. True if bytes are available at once. */
   #readOn(): boolean {
     const { machine } = this;
     if (
@@ -180,17 +179,17 @@ export class Connection
       this.#leave();
       return false;
     }
-    // The write goes first: nobody sends the next request before it.
+    // Flushes first: a client may await the response before its next request.
     this.output.flush();
     if (machine.idle) machine.window.rest();
     return this.#transport.demand();
   }
 
-  /** Reads while a handler works, so that a client that leaves is noticed. */
+  /** Reads ahead while a handler runs, to notice a client that leaves. */
   #watch(): void {
     const { machine } = this;
     if (this.#exchange.request === null || this.#phase !== "open") return;
-    // What follows a fault is read by nobody, and without a bound.
+    // After a refusal nothing consumes the input, so a read-ahead would be unbounded.
     if (machine.error !== null) return;
     if (machine.unread === 0) {
       if (machine.idle) machine.window.rest();
@@ -202,10 +201,10 @@ export class Connection
     }
   }
 
-  /** Response and handler are done: the exchange is over. */
+  /** Ends an exchange whose handler and response are both done. */
   exchanged(request: PooledRequest, bodyComes: boolean): void {
     const { body } = this.machine;
-    // A handler may have kept to itself that the body was too large.
+    // A handler may have swallowed the refusal of a body that is too large.
     if (body.refused !== null) this.count(body.refused);
     this.machine.release(request);
     if (body.active) {
@@ -217,9 +216,9 @@ export class Connection
     else if (!this.#running) this.#run();
   }
 
-  /** Whether the rest of the body can be read on, for the next request's sake. */
+  /** Whether the rest of the body can be drained to reach the next request. */
   #canDrain(bodyComes: boolean): boolean {
-    // A client that waits for its 100 may send the body or not: nobody can tell.
+    // A client that awaits a 100 may or may not send the body, so the framing is unknown.
     return bodyComes &&
       this.machine.body.decoder.mostRemaining <= this.#registry.limits.maxDrain;
   }
@@ -229,14 +228,14 @@ export class Connection
       this.#registry.limits.maxDrain;
   }
 
-  /** The next message was refused. */
+  /** Answers a refused message, then leaves. */
   #refuse(error: unknown): void {
     if (!(error instanceof HttpError)) {
       this.#registry.report(error, null);
       return this.destroy(error);
     }
     this.count(error);
-    // A body at fault belongs to a request that was answered.
+    // A malformed body belongs to a request that was already answered.
     if (!this.machine.errorInBody && error.code !== "unexpected-eof") {
       const { status, message } = error;
       new EncodedResponse({ status, body: `${message}\n` })
@@ -245,7 +244,7 @@ export class Connection
     this.#leave();
   }
 
-  // ------------------------------------------------- what the exchange asks for
+  // ------------------------------------------------------------- ExchangeOwner
 
   count(error: HttpError): void {
     if (error === this.#counted) return;
@@ -254,7 +253,7 @@ export class Connection
   }
 
   report(error: unknown, res: HttpResponse | null): void {
-    // To stop with the reason of the signal is right.
+    // A handler that rethrows `req.signal.reason` behaves as intended.
     if (this.#gone !== undefined && error === this.#gone) return;
     this.#registry.report(error, res);
   }
@@ -263,15 +262,15 @@ export class Connection
     const { machine } = this;
     const { framing, line } = this.#exchange.request!;
     const { maxRequests } = this.#registry.limits;
-    // A response outside the turn of its window has a Date of its own.
+    // Outside the loop the Date of the window may be stale.
     if (!this.#running) refreshDate();
     if (
       close || !framing.keepAlive || this.requests >= maxRequests ||
       machine.error !== null ||
-      // What a refused client sends next may be meant for the tunnel.
+      // After a refused CONNECT the client may already send tunnel bytes.
       line.method === CONNECT ||
       (this.#registry.shuttingDown && this.#nothingLeftToAnswer()) ||
-      // A stream may still be made of the body; a whole response is not.
+      // A response stream may still consume the body that a handler has begun to read.
       (machine.body.active && (whole || machine.body.unread) &&
         !this.#canDrain(this.#exchange.bodyComes))
     ) this.#persists = false;
@@ -282,7 +281,7 @@ export class Connection
     this.#persists = false;
   }
 
-  /** The handler reads the body, and there is none of it. */
+  /** Requests input for a body reader that ran dry. */
   #demandBody(): boolean {
     const exchange = this.#exchange;
     if (
@@ -293,9 +292,8 @@ export class Connection
   }
 
   /**
-   * Writes what has gathered, when no more responses come in this turn: as long as
-   * handlers answer within it, their responses go out together. A handler that takes
-   * longer is watched over.
+   * Flushes once no further response arrives within `PATIENCE` microtask turns, so that
+   * handlers that answer within a few turns share one write. Then starts the read-ahead.
    */
   flushSoon(): void {
     if (this.#running || this.#flushing) return;
@@ -336,7 +334,7 @@ export class Connection
     return raw;
   }
 
-  /** Both streams of a connection that was handed over are at their end. */
+  /** Ends a connection that was handed over: both streams ended, or it failed. */
   #closeRaw(reason: unknown): void {
     if (reason !== undefined || this.#phase !== "raw") {
       return this.#close(reason);
@@ -350,14 +348,14 @@ export class Connection
     this.#raw!.fail(error);
   }
 
-  // ----------------------------------------------------- what the transport says
+  // ------------------------------------------------------ Consumer, OutputOwner
 
-  /** Bytes came, or the input ended. */
+  /** Called when bytes arrived or the input ended. */
   wake(): void {
     try {
       this.#wake();
     } catch (error) {
-      // A fault of this module's or of a stream's; it ends no more than a connection.
+      // A bug here or in a stream must not take down more than this connection.
       this.#registry.report(error, null);
       this.destroy(error);
     }
@@ -379,27 +377,25 @@ export class Connection
     }
   }
 
-  /** The input failed. */
+  /** Called when the input failed. */
   fail(error: unknown): void {
-    // What a transport of the program's own does wrong is no client's doing.
+    // Misuse of the `Conn` interface is the program's fault, so it is reported.
     if (error instanceof MisuseError) this.#registry.report(error, null);
     if (this.#phase === "raw") this.#raw!.fail(error);
     else this.destroy(error);
   }
 
-  /** A write is done. */
   written(): void {
     if (this.#stopped) this.#run();
   }
 
-  /** The client takes nothing more. */
   writeFailed(error: unknown): void {
     this.fail(error);
   }
 
   // ------------------------------------------------------------------------ end
 
-  /** The server shuts down: what has arrived is answered, and nothing after it. */
+  /** Leaves at once if idle; otherwise `#run` leaves after the last received request. */
   shutDown(): void {
     if (this.#phase !== "open") return;
     if (this.#nothingLeftToAnswer() && this.#exchange.request === null) {
@@ -417,7 +413,7 @@ export class Connection
     return !machine.holdsRequest(this.#lastByte);
   }
 
-  /** Says goodbye: all that was answered is sent, and nothing else is read. */
+  /** Closes gracefully: flushes the output, half-closes, then lingers. */
   #leave(): void {
     if (this.#phase !== "open") return;
     this.#phase = "leaving";
@@ -436,7 +432,7 @@ export class Connection
     else this.#transport.discard();
   }
 
-  /** Ends the connection at once: the client is gone, or nobody wants it. */
+  /** Closes at once. A connection that was handed over fails with `reason`. */
   destroy(reason: unknown): void {
     if (this.#phase === "closed") return;
     this.#abort(reason);
@@ -444,15 +440,15 @@ export class Connection
     else this.#close(reason);
   }
 
-  /** The request that is being answered has lost its client. */
+  /** Aborts the signal of the current request. */
   #abort(reason: unknown): void {
     this.#gone ??= reason;
     this.#exchange.request?.abort(this.#gone);
   }
 
   /**
-   * Closes the connection and gives everything back, but for what somebody may still
-   * use: the request of a handler at work, and the bytes of a write under way.
+   * Closes the connection and releases all memory, except the request of a running
+   * handler and the bytes of a pending write.
    */
   #close(reason: unknown): void {
     if (this.#phase === "closed") return;
@@ -467,21 +463,21 @@ export class Connection
     this.#done.resolve();
   }
 
-  /** Whether reads keep the program running. */
+  /** Sets whether pending reads keep the event loop alive. */
   keepAlive(keeps: boolean): void {
     this.#transport.keepAlive(keeps);
   }
 
   // ------------------------------------------------------------------- timeouts
 
-  /** Ends what has taken too long. */
+  /** Acts on a wait that has lasted too long. */
   sweep(): void {
     const overdue = this.#deadlines.overdue();
     switch (overdue) {
       case null:
         return;
       case "head":
-        // A client that has sent nothing at all has asked for no answer.
+        // Without a single byte received there is no request to answer with a 408.
         if (this.machine.received === 0) return this.#leave();
         return this.#refuse(this.machine.timeOut(HEAD_TIMEOUT));
       case "body":
@@ -501,20 +497,20 @@ export class Connection
     }
   }
 
-  /** Ends the connection of a client that kept the server waiting, and counts it. */
+  /** Destroys the connection of a client that was too slow, and counts it. */
   #drop(reason: unknown): void {
     this.#registry.dropped++;
     this.destroy(reason);
   }
 
-  /** What a client has to do next; its {@linkcode Deadlines} bound the time. */
+  /** What the connection waits for; its {@linkcode Deadlines} bound the time. */
   get awaited(): Awaited {
     const { machine, output } = this;
     switch (this.#phase) {
       case "lingering":
         return "close";
       case "leaving":
-        // Ending the output takes its time too: TLS sends close_notify first.
+        // The half-close itself can stall: TLS sends close_notify first.
         return output.pending > 0 ? "nothing" : "close";
       case "raw":
       case "closed":
@@ -543,7 +539,7 @@ export class Connection
   #timeOutBody(): void {
     const error = this.machine.timeOut(BODY_TIMEOUT);
     this.count(error);
-    // A handler that reads the body meets the error; without one, there is nobody.
+    // A handler that reads the body gets the error from its read.
     if (this.#exchange.request === null) this.#leave();
   }
 

@@ -1,7 +1,7 @@
 /**
- * The Date field (RFC 9110 §6.6.1), made once a second for all connections.
+ * The Date field (RFC 9110 §6.6.1), encoded once a second for all connections.
  *
- * The clock is read once for each window of requests, not for each response.
+ * The clock is read once per window of pipelined requests, not per response.
  *
  * @module
  */
@@ -9,12 +9,12 @@
 /** `Date: …` with its CRLF, as of the last refresh. */
 export const DATE_LINE: Uint8Array = new Uint8Array(37);
 
-/** The second that `DATE_LINE` stands for. */
+/** The Unix second encoded in `DATE_LINE`. */
 export let dateSecond = -1;
 
 const encoder = new TextEncoder();
 
-/** Brings `DATE_LINE` up to the second. */
+/** Re-encodes `DATE_LINE` if the second has changed. */
 export function refreshDate(): void {
   const now = Date.now();
   const second = Math.floor(now / 1000);

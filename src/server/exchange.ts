@@ -1,12 +1,12 @@
 /**
- * One exchange: a request, the handler that works on it, and the response to it.
+ * One exchange: a request, its handler and its response.
  *
- * A connection has one of these and uses it for one request after the other. The
- * response object that a handler holds names its exchange; a call on any but the
- * current one throws, so a late answer never reaches another request.
+ * Each connection reuses one `Exchange` for all its requests. Every request gets a new
+ * response object, and only the current one may answer: a call on a stale one throws,
+ * so a late answer never reaches another request.
  *
- * Everything a program gives is read once and checked before the first byte is put
- * into the output, so that a mistake throws in the handler's face and can still be
+ * The arguments of a handler are read once and validated before the first byte is
+ * appended to the output. A mistake thus throws inside the handler and can still be
  * answered with a 500.
  *
  * @module
@@ -48,39 +48,41 @@ import { goneError, shedError } from "./reasons.ts";
 import type { Duplex } from "./transport.ts";
 import { planUpgrade } from "./upgrade.ts";
 
-/** What an exchange asks of its connection. */
+/** The connection, as its exchange sees it. */
 export interface ExchangeOwner {
   readonly handler: Handler;
   readonly info: ConnectionInfo;
   readonly machine: Machine;
   readonly output: Output;
   /**
-   * Decides whether the connection survives the response whose head is about to be
-   * written: once no, always no. `whole` says that the response is written with its
-   * head.
+   * Decides whether the connection persists after the response whose head is about to
+   * be written. Sticky: once false, stays false. `whole` means that the entire response
+   * is written now, not streamed.
    */
   decidePersistence(close: boolean, whole: boolean): boolean;
-  /** The connection is to end after this exchange. */
+  /** Closes the connection after this exchange. */
   forbidNext(): void;
-  /** Writes what has gathered, soon. */
+  /** Flushes the output within a few microtasks. */
   flushSoon(): void;
-  /** A refusal that the client is answerable for. */
+  /** Counts a refusal caused by the client. */
   count(error: HttpError): void;
-  /** Something went wrong in the program, unless it only says that the client is gone. */
+  /** Reports a failure of the program, unless it is the abort reason of the request. */
   report(error: unknown, res: HttpResponse | null): void;
-  /** Makes room for a response in the budget, and gives whether there is any. */
+  /** Makes room in the budget. Returns whether `bytes` fit. */
   makeRoom(bytes: number): boolean;
-  /** The connection speaks another protocol from here on. */
+  /** Hands the connection over to another protocol. */
   handOver(): Duplex;
-  /** Ends the connection that was handed over: its handler failed. */
+  /** Closes a connection that was handed over, because its handler failed. */
   takeBack(error: unknown): void;
   /** Handler and response are done; `bodyComes` as in {@linkcode Exchange.bodyComes}. */
   exchanged(request: PooledRequest, bodyComes: boolean): void;
 }
 
 /**
- * How far the response is: nothing was sent; the head was sent and a stream follows;
- * all of it was put into the output; the connection was handed over.
+ * - open: nothing was sent
+ * - streaming: the head was sent, and a stream follows
+ * - done: the whole response is in the output
+ * - upgraded: the connection was handed over
  */
 type ResponseState = "open" | "streaming" | "done" | "upgraded";
 
@@ -89,34 +91,33 @@ const encoder = new TextEncoder();
 const NO_LINE = new Uint8Array(0);
 const TEXT_LINE = encoder.encode(`Content-Type: ${TEXT_TYPE}\r\n`);
 const JSON_LINE = encoder.encode("Content-Type: application/json\r\n");
-/** What the streams of responses failed with, for those who ask later. */
+/** The errors of failed responses, for a `completed` that is read late. */
 const FAILED = new WeakMap<ServerResponse, unknown>();
 
 /** Interim responses that a handler may send (RFC 9110 §15.2, RFC 8297). */
 const INTERIM: ReadonlySet<number> = new Set([100, 102, 103, 104]);
 
-/** What a 2xx to CONNECT becomes: it would open a tunnel that nobody serves. */
+/** Replaces a 2xx to CONNECT, which would open a tunnel without a handler for it. */
 const NO_TUNNEL = new EncodedResponse({
   status: 501,
   body: "Not Implemented\n",
 });
 
-/** What a large body becomes while the server's buffers are full. */
+/** Replaces a large response while the server's buffers are full. */
 const UNAVAILABLE = new EncodedResponse({
   status: 503,
   headers: { connection: "close" },
   body: "Service Unavailable\n",
 });
 
-/** A request, its handler and its response. */
 export class Exchange implements Answering {
   /** The request, until handler and response are both done. */
   request: PooledRequest | null = null;
   readonly #owner: ExchangeOwner;
-  /** The one response object that may answer. */
+  /** The response object that may answer. */
   #response: ServerResponse | null = null;
   #state: ResponseState = "done";
-  /** Whether the handler is not done. */
+  /** Whether the handler is still running. */
   #handling = false;
   /** Whether a 100 (Continue) was sent. */
   #continued = false;
@@ -127,12 +128,12 @@ export class Exchange implements Answering {
     this.#owner = owner;
   }
 
-  /** Whether the body of the response is on its way. */
+  /** Whether a response body is being streamed. */
   get streaming(): boolean {
     return this.#state === "streaming";
   }
 
-  /** Gives a request to the handler. */
+  /** Passes a request to the handler. */
   begin(request: PooledRequest): void {
     const owner = this.#owner;
     const response = new ServerResponse(this);
@@ -146,7 +147,7 @@ export class Exchange implements Answering {
     try {
       const result = owner.handler(request, response, owner.info);
       if (result !== undefined && typeof result?.then === "function") {
-        // A thenable of another make may settle twice.
+        // A foreign thenable may settle twice; a native promise does not.
         Promise.resolve(result).then(this.#settled, this.#failed);
         return;
       }
@@ -156,7 +157,6 @@ export class Exchange implements Answering {
     this.#settled();
   }
 
-  /** The handler is done. */
   readonly #settled = (): void => {
     if (this.#state === "open") {
       return this.#failed(
@@ -167,12 +167,11 @@ export class Exchange implements Answering {
     this.#finish();
   };
 
-  /** The handler failed. */
   readonly #failed = (error: unknown): void => {
     const owner = this.#owner;
     const response = this.#response!;
     const open = this.#state === "open";
-    // An error of another parser's, that a proxy lets pass, is no fault of this client.
+    // Only errors of this parser are the client's fault. A proxy may rethrow another's.
     if (owner.machine.refusedWith(error)) this.#refuse(error as HttpError);
     else owner.report(error, open ? response : null);
     if (this.#state === "upgraded") owner.takeBack(error);
@@ -183,7 +182,7 @@ export class Exchange implements Answering {
     this.#finish();
   };
 
-  /** Answers a refusal that the handler let pass: that of the body, as a rule. */
+  /** Answers a refusal that the handler rethrew, usually one of the body. */
   #refuse(error: HttpError): void {
     this.#owner.count(error);
     if (this.#state !== "open") return;
@@ -198,7 +197,7 @@ export class Exchange implements Answering {
     });
   }
 
-  /** Ends the exchange where handler and response are both done. */
+  /** Ends the exchange once handler and response are both done. */
   #finish(): void {
     const { request } = this;
     if (request === null || this.#handling || this.#state === "streaming") {
@@ -210,16 +209,13 @@ export class Exchange implements Answering {
     this.#owner.exchanged(request, bodyComes);
   }
 
-  /**
-   * The connection is closed: nothing of the response goes out any more, and a body
-   * that is on its way is stopped.
-   */
+  /** Called when the connection closes: cancels the stream of the response, if any. */
   abort(reason: unknown): void {
     this.#completed?.reject(reason);
     this.#sender?.cancel(reason);
   }
 
-  /** Tells a client that waits for it to send its body (RFC 9110 §10.1.1). */
+  /** Sends a 100 (Continue) if the client expects one (RFC 9110 §10.1.1). */
   sendContinue(): void {
     if (this.#continued || !this.request!.framing.expectContinue) return;
     this.#continued = true;
@@ -227,17 +223,17 @@ export class Exchange implements Answering {
     this.#owner.flushSoon();
   }
 
-  /** Whether a 100 may still be sent: the response has not begun. */
+  /** Whether a 100 may still be sent, because the response has not begun. */
   get mayContinue(): boolean {
     return this.request !== null && this.#state === "open";
   }
 
-  /** Whether the client was told to send its body, or did not wait for that. */
+  /** Whether the client sends its body: it expected no 100, or got one. */
   get bodyComes(): boolean {
     return this.#continued || !this.request!.framing.expectContinue;
   }
 
-  /** Whether `response` is the current one, and nothing was sent yet. */
+  /** Whether `response` is the current one and nothing was sent yet. */
   awaits(response: ServerResponse): boolean {
     return this.#response === response && this.#state === "open";
   }
@@ -250,13 +246,13 @@ export class Exchange implements Answering {
     }
   }
 
-  /** What `info.completed` of a Fetch application is. */
+  /** Backs `info.completed` of Fetch applications. */
   completed(response: ServerResponse): Promise<void> {
     const { output } = this.#owner;
     if (FAILED.has(response)) {
       return ignoreUnhandled(Promise.reject(FAILED.get(response)));
     }
-    // Of an exchange that is over, all that is left to know is the output's fate.
+    // The exchange is over, so only the fate of the output is still open.
     if (this.#response !== response) {
       return output.closed && !output.lost
         ? Promise.resolve()
@@ -338,7 +334,10 @@ export class Exchange implements Answering {
     return owner.handOver();
   }
 
-  /** Reads and checks an init. Its getters, or a `toJSON`, may have sent meanwhile. */
+  /**
+   * Reads and checks an init. Claims the response again, because getters of the init or
+   * a `toJSON` may have sent a response.
+   */
   #read(
     response: ServerResponse,
     init: HttpResponseInit | undefined,
@@ -355,7 +354,7 @@ export class Exchange implements Answering {
     type: Uint8Array,
   ): void {
     const read = this.#read(response, init);
-    // Short text is written without a copy in between.
+    // Short ASCII text is written straight into the slab, without an encoded copy.
     if (text.length <= LONGEST_LOOPED_TEXT && isAscii(text)) {
       this.#sendWhole(read, text, null, type);
     } else if (this.#hasRoom(text.length, null)) {
@@ -364,10 +363,9 @@ export class Exchange implements Answering {
   }
 
   /**
-   * Whether the server may hold a body of `bytes` for its client. Where it may not, a 503
-   * was sent instead.
+   * Whether the budget has room for a body of `bytes`. If not, a 503 was sent instead.
    *
-   * @throws {RangeError} It may never hold so many.
+   * @throws {RangeError} The body alone exceeds the budget.
    */
   #hasRoom(bytes: number, memory: ArrayBufferLike | null): boolean {
     const owner = this.#owner;
@@ -407,7 +405,7 @@ export class Exchange implements Answering {
     this.#complete();
   }
 
-  /** Sends ASCII text, or bytes, or no body at all. */
+  /** Sends ASCII text, bytes or no body. */
   #sendWhole(
     init: HeadInit,
     text: string | null,
@@ -472,12 +470,12 @@ export class Exchange implements Answering {
     const isHead = request.line.method === HEAD;
     let sender: BodySender | null = null;
     if (output.closed || isHead) {
-      // The cancel may run a program's code, which must find the response sent.
+      // `cancel` may run user code, which must see the response as sent.
       this.#state = "done";
       stream.cancel(output.closed ? goneError() : undefined).catch(() => {});
     } else {
       sender = new BodySender(stream, output, { chunked, length, trailers });
-      // The client may wait for its 100 before it sends what this response is made of.
+      // The response may be made of the request body, which may still await a 100.
       const { openedBody } = request;
       if (openedBody !== null && (openedBody === stream || openedBody.locked)) {
         this.sendContinue();
@@ -509,7 +507,7 @@ export class Exchange implements Answering {
       (error) => {
         this.#completed?.reject(error);
         owner.forbidNext();
-        // A stream that was made of the request's body fails as that does.
+        // A stream made of the request body fails with the refusal of that body.
         FAILED.set(response, error);
         if (owner.machine.refusedWith(error)) owner.count(error as HttpError);
         else if (!output.closed) owner.report(error, null);
@@ -524,7 +522,7 @@ export class Exchange implements Answering {
     this.#complete();
   }
 
-  /** The response was put into the output to its end. */
+  /** Called once the whole response is in the output. */
   #complete(): void {
     const response = this.#response!;
     if (this.#owner.output.closed && !FAILED.has(response)) {
@@ -540,7 +538,7 @@ export class Exchange implements Answering {
     this.#owner.output.empty().then(resolve, reject);
   }
 
-  /** Sends a response that another follows (RFC 9110 §15.2). */
+  /** Sends an interim response (RFC 9110 §15.2). */
   #sendInterim(init: HeadInit, body: unknown): void {
     const { status } = init;
     if (status === 101) {
@@ -553,7 +551,7 @@ export class Exchange implements Answering {
     }
     if (body !== null) throw bodylessError(status);
     const { output } = this.#owner;
-    // An HTTP/1.0 client would take it for the response.
+    // An HTTP/1.0 client would take an interim response for the final one.
     if (output.closed || this.request!.line.minorVersion === 0) return;
     if (status === 100) return this.sendContinue();
     output.append(init.line);
@@ -568,7 +566,7 @@ export class Exchange implements Answering {
   }
 }
 
-/** Whether an array has lost its memory; a shared one cannot. */
+/** Whether the buffer of an array was transferred. A shared one cannot be. */
 function isDetached(bytes: Uint8Array | null): boolean {
   return bytes !== null && bytes.length === 0 &&
     bytes.buffer instanceof ArrayBuffer && bytes.buffer.detached;

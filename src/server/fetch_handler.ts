@@ -1,9 +1,9 @@
 /**
- * Applications written for `Deno.serve`: a Fetch `Request` in, a `Response` out.
+ * Runs applications written for `Deno.serve`: a Fetch `Request` in, a `Response` out.
  *
- * A Fetch body is always a stream, also where it was made of text. So the first
- * reads of it are given a moment: a body that turns out to be whole goes out with
- * its length, any other in chunks as they come.
+ * A Fetch body is always a stream, even if it was made from text. So the first reads
+ * get a few microtask turns to settle: a body that is complete by then is sent with a
+ * Content-Length, any other is streamed in chunks.
  *
  * @module
  */
@@ -15,35 +15,35 @@ import { lengthError } from "./prepared_response.ts";
 import type { HttpResponse, ServerResponse } from "./response.ts";
 import { checkChunk } from "./response_body.ts";
 
-/** What a Fetch application is told of the connection, as by `Deno.serve`. */
+/** Connection details for a Fetch application, as in `Deno.serve`. */
 export interface FetchInfo {
   /**
-   * The other end of the connection: a `Deno.NetAddr` over TCP and TLS, a
-   * `Deno.UnixAddr` over a Unix socket, and `null` for a pair of streams.
+   * The client's address: a `Deno.NetAddr` over TCP and TLS, a `Deno.UnixAddr` over a
+   * Unix socket, `null` for a pair of streams unless given as an option.
    */
   readonly remoteAddr: Deno.Addr | null;
-  /** Resolves when the response was sent; rejects when it could not be. */
+  /** Resolves when the response was sent; rejects if it could not be sent. */
   readonly completed: Promise<void>;
 }
 
 /**
- * An application as `Deno.serve` takes it, such as Hono's `app.fetch` or a
- * `Deno.ServeHandler`. Such a handler may be typed for one kind of address and is
- * accepted all the same: serve it on a listener that has addresses of this kind.
+ * An application as `Deno.serve` accepts it, such as Hono's `app.fetch` or a
+ * `Deno.ServeHandler`. A handler typed for one kind of address also fits: serve it on a
+ * listener with addresses of that kind.
  */
-// The type of a method: TypeScript lets its parameters be narrower than these.
+// A method type, because TypeScript checks method parameters bivariantly.
 export type FetchApp = {
   fetch(request: Request, info: FetchInfo): Response | Promise<Response>;
 }["fetch"];
 
-/** What answers a request that no Fetch application can be asked. */
+/** The bodies of responses to requests that cannot be expressed as a Fetch `Request`. */
 const REFUSED = {
   400: "Bad Request",
   421: "Misdirected Request",
   501: "Not Implemented",
 } as const;
 
-/** Turns of the microtask queue in which a body that is there already is read. */
+/** Microtask turns within which a read of an already available body settles. */
 const TURNS = 4;
 
 const EMPTY = new Uint8Array(0);
@@ -51,33 +51,33 @@ const EMPTY = new Uint8Array(0);
 type Read = ReadableStreamReadResult<Uint8Array>;
 
 /**
- * Makes a handler of an application that was written for `Deno.serve`.
+ * Turns an application written for `Deno.serve` into a handler.
  *
- * The `Request` is one of its own, with the signal that is aborted when the client
- * leaves. Its body can be read until the response is sent. As under `Deno.serve`, a
- * GET or HEAD has no body. `Deno.upgradeWebSocket` does not work on it: see
- * {@linkcode HttpResponse.upgrade}.
+ * Each `Request` is a new object whose signal aborts when the client disconnects. Its
+ * body can be read until the response is sent. As under `Deno.serve`, a GET or HEAD has
+ * no body. `Deno.upgradeWebSocket` does not work on it; use
+ * {@linkcode HttpResponse.upgrade} in a native handler.
  *
- * The application sees each request as it was sent, or not at all:
+ * Requests that Fetch cannot represent faithfully never reach the application:
  *
- * - CONNECT, TRACE and TRACK, which Fetch refuses, and methods that it would rewrite,
- *   such as `get`, are answered with 501 (RFC 9110 §9.1);
- * - a target in absolute-form whose scheme is not that of the connection, with 421
- *   (RFC 9110 §7.4): `request.url` says `https:` under TLS only, and a pair of
- *   streams counts as plain;
- * - a target that is no URL, with 400.
+ * - CONNECT, TRACE and TRACK, which Fetch forbids, and methods that it would normalize,
+ *   such as `get`, get a 501 (RFC 9110 §9.1);
+ * - a target in absolute-form whose scheme differs from that of the connection gets a
+ *   421 (RFC 9110 §7.4): `request.url` has `https:` only under TLS, and a pair of
+ *   streams counts as plaintext;
+ * - a target that is not a valid URL gets a 400.
  *
- * A `Response` that cannot be sent throws as {@linkcode HttpResponse.send} does, before
- * anything was sent. That holds for its body as far as it is at hand at once: a length
- * that is not the declared one, a chunk that is no `Uint8Array`, a failure. A stream
- * that goes wrong later ends the connection.
+ * A `Response` that cannot be sent makes the handler throw as
+ * {@linkcode HttpResponse.send} does, before any byte is sent. This covers the part of
+ * the body that is available at once: a wrong length, a chunk that is no `Uint8Array`,
+ * a failed stream. A stream that fails later ends the connection.
  *
- * As under `Deno.serve`, a response of `fetch()` whose body the runtime has decoded
- * goes out without the Content-Encoding and Content-Length of the encoded one. A new
- * `Response` made of its body and fields does not tell: leave out the two fields.
+ * As under `Deno.serve`, a response of `fetch()` with a body decoded by the runtime is
+ * sent without the Content-Encoding and Content-Length of the encoded body. If you
+ * build a new `Response` from its body and headers, remove these two fields yourself.
  *
- * @param app Answers each request: a function, or an object that has one as `fetch`,
- * such as a Hono application.
+ * @param app Answers each request: a function, or an object with a `fetch` method, such
+ * as a Hono application.
  *
  * @example
  * ```ts
@@ -109,7 +109,7 @@ export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
   };
 }
 
-/** `completed` costs something only when it is asked for. */
+/** Creates the `completed` promise only on access. */
 class Info implements FetchInfo {
   readonly remoteAddr: Deno.Addr | null;
   readonly #response: ServerResponse;
@@ -138,7 +138,7 @@ async function respond(
   const init = { status, statusText, headers };
   let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   try {
-    // HEAD declares the length that GET would get; the body here need not have it.
+    // A HEAD response declares the length of the GET body and may carry another body.
     if (body === null || (isHead && length !== null)) {
       return res.send(body, init);
     }
@@ -159,13 +159,13 @@ async function respond(
     }
     res.send(resume(reads, reader), init);
   } catch (error) {
-    // What cannot be sent is not to be made either.
+    // The response cannot be sent, so its stream must stop producing.
     (reader ?? body)?.cancel(error).catch(() => {});
     throw error;
   }
 }
 
-/** The fields of a response, as they are true of its body. */
+/** The fields of a response, without those that describe an encoding already decoded. */
 function fieldsOf(response: Response): Headers {
   const coding = response.headers.get("content-encoding");
   if (coding === null || !isDecoded(response, coding)) return response.headers;
@@ -176,11 +176,11 @@ function fieldsOf(response: Response): Headers {
 }
 
 /**
- * Whether `fetch` gave this response and has decoded its body. Its fields describe the
- * encoded body either way, and nothing public tells the two apart: a response to a
- * request with `Accept-Encoding: identity` or Range stays encoded. Deno keeps a flag
- * for `Deno.serve` in a property behind a symbol. Where that flag is missing, gzip and
- * br of a fetched response count as decoded: all runtimes decode them.
+ * Whether this response comes from `fetch` with a decoded body. Its fields describe the
+ * encoded body in any case, and no public property tells the two apart: the response to
+ * a request with `Accept-Encoding: identity` or Range stays encoded. Deno keeps a flag
+ * for `Deno.serve` in a symbol-keyed property. Without that flag, gzip and br of a
+ * fetched response count as decoded, since all runtimes decode them.
  */
 function isDecoded(response: Response, coding: string): boolean {
   for (const key of Object.getOwnPropertySymbols(response)) {
@@ -191,7 +191,7 @@ function isDecoded(response: Response, coding: string): boolean {
   return response.url !== "" && /^(gzip|br)$/i.test(coding);
 }
 
-/** What a read gives, or throws, if it does so within a few turns. */
+/** The result of a read if it settles within `TURNS`, else `undefined`. */
 async function soon(read: Promise<Read>): Promise<Read | undefined> {
   let result: Read | undefined;
   let failed = false;
@@ -208,7 +208,7 @@ async function soon(read: Promise<Read>): Promise<Read | undefined> {
   return result;
 }
 
-/** The rest of a stream of which some reads were made. */
+/** A stream of the reads already made, then of the rest of the reader. */
 function resume(
   made: Promise<Read>[],
   reader: ReadableStreamDefaultReader<Uint8Array>,

@@ -1,5 +1,5 @@
 /**
- * The handler of a program, and what it is told of the connection.
+ * The request handler, and the connection details it receives.
  *
  * @module
  */
@@ -7,22 +7,22 @@
 import type { HttpRequest } from "../message/request.ts";
 import type { HttpResponse } from "./response.ts";
 
-/** What is known of a connection. One object serves all its requests. */
+/** Details of a connection. All requests of a connection share one object. */
 export interface ConnectionInfo {
-  /** The other end; `null` for a pair of streams, unless it was given. */
+  /** The client's address; `null` for a pair of streams, unless given as an option. */
   readonly remoteAddr: Deno.Addr | null;
-  /** This end; `null` for a pair of streams. */
+  /** The server's address; `null` for a pair of streams. */
   readonly localAddr: Deno.Addr | null;
-  /** Whether the connection is secured by TLS. */
+  /** Whether the connection uses TLS. */
   readonly secure: boolean;
 }
 
 /**
- * Answers requests, one at a time on each connection.
+ * Answers requests, one at a time per connection.
  *
- * It calls `res.send`, `res.json` or `res.upgrade` before it returns, or before the
- * promise it returns resolves. The request is released then and once the response
- * is sent: what it keeps of the request it has to read before.
+ * It must call `res.send`, `res.json` or `res.upgrade` before it returns, or before the
+ * promise it returns resolves. Once the handler is done and the response is sent, the
+ * request is released: read from it before that.
  */
 export type Handler = (
   req: HttpRequest,

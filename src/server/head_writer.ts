@@ -1,10 +1,9 @@
 /**
- * Response heads as bytes (RFC 9112 §4 and §5).
+ * Encodes response heads (RFC 9112 §4 and §5).
  *
- * Fields are checked and measured in one pass, and written in a second one into
- * room that is known to suffice: so nothing has to be taken back when the last of
- * them is wrong. What goes wrong here is the doing of the program, not of a peer,
- * and throws in its face.
+ * A first pass checks and measures the fields; a second one writes them into reserved
+ * space, so an invalid last field leaves nothing to roll back. Errors here are mistakes
+ * of the program, not of a peer, and throw.
  *
  * @module
  */
@@ -29,10 +28,10 @@ import {
   UPGRADE,
 } from "../wire/names.ts";
 
-/** A field as a program gives it. */
+/** A field as given by the program. */
 export type FieldPair = readonly [name: string, value: string];
 
-/** The phrases of RFC 9110 §15 and of the registry of status codes. */
+/** Reason phrases of RFC 9110 §15 and the IANA status code registry. */
 const REASONS: Readonly<Record<number, string>> = {
   100: "Continue",
   101: "Switching Protocols",
@@ -98,12 +97,12 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 /**
- * The status, which a program without types may give as anything.
+ * Checks a status at run time, since untyped programs can pass any value.
  *
  * @throws {RangeError} It is no whole number from 100 to 599.
  */
 export function checkStatus(status: unknown): number {
-  // No comparison before the type is known: "204" and [204] compare as numbers.
+  // The type check comes first, because "204" and [204] would compare as numbers.
   if (
     typeof status !== "number" || !Number.isInteger(status) || status < 100 ||
     status > 599
@@ -121,8 +120,8 @@ export function checkStatus(status: unknown): number {
  * The status line (RFC 9112 §4) as text, without its CRLF.
  *
  * @throws {RangeError} The status is no whole number from 100 to 599.
- * @throws {TypeError} The reason phrase is no text, has a control byte, or a
- * character that is no byte.
+ * @throws {TypeError} The reason phrase is no string, or contains a control character
+ * or one above U+00FF.
  */
 export function statusLine(status: number, statusText?: unknown): string {
   checkStatus(status);
@@ -143,24 +142,24 @@ export function allowsBody(status: number): boolean {
   return status >= 200 && status !== 204 && status !== 205 && status !== 304;
 }
 
-/** What the fields of a program say of the message, and those that go out as given. */
+/** The checked fields of a response: lines to write as given, and framing details. */
 export interface FieldPlan {
-  /** The fields to write: all but those that the server writes itself. */
+  /** The fields to write, without those that the server generates. */
   lines: readonly FieldPair[];
-  /** Bytes of their lines. */
+  /** The size of their lines in bytes. */
   size: number;
   /** The value of Content-Length, or -1 without one. */
   contentLength: number;
-  /** Whether Connection says `close`. */
+  /** Whether Connection contains `close`. */
   close: boolean;
-  /** The other options of Connection but `keep-alive`, with `, ` before each. */
+  /** Other Connection options except `keep-alive`, each prefixed with `, `. */
   options: string;
   hasType: boolean;
   hasDate: boolean;
   upgrade: string | null;
 }
 
-/** The plan of a response without fields of its own. */
+/** The plan of a response without fields. */
 export const NO_FIELDS: FieldPlan = {
   lines: [],
   size: 0,
@@ -173,11 +172,11 @@ export const NO_FIELDS: FieldPlan = {
 };
 
 /**
- * Checks the fields of a response and sorts out those that frame it.
+ * Checks the fields of a response and separates those that frame it.
  *
- * @throws {TypeError} A name is no token, a value holds what no field value may
- * (RFC 9110 §5.5), Content-Length is no length, or Transfer-Encoding says anything
- * but `chunked`.
+ * @throws {TypeError} A name is no token, a value contains a character not allowed in
+ * field values (RFC 9110 §5.5), Content-Length is invalid or contradictory, or
+ * Transfer-Encoding is anything but `chunked`.
  */
 export function planFields(headers: HeadersInit | undefined): FieldPlan {
   if (headers === undefined) return NO_FIELDS;
@@ -218,12 +217,12 @@ export function planFields(headers: HeadersInit | undefined): FieldPlan {
   return plan;
 }
 
-/** The fields that say what the content is, which a reader has to know before it. */
+/** Fields on the format of the content, which a recipient needs before the body. */
 const FORMAT_FIELDS: ReadonlySet<number> = new Set(
   ["content-type", "content-encoding", "content-range"].map(fieldId),
 );
 
-/** The fields of a trailer section, checked (RFC 9110 §6.5.1). */
+/** Checks the fields of a trailer section (RFC 9110 §6.5.1). */
 export function planTrailers(trailers: HeadersInit): FieldPair[] {
   const pairs = pairsOf(trailers);
   for (const [name, value] of pairs) {
@@ -294,7 +293,7 @@ function planConnection(plan: FieldPlan, value: string): void {
   }
 }
 
-/** Writes the lines of `fields` at `at`, and gives the offset behind them. */
+/** Writes the lines of `fields` at `at` and returns the end offset. */
 export function writeFields(
   bytes: Uint8Array,
   at: number,
@@ -312,7 +311,7 @@ export function writeFields(
   return at;
 }
 
-/** Bytes that `writeFields` takes for `fields`. */
+/** The number of bytes that `writeFields` writes for `fields`. */
 export function sizeOfFields(fields: readonly FieldPair[]): number {
   return fields.reduce(
     (size, [name, value]) => size + name.length + value.length + 4,
@@ -320,7 +319,7 @@ export function sizeOfFields(fields: readonly FieldPair[]): number {
   );
 }
 
-/** Writes text of one byte a character, and gives the offset behind it. */
+/** Writes Latin-1 text and returns the end offset. */
 export function writeText(
   bytes: Uint8Array,
   at: number,
@@ -330,7 +329,7 @@ export function writeText(
   return at + text.length;
 }
 
-/** Writes a whole number in decimal, and gives the offset behind it. */
+/** Writes a non-negative integer in decimal and returns the end offset. */
 export function writeDecimal(
   bytes: Uint8Array,
   at: number,

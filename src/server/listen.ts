@@ -1,39 +1,40 @@
 /**
- * The listener of a server that was given an address, and what it prints.
+ * Opens the listener for `serve` with an address, and prints that address.
  *
  * @module
  */
 
 import type { ServerOptions } from "./server.ts";
 
-/** Where `serve` is to listen, and what else it can be given. */
+/** Options of `serve` when it opens the listener itself. */
 export interface ServeOptions extends ServerOptions {
   /**
-   * The TCP port; 0 takes any that is free, which `addr` tells.
+   * The TCP port; 0 picks a free one, which the server's `addr` reports.
    *
    * @default {8000}
    */
   port?: number;
   /**
-   * The address or name to listen on.
+   * The address or hostname to listen on.
    *
    * @default {"0.0.0.0"}
    */
   hostname?: string;
   /**
-   * Whether several processes or workers may share the port. Deno asks for the flag
-   * `--unstable-net` then.
+   * Whether several processes or workers may share the port. Deno requires the flag
+   * `--unstable-net` for this.
+   *
+   * @default {false}
    */
   reusePort?: boolean;
-  /** A Unix socket to listen on instead of a port. */
+  /** The path of a Unix socket to listen on instead of a port. */
   path?: string;
-  /** A certificate chain in PEM format: with it and `key`, the server speaks TLS. */
+  /** A certificate chain in PEM format. `cert` and `key` together enable TLS. */
   cert?: string;
   /** The private key of `cert` in PEM format. */
   key?: string;
 }
 
-/** Listens where the options say. */
 export function listen(options: ServeOptions): Deno.Listener {
   const { port = 8000, hostname = "0.0.0.0", path, cert, key } = options;
   if ((cert === undefined) !== (key === undefined)) {
@@ -58,7 +59,7 @@ export function listen(options: ServeOptions): Deno.Listener {
     : Deno.listen({ port, hostname, reusePort });
 }
 
-/** Prints where a server listens, in the manner of `Deno.serve`. */
+/** The default `onListen`: prints the address in the format of `Deno.serve`. */
 export function announce(options: ServeOptions): (addr: Deno.Addr) => void {
   return (addr) => {
     if (!("hostname" in addr)) {

@@ -1,5 +1,5 @@
 /**
- * What a connection can be given, with its defaults.
+ * Options of a connection.
  *
  * @module
  */
@@ -9,21 +9,21 @@ import type { ParserOptions } from "../message/pools.ts";
 import type { HttpResponse } from "./response.ts";
 
 /**
- * Told of what goes wrong in the program or the system: a handler that throws or does
- * not answer, a body stream that fails, a listener without file handles. Where nothing
- * was sent yet, `res` can still answer, until this function returns; where it does not,
- * a 500 is sent. A `Response` cannot be returned: answer by `res`. What clients do
- * wrong is not reported here but counted by `stats()`.
+ * Receives failures of the program or the system: a handler that throws or does not
+ * answer, a body stream that fails, a listener out of file handles. If no response was
+ * sent yet, `res` can answer until this function returns; if it does not, the client
+ * gets a 500. A returned `Response` is ignored: answer with `res`. Client errors are
+ * counted in `stats()`, not reported here.
  */
 export type ErrorHandler = (
   error: unknown,
   res: HttpResponse | null,
 ) => void | Promise<void>;
 
-/** What `serveConnection` and `serve` can be given in common. */
+/** Options common to `serveConnection` and `serve`. */
 export interface ConnectionOptions extends ParserOptions, ConnectionLimits {
   /**
-   * Told of what goes wrong in the program.
+   * Receives failures of the program or the system.
    *
    * @default {console.error}
    */

@@ -1,10 +1,10 @@
 /**
- * What goes out on a connection: responses gather in a pooled slab while a write
- * is under way or requests wait to be answered, and leave in one write.
+ * The output of a connection. While a write is pending or further requests are
+ * buffered, responses gather in a pooled slab and are sent in one write.
  *
- * One write runs at a time and nobody awaits it: the next response gathers in
- * another slab meanwhile. Bytes too many to be worth a copy are written from where
- * they lie. A producer without end asks `room()` first.
+ * At most one write is pending, and the loop does not await it: the next responses
+ * gather in another slab. Large chunks are written in place, without a copy. Streams
+ * await `room()` for backpressure.
  *
  * @module
  */
@@ -30,33 +30,33 @@ import { countError, isCount } from "./transport.ts";
 
 /** The owner of an output. */
 export interface OutputOwner {
-  /** A write is done. */
+  /** Called after each completed write. */
   written(): void;
-  /** The other side takes nothing more. */
+  /** Called when a write failed; the output is closed then. */
   writeFailed(error: unknown): void;
 }
 
-/** Bytes that wait to be written: a gathered slab, or a program's own. */
+/** Queued bytes: a filled slab, or an array of the program. */
 interface Piece {
   bytes: Uint8Array;
-  /** Its length when it came: an array can be detached meanwhile. */
+  /** The length when queued, since the array can be detached before the write. */
   length: number;
   /** Its memory, where it counts in the budget. */
   counted: ArrayBufferLike | null;
   slab: Slab | null;
 }
 
-/** The bytes on their way out. */
+/** Gathers and writes the output of one connection. */
 export class Output {
-  /** Gathers what comes next: `slab.bytes[0, end)`. Append by `reserve`. */
+  /** The slab being filled; `[0, end)` is used. Call `reserve` before writing to it. */
   slab: Slab | null = null;
   end = 0;
   closed = false;
-  /** Whether bytes were left when it closed. */
+  /** Whether unwritten bytes were dropped on close. */
   lost = false;
   /** Bytes written so far. */
   sent = 0;
-  /** Counts up as writes begin and go on, for whoever looks for a stall. */
+  /** Incremented for every `write` call, so that a sweep can detect a stall. */
   moves = 0;
   /** Counts how often nothing was left to write. */
   timesEmpty = 0;
@@ -65,14 +65,17 @@ export class Output {
   readonly #write: (bytes: Uint8Array) => Promise<number>;
   readonly #owner: OutputOwner;
   readonly #budget: Budget;
-  /** Pieces before the slab, in order. */
+  /** Pieces to write before the slab, in order. */
   readonly #queue: Piece[] = [];
+  /** Bytes of the queue and of the pending write. */
   #queued = 0;
-  /** The slab that is being written, and the rest of its bytes. */
+  /** The slab of the pending write, if it has one. */
   #writingSlab: Slab | null = null;
+  /** The unwritten rest of the pending write. */
   #writing: Uint8Array | null = null;
+  /** Memory of the pending write that counts in the budget. */
   #writingCounted: ArrayBufferLike | null = null;
-  /** The tier that the last gathering needed. */
+  /** The slab tier that the last write needed. */
   #tier = 0;
   #waiting: { most: number; done: PromiseWithResolvers<void> }[] = [];
 
@@ -88,22 +91,22 @@ export class Output {
     this.#owner = owner;
   }
 
-  /** Bytes that are not written yet. */
+  /** Bytes not written yet. */
   get pending(): number {
     return this.end + this.#queued;
   }
 
-  /** Whether so much waits that nothing new should be begun. */
+  /** Backpressure: whether too much is pending to start another response. */
   get full(): boolean {
     return this.end + this.#queued > MOST_PENDING;
   }
 
-  /** Whether a write is under way. */
+  /** Whether a write is pending. */
   get isWriting(): boolean {
     return this.#writing !== null;
   }
 
-  /** The slab, with room for `count` bytes from `end` on; add to `end` what was put there. */
+  /** A slab with room for `count` bytes at `end`. The caller advances `end`. */
   reserve(count: number): Slab {
     const slab = this.slab;
     return slab !== null && slab.capacity - this.end >= count
@@ -116,7 +119,7 @@ export class Output {
     if (slab === null) {
       return this.slab = this.#slabs.acquire(this.#tier, count);
     }
-    // A small slab moves to a larger one, so that what it holds leaves in one write.
+    // Moves a small slab's content to a larger one, so that it is still one write.
     if (slab.tier < LAST_TIER && end + count <= SLAB_SIZES[LAST_TIER]) {
       const larger = this.#slabs.acquire(slab.tier + 1, end + count);
       larger.bytes.set(slab.bytes.subarray(0, end));
@@ -127,7 +130,7 @@ export class Output {
     return this.slab = this.#slabs.acquire(this.#tier, count);
   }
 
-  /** Appends bytes: a copy of them, or, where they are many, themselves. */
+  /** Appends bytes, copied if short; from `SMALLEST_DIRECT_WRITE` on, queued in place. */
   append(bytes: Uint8Array): void {
     if (bytes.length < SMALLEST_DIRECT_WRITE) {
       const slab = this.reserve(bytes.length);
@@ -155,7 +158,7 @@ export class Output {
     this.#queued += end;
   }
 
-  /** Writes what there is, unless a write is under way: that one goes on with it. */
+  /** Starts a write. A pending write continues with the gathered bytes by itself. */
   flush(): void {
     if (this.#writing === null && !this.closed) this.#writeNext();
   }
@@ -236,17 +239,17 @@ export class Output {
     const slab = this.#writingSlab;
     this.#writingSlab = null;
     if (slab === null) return;
-    // A connection of the program's own that transferred the memory has taken it.
+    // A custom `Conn` may have transferred the buffer; the slab is lost then.
     if (slab.bytes.length === 0) this.#slabs.drop(slab);
     else this.#slabs.release(slab);
   }
 
-  /** Resolves when there is room for more; rejects when the output closed. */
+  /** Resolves when the output may take more; rejects when it closes. */
   room(): Promise<void> {
     return this.#until(MOST_PENDING);
   }
 
-  /** Resolves when everything is written; rejects when the output closed. */
+  /** Flushes. Resolves when everything is written; rejects when the output closes. */
   empty(): Promise<void> {
     this.flush();
     return this.#until(0);
@@ -271,7 +274,7 @@ export class Output {
     for (const { done } of ready) done.resolve();
   }
 
-  /** Drops what was not written. The slab of a write under way is kept until its end. */
+  /** Drops unwritten bytes. The slab of a pending write is released when it settles. */
   close(reason: unknown): void {
     if (this.closed) return;
     this.closed = true;
@@ -290,13 +293,13 @@ export class Output {
   }
 }
 
-/** Appends text of one byte a character. */
+/** Appends Latin-1 text. */
 export function appendText(output: Output, text: string): void {
   const slab = output.reserve(text.length);
   output.end = writeText(slab.bytes, output.end, text);
 }
 
-/** Appends field lines, and the empty line that ends them. */
+/** Appends field lines and the terminating empty line. */
 export function appendFields(
   output: Output,
   fields: readonly FieldPair[],

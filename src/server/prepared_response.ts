@@ -1,7 +1,7 @@
 /**
- * Responses that are encoded once and sent often: head and body in one array.
+ * Responses encoded once and sent often, with head and body in one array.
  *
- * Sending one is a copy. Its Date is written over once a second.
+ * Sending copies the array into the output. The Date is updated in place once a second.
  *
  * @module
  */
@@ -18,42 +18,47 @@ import {
 import { DATE_LINE, dateSecond, refreshDate } from "./date.ts";
 import { appendText, type Output } from "./output.ts";
 
-/** What `prepareResponse` is given. */
+/** Options of `prepareResponse`. */
 export interface PreparedResponseInit {
   /**
-   * From 200 to 599.
+   * A whole number from 200 to 599.
    *
    * @default {200}
    */
   status?: number;
-  /** The reason phrase; by default that of RFC 9110 §15. */
+  /** The reason phrase; defaults to that of RFC 9110 §15. */
   statusText?: string;
-  /** The fields. Content-Length and Date are added. */
+  /** The header fields. Content-Length and Date are added. */
   headers?: HeadersInit;
-  /** Text is sent as UTF-8, with a Content-Type if `headers` has none. */
+  /**
+   * The body. Text is sent as UTF-8, as `text/plain;charset=UTF-8` unless `headers` has
+   * a Content-Type.
+   *
+   * @default {null}
+   */
   body?: string | Uint8Array | null;
 }
 
 /**
- * A response made by {@linkcode prepareResponse}, to be given to `send` as often as
- * wanted, on any connection.
+ * A response made by {@linkcode prepareResponse}. It can be passed to `send` any number
+ * of times, on any connection.
  */
 export interface PreparedResponse {
-  /** The status it answers with. */
+  /** The status code. */
   readonly status: number;
-  /** What a Fetch `Response`, which cannot be sent as it is, does not have. */
+  /** Distinguishes the type from a Fetch `Response`, which `send` does not accept. */
   readonly prepared: true;
 }
 
-/** The one implementation of {@linkcode PreparedResponse}. */
+/** The only implementation of {@linkcode PreparedResponse}. */
 export class EncodedResponse implements PreparedResponse {
   readonly status: number;
   readonly prepared = true;
   /** Head and body. */
   readonly bytes: Uint8Array;
-  /** Where the head ends, behind its empty line. */
+  /** The end offset of the head, after its empty line. */
   readonly headEnd: number;
-  /** Whether the connection ends with it. */
+  /** Whether the connection closes after it. */
   readonly close: boolean;
   readonly #dateAt: number;
   #second = -1;
@@ -108,8 +113,8 @@ export class EncodedResponse implements PreparedResponse {
   }
 
   /**
-   * Puts the response into the output, with a Connection of its own where it needs
-   * one; to a HEAD request without the body.
+   * Appends the response to the output, with a Connection field unless `connection` is
+   * `null`, and without the body for a HEAD request.
    */
   appendTo(
     output: Output,
@@ -126,7 +131,7 @@ export class EncodedResponse implements PreparedResponse {
     if (!isHead) output.append(bytes.subarray(headEnd));
   }
 
-  /** Brings the Date up to the second of the last refresh. */
+  /** Copies the current `DATE_LINE` into the head if the second has changed. */
   #stamp(): void {
     if (this.#second === dateSecond) return;
     this.#second = dateSecond;
@@ -135,7 +140,7 @@ export class EncodedResponse implements PreparedResponse {
 }
 
 const encoder = new TextEncoder();
-/** The type of a body that is given as text, as Fetch has it. */
+/** The default Content-Type of text, as in Fetch. */
 export const TEXT_TYPE = "text/plain;charset=UTF-8";
 
 export function bodylessError(status: number): TypeError {
@@ -149,11 +154,11 @@ export function lengthError(declared: number, length: number): TypeError {
 }
 
 /**
- * Encodes a response once, head and body, for handlers that send it often: then a
- * response costs a copy, and allocates nothing.
+ * Encodes a response once, head and body, for handlers that send it often. Sending it
+ * costs one copy and no allocation.
  *
- * @throws {TypeError} A field is malformed, Content-Length is not the length of the
- * body, or a 204, 205 or 304 has a body.
+ * @throws {TypeError} A field is malformed, Content-Length differs from the length of
+ * the body, or a 204, 205 or 304 has a body.
  * @throws {RangeError} The status is not from 200 to 599.
  *
  * @example

@@ -1,8 +1,8 @@
 /**
- * What the connections of one server have in common, and what is counted of them.
+ * The shared state of a server's connections: options, limits and counters.
  *
- * A connection counts for itself and adds its counts here when it closes; so the
- * numbers are summed up when somebody asks, and not per request.
+ * Each connection keeps its own counters and adds them here when it closes. `stats`
+ * sums them on demand, so a request pays for no shared counter.
  *
  * @module
  */
@@ -19,54 +19,50 @@ import type { Handler } from "./handler.ts";
 import type { ConnectionOptions, ErrorHandler } from "./options.ts";
 import { type Sweepable, Sweeper } from "./timeouts.ts";
 
-/** The counts of a server, at one moment. */
+/** A snapshot of a server's counters. */
 export interface ServerStats {
-  /** Connections that are open, with those that were handed over by `upgrade()`. */
+  /** Open connections, including those handed over by `upgrade()`. */
   connections: number;
-  /** Connections so far. */
+  /** Connections accepted so far. */
   accepted: number;
-  /** Connections that their clients reset before they could be accepted. */
+  /** Connections that the client reset before they were accepted. */
   aborted: number;
-  /** Requests that were given to the handler. */
+  /** Requests passed to the handler. */
   requests: number;
-  /** Bytes that came in. */
+  /** Bytes received. */
   bytesReceived: number;
-  /** Bytes that went out. */
+  /** Bytes sent. */
   bytesSent: number;
-  /**
-   * Connections that were dropped because the client took too long, or the server's
-   * shutdown did.
-   */
+  /** Connections dropped by a timeout, or by the deadline of the shutdown. */
   dropped: number;
-  /** Responses that became a 503, and connections dropped, for want of room in `maxBuffered`. */
+  /** Responses replaced by a 503, and connections dropped, because of `maxBuffered`. */
   shed: number;
-  /** Bytes held at this moment that `maxBuffered` bounds. */
+  /** Bytes held right now that count towards `maxBuffered`. */
   buffered: number;
-  /** Refused messages by their code; only codes that occurred. */
+  /** Refused messages by error code; contains only codes that occurred. */
   refusals: Partial<Record<HttpErrorCode, number>>;
-  /** The counts of the pools, which other servers and parsers may share. */
+  /** Counters of the pools, which other servers and parsers may share. */
   pools: PoolsStats;
 }
 
-/** A connection, as the server that has it needs it. */
+/** The interface of a connection towards its server. */
 export interface Registered extends Sweepable {
-  /** Requests, bytes in and bytes out so far. */
   readonly requests: number;
   readonly received: number;
   readonly sent: number;
   /** Whether `upgrade()` handed it over. */
   readonly handedOver: boolean;
-  /** Bytes that wait for a client who has stopped to read; 0 while it reads. */
+  /** Pending bytes if the client has stopped reading, else 0. */
   readonly stalledBytes: number;
-  /** Resolves when HTTP is over on it. */
+  /** Resolves when the connection has closed or was handed over. */
   readonly done: Promise<void>;
-  /** The server shuts down. */
+  /** Ends the connection once the requests that arrived in full are answered. */
   shutDown(): void;
-  /** Ends it, to make room for others. */
+  /** Closes the connection to free its buffers. */
   shed(): void;
-  /** Ends it at once. */
+  /** Closes the connection at once. */
   destroy(reason: unknown): void;
-  /** Whether its reads keep the program running. */
+  /** Sets whether pending reads keep the event loop alive. */
   keepAlive(keeps: boolean): void;
 }
 
@@ -79,9 +75,9 @@ export class Registry {
   readonly sweeper: Sweeper;
   readonly connections: Set<Registered> = new Set();
   readonly refusals: Partial<Record<HttpErrorCode, number>> = {};
-  /** Whether the server shuts down: connections answer what has arrived, and end. */
+  /** Once set, connections answer the requests that have arrived, then end. */
   shuttingDown = false;
-  /** Told when a connection has closed. */
+  /** Called when a connection has closed. */
   onClosed: () => void = () => {};
   readonly budget: Budget;
   dropped = 0;
@@ -121,7 +117,7 @@ export class Registry {
     this.sweeper.add(connection);
   }
 
-  /** A connection is closed; its handler may still be at work. */
+  /** Removes a closed connection; its handler may still be running. */
   delete(connection: Registered): void {
     if (!this.connections.delete(connection)) return;
     this.#requests += connection.requests;
@@ -135,13 +131,13 @@ export class Registry {
   }
 
   /**
-   * Makes room for `bytes` in the budget, where they do not fit: drops connections whose
-   * clients have stopped to read, those that hold most first. Gives whether they fit.
+   * Makes room for `bytes` in the budget if needed: drops connections whose clients have
+   * stopped reading, largest first. Returns whether `bytes` fit.
    */
   makeRoom(bytes: number): boolean {
     if (this.budget.admits(bytes)) return true;
     const { turns } = this.sweeper;
-    // A sweep finds out who is stalled; until the next one there is nobody else.
+    // Only a sweep marks connections as stalled, so one search per sweep is enough.
     const stalled = turns === this.#searched ? [] : this.#stalled();
     this.#searched = turns;
     for (const connection of stalled) {
@@ -162,7 +158,7 @@ export class Registry {
       .sort((a, b) => b.stalledBytes - a.stalledBytes);
   }
 
-  /** Reports what went wrong in the program. A reporter that fails is not asked again. */
+  /** Calls `onError`. An error that `onError` throws itself goes to the console. */
   async report(...args: Parameters<ErrorHandler>): Promise<void> {
     try {
       await this.onError(...args);
@@ -170,7 +166,7 @@ export class Registry {
       try {
         console.error(error);
       } catch {
-        // An object that cannot even be shown.
+        // An error whose inspection throws.
       }
     }
   }

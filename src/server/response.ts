@@ -1,10 +1,9 @@
 /**
- * The response as a handler sees it: the types of `send`, and the object that is
- * handed out.
+ * The response API for handlers: the types of `send`, and the response object.
  *
- * Each exchange hands out an object of its own, and answers to that one alone: a
- * program that keeps a response and uses it too late meets an error and no other
- * request. The object holds a single reference, so one costs 32 bytes.
+ * Every request gets a new response object, and its exchange accepts calls from that
+ * object only. A program that keeps a response and uses it too late gets an error and
+ * cannot answer another request. The object holds a single reference and costs 32 bytes.
  *
  * @module
  */
@@ -13,32 +12,32 @@ import type { PreparedResponse } from "./prepared_response.ts";
 import type { TrailerSource } from "./response_body.ts";
 import type { Duplex } from "./transport.ts";
 
-/** What a response can be given besides its body. */
+/** Status, header fields and trailers of a response. */
 export interface HttpResponseInit {
   /**
-   * From 200 to 599 for the response. 100, 102, 103 and 104 send an interim response
-   * without a body, and the response follows (RFC 9110 §15.2); other interim statuses
-   * mean nothing to a client and are refused.
+   * From 200 to 599 for the final response. With 100, 102, 103 or 104, `send` sends an
+   * interim response without a body, and the final response must follow (RFC 9110
+   * §15.2). Other interim statuses have no meaning to a client and are refused.
    *
    * @default {200}
    */
   status?: number;
-  /** The reason phrase; by default that of RFC 9110 §15. */
+  /** The reason phrase; defaults to that of RFC 9110 §15. */
   statusText?: string;
   /**
-   * The fields. The server adds Date, and what frames the body; a Content-Length
-   * given here has to be that of the body. `Connection: close` ends the connection
-   * after this response.
+   * The header fields. The server adds Date and the framing of the body; a
+   * Content-Length given here must match the body. `Connection: close` closes the
+   * connection after this response.
    */
   headers?: HeadersInit;
   /**
-   * Gives the trailer fields once the body was sent (RFC 9110 §6.5). The body goes
-   * out in chunks then; an HTTP/1.0 client gets no trailers.
+   * Returns the trailer fields; called after the body was sent (RFC 9110 §6.5). The
+   * body is then sent in chunks. HTTP/1.0 clients get no trailers.
    */
   trailers?: TrailerSource;
 }
 
-/** What can be sent as a body. */
+/** A response body: text, bytes, a stream, a prepared response, or none. */
 export type HttpResponseBody =
   | string
   | Uint8Array
@@ -47,16 +46,16 @@ export type HttpResponseBody =
   | null;
 
 /**
- * Answers one request. Every handler calls one of the three, once, before it
- * returns or before its promise resolves; a handler that does not has failed, and a
- * 500 is sent.
+ * Answers one request. A handler must call `send`, `json` or `upgrade` once, before it
+ * returns or before its promise resolves; otherwise it has failed, and the client gets
+ * a 500.
  *
- * The object is good for this request only. Once its exchange is over, every method
+ * The object is valid for this request only. Once the exchange is over, every method
  * throws.
  *
- * What is wrong with the arguments throws before anything was sent. What goes wrong
- * later (a stream that fails) ends the connection and is reported to `onError`.
- * When the client is gone, all of this does nothing.
+ * Invalid arguments throw before any byte is sent. Later failures, such as a stream
+ * that errors, end the connection and are reported to `onError`. After the client has
+ * disconnected, the methods send nothing.
  *
  * @example
  * ```ts
@@ -69,52 +68,51 @@ export type HttpResponseBody =
  * ```
  */
 export interface HttpResponse {
-  /** Whether a response was sent, or begun. */
+  /** Whether a response was sent or begun. */
   readonly sent: boolean;
   /**
-   * Sends a response: text as UTF-8, bytes, a stream, a prepared response, or
-   * nothing.
+   * Sends a response: text as UTF-8, bytes, a stream, a prepared response, or no body.
    *
-   * Bytes must stay as they are until the response is done: many are sent from
-   * where they lie. A stream is read no faster than the client takes it, and
-   * cancelled when the client has left: at the first write that fails, or within a
-   * second of the end of the client's input if the stream is silent meanwhile. A
-   * stream goes out in chunks, or ends with the connection for an HTTP/1.0 client,
-   * unless `headers` has its Content-Length. A HEAD request gets the head alone.
+   * Do not modify bytes until the response has been written: large arrays are sent in
+   * place, without a copy. A stream is read with backpressure from the client. It is
+   * cancelled when the client disconnects: at the first failed write, or within a
+   * second of the end of the client's input if the stream stalls. Unless `headers` has
+   * a Content-Length, a stream is sent in chunks; for an HTTP/1.0 client, closing the
+   * connection ends it. A HEAD request gets the head only.
    *
-   * A CONNECT is accepted by {@linkcode HttpResponse.upgrade} alone: where this is
-   * called with a 2xx, the client gets a 501 instead.
+   * Only {@linkcode HttpResponse.upgrade} accepts a CONNECT; with a 2xx passed to
+   * `send`, the client gets a 501 instead.
    *
-   * @throws {TypeError} A response was already sent; a field is malformed; the
-   * status allows no body; Content-Length is not that of the body.
-   * @throws {RangeError} The status is no number that may be sent.
+   * @throws {TypeError} A response was already sent; a field is malformed; the status
+   * allows no body; Content-Length differs from the length of the body.
+   * @throws {RangeError} The status cannot be sent.
    */
   send(body?: HttpResponseBody, init?: HttpResponseInit): void;
   /**
-   * Sends a value as JSON, as `application/json` unless `headers` says otherwise.
-   * Throws as {@linkcode HttpResponse.send} does.
+   * Sends a value as JSON, with Content-Type `application/json` unless `headers` has
+   * another. Throws as {@linkcode HttpResponse.send} does.
    *
-   * @throws {TypeError} The value has no JSON: `undefined`, a function, a cycle.
+   * @throws {TypeError} The value has no JSON form: `undefined`, a function, a cycle.
    */
   json(value: unknown, init?: HttpResponseInit): void;
   /**
-   * Accepts an Upgrade with a 101, or a CONNECT with a 200, and hands over the
-   * connection: the bytes that were already read come out first. From here on it is
-   * the caller's: no timeouts, no limits, and `shutdown()` does not wait for it.
-   * Cancelling `readable` and closing `writable` closes the connection; so does a
-   * handler that fails after this call.
+   * Accepts an Upgrade with a 101 (RFC 9110 §7.8), or a CONNECT with a 200 (RFC 9110
+   * §9.3.6), and hands over the connection. `readable` starts with the bytes already
+   * read. The caller then owns the connection: no timeouts or limits apply, and
+   * `shutdown()` does not wait for it. It closes when `readable` is cancelled and
+   * `writable` is closed, or when the handler fails after this call.
    *
-   * For an Upgrade the field Upgrade names the first protocol that the client
-   * offers, unless `headers` names another.
+   * The Upgrade field of a 101 names the first protocol that the client offers, unless
+   * `headers` has its own.
    *
-   * @throws {TypeError} The request asks for neither; its body was not read to its
-   * end; a response was already sent; a field is malformed.
+   * @throws {TypeError} The request is neither Upgrade nor CONNECT; its body was not
+   * read to the end; a response was already sent; a field is malformed.
    * @throws {RangeError} The status is no whole number from 100 to 599.
    */
   upgrade(init?: Omit<HttpResponseInit, "trailers">): Duplex;
 }
 
-/** What a response asks of its exchange, which answers the current response alone. */
+/** The exchange, as its response sees it. It throws for any but the current response. */
 export interface Answering {
   awaits(response: ServerResponse): boolean;
   send(
@@ -134,7 +132,7 @@ export interface Answering {
   completed(response: ServerResponse): Promise<void>;
 }
 
-/** The one implementation of {@linkcode HttpResponse}: a claim on its exchange. */
+/** The only implementation of {@linkcode HttpResponse}; delegates to its exchange. */
 export class ServerResponse implements HttpResponse {
   readonly #exchange: Answering;
 
@@ -158,7 +156,7 @@ export class ServerResponse implements HttpResponse {
     return this.#exchange.upgrade(this, init);
   }
 
-  /** Resolves when the response was sent; rejects when it could not be. */
+  /** Resolves when the response was sent; rejects if it could not be sent. */
   get completed(): Promise<void> {
     return this.#exchange.completed(this);
   }

@@ -1,6 +1,6 @@
 /**
- * A response body that comes as a stream: framed as its head said, no faster than
- * the client takes it, and stopped when the client is gone.
+ * Sends a stream as a response body: framed as declared in the head, with backpressure
+ * from the client, and cancelled when the client disconnects.
  *
  * @module
  */
@@ -10,18 +10,18 @@ import { appendFields, appendText, type Output } from "./output.ts";
 
 /** How a streamed body is framed. */
 export interface StreamFraming {
-  /** In chunks (RFC 9112 §7.1), or as it is. */
+  /** Whether to use chunked coding (RFC 9112 §7.1). */
   chunked: boolean;
   /** The declared length in bytes, or -1. */
   length: number;
-  /** Asked for the trailers when the body is at its end. */
+  /** Called for the trailers at the end of the body. */
   trailers: TrailerSource | undefined;
 }
 
-/** Gives the trailer fields of a response once its body is at its end. */
+/** Returns the trailer fields of a response; called after the end of its body. */
 export type TrailerSource = () => HeadersInit | Promise<HeadersInit>;
 
-/** Sends a stream as the body of a message. */
+/** Sends one stream as a body. */
 export class BodySender {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #output: Output;
@@ -39,8 +39,8 @@ export class BodySender {
   }
 
   /**
-   * Sends all of it. Rejects when the stream fails or does not keep to its declared
-   * length, and when the client is gone; the stream is cancelled then.
+   * Sends the whole stream. Rejects and cancels the stream if it fails, misses its
+   * declared length, or the client is gone.
    */
   async run(): Promise<void> {
     const { chunked, length } = this.#framing;
@@ -69,7 +69,6 @@ export class BodySender {
     }
   }
 
-  /** The client is gone. */
   cancel(reason: unknown): void {
     this.#reader.cancel(reason).catch(() => {});
   }
@@ -90,13 +89,13 @@ export class BodySender {
   }
 }
 
-/** A chunk as a body stream gave it, if it is one. */
+/** Checks the type of a chunk. Streams of untyped programs can hold any value. */
 export function checkChunk(chunk: unknown): Uint8Array {
   if (chunk instanceof Uint8Array) return chunk;
   throw new TypeError("a chunk of the body is no Uint8Array");
 }
 
-/** The end of a body in chunks, with its trailers (RFC 9112 §7.1.2). */
+/** Ends a chunked body, with its trailers (RFC 9112 §7.1.2). */
 export function writeLastChunk(output: Output, trailers: HeadersInit): void {
   const fields = planTrailers(trailers);
   if (output.closed) return;

@@ -1,5 +1,5 @@
 /**
- * The head of a response: what a program says of it, read and checked, and its bytes.
+ * The head of a response: reads and checks the init, and encodes the head.
  *
  * @module
  */
@@ -19,20 +19,20 @@ import type { Output } from "./output.ts";
 import type { HttpResponseInit } from "./response.ts";
 import type { TrailerSource } from "./response_body.ts";
 
-/** How a head frames its body, besides by a length: not at all, … */
+/** The framing of a response without Content-Length or Transfer-Encoding. */
 export const UNFRAMED = -1;
-/** … or in chunks. */
+/** The framing of a response with `Transfer-Encoding: chunked`. */
 export const CHUNKED = -2;
 
 const LENGTH = new TextEncoder().encode("Content-Length: ");
 
-/** Status lines with their default phrase, by status. Asked only after `checkStatus`. */
+/** A cache of status lines with the default phrase. Index it only after `checkStatus`. */
 const STATUS_LINES: (Uint8Array | undefined)[] = new Array(600);
 
-/** Room for the lines of the server's own, but for the type and a program's options. */
+/** Bytes reserved for generated lines, without Content-Type and Connection options. */
 const OWN_LINES = 128;
 
-/** The init of a response, read once: its getters may run a program's code. */
+/** A checked init. Each property is read only once, because getters may run user code. */
 export interface HeadInit {
   readonly status: number;
   /** The status line with its CRLF. */
@@ -75,7 +75,7 @@ function latin1Bytes(text: string): Uint8Array {
   return bytes;
 }
 
-/** What a response without an init has. */
+/** The init of a response sent without one. */
 export const NO_INIT: HeadInit = {
   status: 200,
   line: lineOf(200, undefined),
@@ -84,8 +84,8 @@ export const NO_INIT: HeadInit = {
 };
 
 /**
- * Appends a head. `framing` is the length of the body, or one of the two constants;
- * `minorVersion` is that of the request.
+ * Appends a head. `framing` is the body length, `UNFRAMED` or `CHUNKED`; `minorVersion`
+ * is that of the request.
  */
 export function appendHead(
   output: Output,

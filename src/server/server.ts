@@ -1,9 +1,9 @@
 /**
- * A running server: takes connections from a source, and ends in one of two ways.
+ * A running server: accepts connections until `shutdown` or an abort.
  *
- * `shutdown` stops the source and lets each connection answer what had arrived; `abort`
- * cuts them all. Either way `finished` resolves only when connections are closed, the
- * port is free and no timer is left.
+ * `shutdown` stops the source and lets each connection answer the requests that have
+ * arrived; the abort signal closes all connections at once. In both cases `finished`
+ * resolves only once connections are closed, the port is free and no timer is left.
  *
  * @module
  */
@@ -16,15 +16,15 @@ import type { Registry, ServerStats } from "./registry.ts";
 import { deadlineError } from "./reasons.ts";
 import type { Conn, Duplex } from "./transport.ts";
 
-/** What `serve` can be given on any listener. */
+/** Options of `serve` on any listener. */
 export interface ServerOptions extends ConnectionOptions, ServerLimits {
   /**
-   * Ends the server at once, and with it every connection; those that `upgrade()`
-   * handed over too. Handlers at work learn of it by `req.signal`.
+   * Aborting it ends the server at once and closes all connections, including those
+   * handed over by `upgrade()`. It also aborts `req.signal` of running handlers.
    */
   signal?: AbortSignal;
   /**
-   * Told of the address once the server listens.
+   * Called with the address once the server listens.
    *
    * @default {prints the address, where `serve` opened the listener itself}
    */
@@ -33,36 +33,36 @@ export interface ServerOptions extends ConnectionOptions, ServerLimits {
 
 /** A running server. `await using` shuts it down at the end of the block. */
 export interface HttpServer extends AsyncDisposable {
-  /** Where it listens; `null` when it was given no listener with an address. */
+  /** The address it listens on; `null` if the source has none. */
   readonly addr: Deno.Addr | null;
   /**
    * Resolves when the server has ended: its connections are closed, its port is free,
-   * and no timer of it is left. A handler that is still at work when its connection is
-   * closed is not waited for.
+   * and none of its timers is left. It does not wait for handlers that still run after
+   * their connection was closed.
    */
   readonly finished: Promise<void>;
   /**
-   * Ends the server with grace: nothing more is accepted, idle connections are
-   * closed, requests that have arrived whole are answered, and the last answer of each
-   * connection says `Connection: close`. What is not done after `shutdownTimeout` is
-   * dropped. Connections that were handed over by
-   * `upgrade()` stay, and are not waited for.
+   * Shuts down gracefully: accepts no more connections, closes idle ones, answers the
+   * requests that have arrived in full, and sends `Connection: close` with the last
+   * response of each connection. Connections that are not done after `shutdownTimeout`
+   * are dropped. Those handed over by `upgrade()` stay open, and the shutdown does not
+   * wait for them.
    *
    * @returns The same as {@linkcode HttpServer.finished}.
    */
   shutdown(): Promise<void>;
-  /** Lets the server keep the program running, as it does from the start. */
+  /** Makes the server keep the program running. This is the default. */
   ref(): void;
-  /** Lets the program end while the server runs. */
+  /** Lets the program exit while the server runs. */
   unref(): void;
-  /** What was counted so far. */
+  /** Returns a snapshot of the counters. */
   stats(): ServerStats;
 }
 
-/** The longest time that a timer can be set to, in milliseconds. */
+/** The longest delay of a timer, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** Calls `end` when the signal aborts. Gives how to stop listening. */
+/** Calls `end` when the signal aborts. Returns a function that removes the listener. */
 export function follow(
   signal: AbortSignal | undefined,
   end: (reason: unknown) => void,
@@ -74,7 +74,7 @@ export function follow(
   return () => signal.removeEventListener("abort", abort);
 }
 
-/** The one implementation of {@linkcode HttpServer}. */
+/** The only implementation of {@linkcode HttpServer}. */
 export class Server implements HttpServer {
   readonly addr: Deno.Addr | null;
   readonly finished: Promise<void>;
@@ -85,12 +85,12 @@ export class Server implements HttpServer {
   #over = false;
   /** Resolves the accept loop's wait for a free slot. */
   #wake: () => void = () => {};
-  /** Keeps the program running until the last connection has ended. */
+  /** Keeps the event loop alive during shutdown until the last connection has ended. */
   #awake: ReturnType<typeof setInterval> | undefined;
   /** Ends a shutdown that takes too long. */
   #deadline: ReturnType<typeof setTimeout> | undefined;
   #unfollow: () => void = () => {};
-  /** Resolves when the connections know of the shutdown. */
+  /** Resolves when all connections were notified of the shutdown. */
   #told: Promise<void> = Promise.resolve();
 
   constructor(
@@ -128,19 +128,19 @@ export class Server implements HttpServer {
     this.#unfollowAtEnd();
   }
 
-  /** The signal ends connections that were handed over, too, for as long as they last. */
+  /** Keeps the signal listener until connections handed over are closed as well. */
   #unfollowAtEnd(): void {
     if (this.#over && this.#registry.connections.size === 0) this.#unfollow();
   }
 
-  /** Serves connections until the source has ended or was stopped. */
+  /** Serves connections until the source ends or is stopped. */
   async #accept(): Promise<void> {
     const { connections } = this.#registry;
     try {
       for (;;) {
         const connection = await this.#acceptor.next();
         if (connection === null) break;
-        // A source may give without end what cannot be served; others have a turn.
+        // Yields, since a source may produce unusable connections in a tight loop.
         if (!this.#serve(connection)) {
           await new Promise((r) => setTimeout(r, 0));
         }
@@ -149,7 +149,8 @@ export class Server implements HttpServer {
           !this.#registry.shuttingDown
         ) await this.#change();
       }
-      // A listener ends when its owner closes it; an iterable may just be at its end.
+      // A listener that its owner closed shuts the server down. At the end of an iterable
+      // the open connections keep being served.
       this.#acceptor.stop();
       if (this.#acceptor.listens) this.shutdown();
     } catch (error) {
@@ -165,13 +166,13 @@ export class Server implements HttpServer {
       connection.start();
       return true;
     } catch (error) {
-      // No connection: a pair with a locked stream, say.
+      // Not usable as a connection, for example a pair with a locked stream.
       this.#registry.report(error, null);
       return false;
     }
   }
 
-  /** Resolves when a connection has closed, or the server is to end. */
+  /** Resolves when a connection has closed or the server shuts down. */
   #change(): Promise<void> {
     return new Promise((resolve) => this.#wake = resolve);
   }
@@ -190,13 +191,13 @@ export class Server implements HttpServer {
     return this.finished;
   }
 
-  /** Tells the connections. What has arrived within a turn is still read, and answered. */
+  /** Notifies the connections after one turn, so bytes that already arrived are read. */
   async #tellConnections(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 0));
     for (const connection of this.#registry.connections) connection.shutDown();
   }
 
-  /** A timeout may be all that is left to end the last connection. */
+  /** Sweeper timers are unref'd, but a timeout may have to end the last connection. */
   #stayAwake(): void {
     this.#awake = setInterval(() => {}, 1000);
   }

@@ -1,28 +1,27 @@
 /**
- * The clock of the timeouts: every connection is looked at once in a while.
+ * Timeouts, checked by a periodic sweep over all connections.
  *
- * A timer for each wait of each connection would cost more than the wait's
- * request. Instead a sweep asks each connection whether it still waits for the
- * same thing as last time; the connection counts sweeps, so a program that was
- * busy for a while does not time its clients out.
+ * A timer per wait would cost more than the request itself. Instead each sweep asks the
+ * connection whether it still waits for the same event as last time. Waits are measured
+ * in sweeps, not in clock time, so a blocked event loop does not time clients out.
  *
  * @module
  */
 
-/** What is looked at. */
+/** An object with timeouts to check. */
 export interface Sweepable {
   sweep(): void;
 }
 
-/** Counts the sweeps that one wait has lasted. */
+/** Counts the sweeps that the current wait has lasted. */
 export class Wait {
   #awaited: unknown = null;
   #mark = 0;
   #sweeps = 0;
 
   /**
-   * The sweeps, this one included, that saw `awaited` while `mark`, which only grows,
-   * grew by less than `step`.
+   * The number of sweeps, including this one, with the same `awaited`, during which
+   * `mark`, which only grows, grew by less than `step`.
    */
   sweeps(awaited: unknown, mark: number, step = 1): number {
     if (awaited !== this.#awaited || mark - this.#mark >= step) {
@@ -37,10 +36,10 @@ export class Wait {
 const SHORTEST_PERIOD = 20;
 const LONGEST_PERIOD = 500;
 
-/** Sweepers that have something to look at, by their period. */
+/** Sweepers by period; one without items is removed. */
 const sweepers = new Map<number, Sweeper>();
 
-/** Looks at its connections every `period` milliseconds while it has any. */
+/** Sweeps its items every `period` milliseconds while it has any. */
 export class Sweeper {
   readonly period: number;
   readonly #items = new Set<Sweepable>();
@@ -52,7 +51,7 @@ export class Sweeper {
     this.period = period;
   }
 
-  /** The sweeper whose period is a quarter of `shortest` milliseconds, within bounds. */
+  /** The shared sweeper with a period of a quarter of `shortest` ms, within bounds. */
   static for(shortest: number): Sweeper {
     const period = Math.ceil(
       Math.max(SHORTEST_PERIOD, Math.min(LONGEST_PERIOD, shortest / 4)),
@@ -66,9 +65,9 @@ export class Sweeper {
   }
 
   /**
-   * Periods that make up `milliseconds`, at the least. The sweep that first sees a
-   * wait begins the first of them, so the wait is over with the sweep after the last:
-   * late by one period at the most.
+   * The number of full periods that cover `milliseconds`. The first sweep to see a wait
+   * only starts its count, so a timeout fires at the sweep after these periods, at most
+   * one period late.
    */
   sweepsIn(milliseconds: number): number {
     return Math.ceil(milliseconds / this.period);
@@ -82,7 +81,7 @@ export class Sweeper {
       this.turns++;
       for (const item of this.#items) item.sweep();
     }, this.period);
-    // A number, or an object that stands for one: both are taken.
+    // The timer is a number or, with Node's types, an object; Deno accepts both.
     Deno.unrefTimer(this.#timer as unknown as number);
   }
 

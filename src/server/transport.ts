@@ -1,7 +1,7 @@
 /**
- * The two kinds of connection a server can be given: one with `read` and `write`,
- * as `Deno.Conn` has, which fills pooled memory where it lies; and a pair of
- * streams, read as a byte stream where it is one.
+ * Transports for the two kinds of connection: one with `read` and `write`, such as
+ * `Deno.Conn`, which reads directly into pooled memory; and a pair of streams, read with
+ * a BYOB reader if possible.
  *
  * @module
  */
@@ -15,71 +15,71 @@ import type { Machine } from "../message/machine.ts";
 import { MisuseError } from "../message/misuse.ts";
 import { ByteSource, type Consumer } from "../message/byte_source.ts";
 
-/** Two streams that make up a connection. */
+/** A connection made of two streams. */
 export interface Duplex {
-  /** What comes from the other side. */
+  /** Bytes from the peer. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** What goes to the other side. */
+  /** Bytes to the peer. */
   readonly writable: WritableStream<Uint8Array>;
 }
 
-/** A connection as the server drives it. */
+/** The interface of both kinds of connection towards the server. */
 export interface Transport {
-  /** Whether the input has ended, or failed. */
+  /** Whether the input has ended or failed. */
   readonly ended: boolean;
-  /** Puts bytes into the machine at once and gives true, or sees to it that some come. */
+  /** Pushes available bytes into the machine and returns true, or else starts a read. */
   demand(): boolean;
   /**
-   * The same while the window holds bytes that a handler may ask for meanwhile: reads
-   * aside, so that the window is not lent, and appends what came.
+   * Like `demand`, for a window that holds unread bytes. Reads into a separate buffer
+   * and appends, because a handler may consume the window during the read.
    */
   readAhead(): boolean;
-  /** Reads on and throws away what comes. */
+  /** Reads and drops the input. */
   discard(): void;
-  /** Writes some of the bytes, and gives how many. */
+  /** Writes some of the bytes and returns how many. */
   write(bytes: Uint8Array): Promise<number>;
-  /** Ends the output; the input stays open. */
+  /** Half-closes: ends the output, keeps the input open. */
   end(): Promise<void>;
-  /** Ends everything at once. */
+  /** Closes both directions at once. */
   close(reason: unknown): void;
-  /** Whether reads keep the program running. */
+  /** Sets whether pending reads keep the event loop alive. */
   keepAlive(keeps: boolean): void;
 }
 
 /**
- * A connection that is read and written directly. Every `Deno.Conn` is one. A count
- * that no read or write can have is reported to `onError`, and ends the connection.
+ * A connection with `read` and `write`, such as any `Deno.Conn`. An impossible byte
+ * count from either method is reported to `onError` and ends the connection.
  */
 export interface Conn {
   /**
-   * Reads into `p`, and gives how many bytes, one at the least; `null` at the end of
-   * the input.
+   * Reads into `p` and resolves to the number of bytes, at least 1, or to `null` at the
+   * end of the input.
    */
   read(p: Uint8Array): Promise<number | null>;
-  /** Writes bytes of `p`, and gives how many, one at the least. */
+  /** Writes bytes from the start of `p` and resolves to their number, at least 1. */
   write(p: Uint8Array): Promise<number>;
-  /** Ends the output; the input stays open. */
+  /** Half-closes: ends the output, keeps the input open. */
   closeWrite(): Promise<void>;
-  /** Ends everything. */
+  /** Closes both directions. */
   close(): void;
-  /** Lets pending reads keep the program running. */
+  /** Makes pending reads keep the program running. */
   ref?(): void;
-  /** Lets the program end in spite of pending reads. */
+  /** Lets the program exit despite pending reads. */
   unref?(): void;
-  /** Whether small writes leave at once. */
+  /** Disables Nagle's algorithm (TCP_NODELAY), so that small writes are sent at once. */
   setNoDelay?(noDelay?: boolean): void;
 }
 
-/** Whether a connection is read and written directly. */
+/** Whether a connection has `read` and `write`. */
 export function isConn(connection: Conn | Duplex): connection is Conn {
   return "read" in connection && typeof connection.read === "function" &&
     "write" in connection && typeof connection.write === "function";
 }
 
-/** What is read while a connection lingers goes here, and nobody looks at it. */
+/** The target of reads while lingering. Shared, since its content is never read. */
 const WASTE = new Uint8Array(DISCARDED_READ);
 
-/** A connection of the program's own make gave a count that no read or write can have. */
+/** The error for an impossible byte count from a custom `Conn`. */
 export function countError(
   method: "read" | "write",
   count: unknown,
@@ -91,16 +91,14 @@ export function countError(
   );
 }
 
-/** Whether `count` bytes of `most` can have been read or written. */
+/** Whether `count` is a possible result of a read or write of `most` bytes. */
 export function isCount(count: unknown, most: number): boolean {
   return Number.isInteger(count) && count as number >= 1 &&
     count as number <= most;
 }
 
-/** Where the bytes of a read go. */
 type Target = "window" | "aside" | "waste";
 
-/** A connection with `read` and `write`. */
 export class ConnTransport implements Transport {
   ended = false;
   readonly #conn: Conn;
@@ -114,8 +112,8 @@ export class ConnTransport implements Transport {
     this.#conn = conn;
     this.#machine = machine;
     this.#consumer = consumer;
-    // Responses leave whole; to hold the end of one back would only delay it. A
-    // connection that is closed already is met by the first read.
+    // The output batches responses itself, so Nagle's algorithm would only delay the last
+    // segment. Errors are ignored: on a closed connection the first read fails anyway.
     quietly(() => conn.setNoDelay?.(true));
   }
 
@@ -142,11 +140,11 @@ export class ConnTransport implements Transport {
     this.#target = target;
     this.#into = into;
     try {
-      // A thenable of another make may settle twice.
+      // A foreign thenable may settle twice; a native promise does not.
       Promise.resolve(this.#conn.read(into))
         .then(this.#onRead, this.#onFailed);
     } catch (error) {
-      // Reported in a later turn, as a read that rejects is.
+      // Asynchronous, like a rejected read.
       queueMicrotask(() => this.#onFailed(error));
     }
   }
@@ -199,7 +197,6 @@ export class ConnTransport implements Transport {
   }
 }
 
-/** A pair of streams. */
 export class StreamTransport implements Transport {
   readonly #inlet: ByteSource;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -210,11 +207,11 @@ export class StreamTransport implements Transport {
     try {
       this.#writer = duplex.writable.getWriter();
     } catch (error) {
-      // A pair that is not served keeps no lock.
+      // The pair is not served, so the readable must be unlocked again.
       this.#inlet.refuse();
       throw error;
     }
-    // A failed writer is met by its next write.
+    // The next write reports the failure.
     this.#writer.closed.catch(() => {});
   }
 
@@ -234,7 +231,7 @@ export class StreamTransport implements Transport {
     this.#inlet.discard();
   }
 
-  /** Writes a copy: a stream may pass on what it is given, and the slab is used again. */
+  /** Writes a copy: the stream may retain the chunk, but the slab is reused. */
   async write(bytes: Uint8Array): Promise<number> {
     const copy = bytes.slice(0, LARGEST_STREAM_WRITE);
     // The stream may transfer it.
@@ -257,7 +254,7 @@ export class StreamTransport implements Transport {
   }
 }
 
-/** Closes a connection that nobody is going to serve, whatever it is. */
+/** Closes a connection that will not be served. Accepts any value. */
 export function closeUnserved(connection: Conn | Duplex): void {
   quietly(() => {
     if (isConn(connection)) return connection.close();
@@ -266,16 +263,16 @@ export function closeUnserved(connection: Conn | Duplex): void {
   });
 }
 
-/** Calls what may fail, at once or later, because its end has come already. */
+/** Calls a clean-up function and ignores errors, thrown or rejected. */
 export function quietly(end: () => unknown): void {
   try {
     Promise.resolve(end()).catch(() => {});
   } catch {
-    // It has ended already.
+    // Already closed.
   }
 }
 
-/** Whether a source gave what can be served. */
+/** Whether a value from a source can be served. */
 export function isConnection(value: unknown): value is Conn | Duplex {
   return typeof value === "object" && value !== null &&
     (isConn(value as Conn) || ("readable" in value && "writable" in value));

@@ -1,8 +1,8 @@
 /**
- * A connection that speaks HTTP no more: the response that ends it, and the two streams
+ * The end of HTTP on a connection: the head of the last response, and the two streams
  * that `upgrade()` hands over.
  *
- * The bytes that had been read come out first; the machine's window goes on as the
+ * The readable starts with the bytes already read. The machine's window remains the
  * buffer between the connection and the reader.
  *
  * @module
@@ -23,7 +23,7 @@ import type { Output } from "./output.ts";
 import type { HttpResponseInit } from "./response.ts";
 import type { Duplex, Transport } from "./transport.ts";
 
-/** The head of the response that ends HTTP on a connection. */
+/** The head of the response to an accepted upgrade. */
 interface UpgradeHead {
   /** The status line. */
   line: string;
@@ -31,7 +31,7 @@ interface UpgradeHead {
 }
 
 /**
- * Plans that head: 101 to an Upgrade, 2xx to CONNECT (RFC 9110 §7.8, §9.3.6).
+ * Plans that head: 101 for Upgrade, 2xx for CONNECT (RFC 9110 §7.8, §9.3.6).
  *
  * @throws {TypeError} The init asks for something else.
  */
@@ -68,7 +68,6 @@ export function planUpgrade(
   return { line, fields };
 }
 
-/** The two streams of a connection that was handed over. */
 export class UpgradedConnection implements Duplex {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly writable: WritableStream<Uint8Array>;
@@ -82,7 +81,7 @@ export class UpgradedConnection implements Duplex {
   #readableDone = false;
   #writableDone = false;
 
-  /** @param closed Called once both directions are over. */
+  /** @param closed Called when both directions have ended, or with a reason on failure. */
   constructor(
     machine: Machine,
     transport: Transport,
@@ -107,7 +106,7 @@ export class UpgradedConnection implements Duplex {
     this.writable = new WritableStream({
       start: (controller) => {
         this.#writer = controller;
-        // `abort` itself waits for a write that a stalled client may never take.
+        // The `abort` callback waits for a pending write, which may stall forever.
         controller.signal.addEventListener("abort", () => {
           this.fail(controller.signal.reason);
         });
@@ -119,12 +118,12 @@ export class UpgradedConnection implements Duplex {
           throw error;
         }
         output.append(chunk);
-        // The chunk is the writer's again when the promise resolves.
+        // The caller may reuse the chunk once the promise resolves.
         return output.empty();
       },
       close: async () => {
         await output.empty();
-        // Where the other side is gone there is nothing to end.
+        // Fails only if the peer is gone, and then there is nothing to half-close.
         await transport.end().catch(() => {});
         this.#endWritable();
       },
@@ -132,7 +131,7 @@ export class UpgradedConnection implements Duplex {
     });
   }
 
-  /** Bytes came, or the input ended. */
+  /** Called when bytes arrived or the input ended. */
   wake(): void {
     while (this.#asked && !this.#readableDone) {
       if (!this.#machine.empty) {
@@ -145,7 +144,7 @@ export class UpgradedConnection implements Duplex {
     }
   }
 
-  /** The connection failed, or one of the streams was aborted. */
+  /** Errors both streams: the connection failed, or the writable was aborted. */
   fail(reason: unknown): void {
     if (!this.#readableDone) this.#reader.error(reason);
     if (!this.#writableDone) this.#writer.error(reason);

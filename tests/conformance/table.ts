@@ -88,8 +88,8 @@ export const NEXT = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
 export const hex = (byte: number) => `0x${byte.toString(16).padStart(2, "0")}`;
 export const char = String.fromCharCode;
 
-/** The status of each code that does not map to 400. */
-const STATUS: Partial<Record<HttpErrorCode, number>> = {
+/** The status of each code that is not answered with 400. */
+export const STATUS: Partial<Record<HttpErrorCode, number>> = {
   "unsupported-version": 505,
   "request-line-too-long": 414,
   "headers-too-large": 431,
