@@ -39,7 +39,9 @@ export type { AcceptSource } from "./server/acceptor.ts";
 export type { ConnectionInfo, Handler } from "./server/handler.ts";
 export {
   type FetchApp,
+  type FetchErrorHandler,
   fetchHandler,
+  type FetchHandlerOptions,
   type FetchInfo,
 } from "./server/fetch_handler.ts";
 export type { ConnectionLimits, ServerLimits } from "./limits.ts";

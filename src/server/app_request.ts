@@ -26,7 +26,8 @@ import { METHODS, OTHER_METHOD } from "../wire/names.ts";
 /** A name that `Headers` does not refuse. */
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 /** A Host that a URL has unchanged: no default port, and nothing that may be an address. */
-const PLAIN_HOST = /^(?!.*xn--)[a-z][a-z-]*(?:\.[a-z][a-z-]*)*(?::[1-9]\d{3})?$/;
+const PLAIN_HOST =
+  /^(?!.*xn--)[a-z][a-z-]*(?:\.[a-z][a-z-]*)*(?::[1-9]\d{3})?$/;
 /** A target that a URL has unchanged: no dot segments, nothing to be encoded. */
 const PLAIN_TARGET =
   /^\/(?!\.)(?:[\w\-~!$&()*+,;=:@?]|\/(?!\.|%)|[^/]\.|%(?!2e)[\da-f]{2})*$/i;

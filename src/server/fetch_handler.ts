@@ -1,19 +1,15 @@
 /**
  * Runs applications written for `Deno.serve`: a Fetch `Request` in, a `Response` out.
  *
- * A Fetch body is always a stream, even if it was made from text. So the first reads
- * get a few microtask turns to settle: a body that is complete by then is sent with a
- * Content-Length, any other is streamed in chunks.
- *
  * @module
  */
 
+import { HttpError } from "../errors.ts";
 import type { PooledRequest } from "../message/request.ts";
 import { appRequest } from "./app_request.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
-import { lengthError } from "./prepared_response.ts";
-import type { HttpResponse, ServerResponse } from "./response.ts";
-import { checkChunk } from "./response_body.ts";
+import { respond } from "./fetch_response.ts";
+import type { ServerResponse } from "./response.ts";
 
 /** Connection details for a Fetch application, as in `Deno.serve`. */
 export interface FetchInfo {
@@ -36,19 +32,28 @@ export type FetchApp = {
   fetch(request: Request, info: FetchInfo): Response | Promise<Response>;
 }["fetch"];
 
+/** Makes the response to a request whose application failed. */
+export type FetchErrorHandler = (
+  error: unknown,
+) => Response | Promise<Response>;
+
+/** Options of {@linkcode fetchHandler}. */
+export interface FetchHandlerOptions {
+  /**
+   * Answers where the application throws or rejects, as under `Deno.serve`. Refusals of
+   * the request's body, which are `HttpError`s, are answered without it.
+   *
+   * @default {the `onError` of the server is told, and a 500 is sent}
+   */
+  onError?: FetchErrorHandler;
+}
+
 /** The bodies of responses to requests that cannot be expressed as a Fetch `Request`. */
 const REFUSED = {
   400: "Bad Request",
   421: "Misdirected Request",
   501: "Not Implemented",
 } as const;
-
-/** Microtask turns within which a read of an already available body settles. */
-const TURNS = 4;
-
-const EMPTY = new Uint8Array(0);
-
-type Read = ReadableStreamReadResult<Uint8Array>;
 
 /**
  * Turns an application written for `Deno.serve` into a handler.
@@ -78,6 +83,7 @@ type Read = ReadableStreamReadResult<Uint8Array>;
  *
  * @param app Answers each request: a function, or an object with a `fetch` method, such
  * as a Hono application.
+ * @param options What to do about an application that fails.
  *
  * @example
  * ```ts
@@ -89,24 +95,45 @@ type Read = ReadableStreamReadResult<Uint8Array>;
  * );
  * ```
  */
-export function fetchHandler(app: FetchApp | { fetch: FetchApp }): Handler {
-  const answer: FetchApp = typeof app === "function"
+export function fetchHandler(
+  app: FetchApp | { fetch: FetchApp },
+  options: FetchHandlerOptions = {},
+): Handler {
+  const { onError } = options;
+  const plain: FetchApp = typeof app === "function"
     ? app
     : (request, info) => app.fetch(request, info);
-  return async (req, res, info) => {
+  const answer = onError === undefined ? plain : withErrors(plain, onError);
+  return (req, res, info) => {
     const request = appRequest(req as PooledRequest, info.secure);
     if (typeof request === "number") {
       return res.send(REFUSED[request], { status: request });
     }
-    const response = await answer(
-      request,
-      new Info(info, res as ServerResponse),
-    );
-    if (!(response instanceof Response)) {
-      throw new TypeError("the application gave no Response");
-    }
-    await respond(res, response, request.method === "HEAD");
+    const isHead = req.method === "HEAD";
+    const response = answer(request, new Info(info, res as ServerResponse));
+    // An application that answers at once costs no turn of the microtask queue.
+    return isPromise(response)
+      ? Promise.resolve(response)
+        .then((response) => respond(res, response, isHead))
+      : respond(res, response, isHead);
   };
+}
+
+/** The same application, whose failures `onError` answers. */
+function withErrors(app: FetchApp, onError: FetchErrorHandler): FetchApp {
+  return async (request, info) => {
+    try {
+      return await app(request, info);
+    } catch (error) {
+      // What is wrong with the request has an answer already.
+      if (error instanceof HttpError) throw error;
+      return await onError(error);
+    }
+  };
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as Promise<T> | undefined)?.then === "function";
 }
 
 /** Creates the `completed` promise only on access. */
@@ -122,103 +149,4 @@ class Info implements FetchInfo {
   get completed(): Promise<void> {
     return this.#response.completed;
   }
-}
-
-async function respond(
-  res: HttpResponse,
-  response: Response,
-  isHead: boolean,
-): Promise<void> {
-  const { status, statusText, body } = response;
-  if (response.bodyUsed) {
-    throw new TypeError("the body of the Response was already used");
-  }
-  const headers = fieldsOf(response);
-  const length = headers.get("content-length");
-  const init = { status, statusText, headers };
-  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
-  try {
-    // A HEAD response declares the length of the GET body and may carry another body.
-    if (body === null || (isHead && length !== null)) {
-      return res.send(body, init);
-    }
-    const declared = length === null ? Infinity : Number(length);
-    reader = body.getReader();
-    const reads: Promise<Read>[] = [];
-    let whole: Uint8Array = EMPTY;
-    let size = 0;
-    while (reads.length < 2) {
-      const read = reader.read();
-      reads.push(read);
-      const result = await soon(read);
-      if (result === undefined) break;
-      if (result.done) return res.send(whole, init);
-      whole = checkChunk(result.value);
-      size += whole.length;
-      if (size > declared) throw lengthError(declared, size);
-    }
-    res.send(resume(reads, reader), init);
-  } catch (error) {
-    // The response cannot be sent, so its stream must stop producing.
-    (reader ?? body)?.cancel(error).catch(() => {});
-    throw error;
-  }
-}
-
-/** The fields of a response, without those that describe an encoding already decoded. */
-function fieldsOf(response: Response): Headers {
-  const coding = response.headers.get("content-encoding");
-  if (coding === null || !isDecoded(response, coding)) return response.headers;
-  const headers = new Headers(response.headers);
-  headers.delete("content-encoding");
-  headers.delete("content-length");
-  return headers;
-}
-
-/**
- * Whether this response comes from `fetch` with a decoded body. Its fields describe the
- * encoded body in any case, and no public property tells the two apart: the response to
- * a request with `Accept-Encoding: identity` or Range stays encoded. Deno keeps a flag
- * for `Deno.serve` in a symbol-keyed property. Without that flag, gzip and br of a
- * fetched response count as decoded, since all runtimes decode them.
- */
-function isDecoded(response: Response, coding: string): boolean {
-  for (const key of Object.getOwnPropertySymbols(response)) {
-    const inner = (response as unknown as Record<symbol, unknown>)[key];
-    const flag = (inner as { bodyDecoded?: unknown } | null)?.bodyDecoded;
-    if (typeof flag === "boolean") return flag;
-  }
-  return response.url !== "" && /^(gzip|br)$/i.test(coding);
-}
-
-/** The result of a read if it settles within `TURNS`, else `undefined`. */
-async function soon(read: Promise<Read>): Promise<Read | undefined> {
-  let result: Read | undefined;
-  let failed = false;
-  read.then((settled) => {
-    result = settled;
-  }, () => {
-    failed = true;
-  });
-  for (let turn = 0; turn < TURNS; turn++) {
-    if (failed) return read;
-    if (result !== undefined) break;
-    await null;
-  }
-  return result;
-}
-
-/** A stream of the reads already made, then of the rest of the reader. */
-function resume(
-  made: Promise<Read>[],
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await (made.shift() ?? reader.read());
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
 }

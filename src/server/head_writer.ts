@@ -237,6 +237,12 @@ export function planTrailers(trailers: HeadersInit): FieldPair[] {
 }
 
 function pairsOf(headers: HeadersInit): FieldPair[] {
+  if (headers instanceof Headers) {
+    const pairs: FieldPair[] = [];
+    // A third of the cost of the iterator.
+    headers.forEach((value, name) => pairs.push([name, value]));
+    return pairs;
+  }
   const pairs = Symbol.iterator in headers
     ? [...headers as Iterable<FieldPair>]
     : Object.entries(headers as Record<string, string>);
