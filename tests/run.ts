@@ -7,7 +7,10 @@
  * are named as well: outside of CI the tests that need them are left out, in CI the run
  * fails. The last line of a test run counts the tests.
  *
- * `deno run -A tests/run.ts [test | check] [arguments of deno test or deno check]`
+ * `--poison` runs the tests on pools that check their users: see
+ * `tests/support/poison.ts`.
+ *
+ * `deno run -A tests/run.ts [test | check] [--poison] [arguments of deno test or check]`
  *
  * @module
  */
@@ -16,7 +19,9 @@ import { type ImportMap, offlineImportMap } from "./offline/import_map.ts";
 import standIns from "./offline/stand_ins.json" with { type: "json" };
 import { inCI, missingPrograms } from "./support/needs.ts";
 
-const [command = "test", ...args] = Deno.args;
+const [command = "test", ...rest] = Deno.args;
+const args = rest.filter((arg) => arg !== "--poison");
+if (args.length < rest.length) args.push("--preload=tests/support/poison.ts");
 const root = new URL("../", import.meta.url);
 const config: ImportMap = JSON.parse(
   Deno.readTextFileSync(new URL("deno.json", root)),
