@@ -57,10 +57,16 @@ export const draft: fc.Arbitrary<Draft> = fc.record({
 });
 
 /** Sends a draft: the `id`th message, at offset `start` of its input. */
-export function send(draft: Draft, id: number, start: number): Sent {
+export function send(
+  draft: Draft,
+  id: number,
+  start: number,
+  extra: [string, string][] = [],
+): Sent {
   const { framing, method, more, size } = draft;
   const name = draft.repeats ? "same" : `${id}`;
   const fields: [string, string][] = [["Host", name], ["X-Id", name]];
+  fields.push(...extra);
   for (let i = 0; i < more; i++) fields.push([`X-Field-${i}`, `${name} ${i}`]);
   const body = framing === "none" ? "" : `<${id}>`.repeat(size).slice(0, size);
   if (framing === "length") fields.push(["Content-Length", `${size}`]);
