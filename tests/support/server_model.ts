@@ -51,10 +51,22 @@ const SLABS_PER_CONNECTION = 6;
 /** What a handler or a stream of the model fails with. */
 export class Wanted extends Error {}
 
-/** A client's bytes are read when a write ends, so memory given back too early shows. */
+/**
+ * A connection that uses memory for as long as it may: it reads what it writes when the
+ * write ends, and scribbles over what it reads into when it is closed meanwhile.
+ */
 class LateConn extends MemoryConn {
   constructor(readonly remoteAddr: Deno.NetAddr) {
     super([], { ends: "when told" });
+  }
+
+  override async read(into: Uint8Array): Promise<number | null> {
+    try {
+      return await super.read(into);
+    } catch (error) {
+      into.fill(0x4c);
+      throw error;
+    }
   }
 
   override async write(bytes: Uint8Array): Promise<number> {
@@ -447,6 +459,12 @@ export class ServerModel {
     );
     const used = slabs.reduce((sum, { inUse }) => sum + inUse, 0);
     assert(used <= SLABS_PER_CONNECTION * clients.length, `${used} slabs`);
+    for (const { stream, client } of this.handled) {
+      assert(
+        stream === null || !client.conn.closed,
+        "a stream is left whose client is gone",
+      );
+    }
     for (const error of this.errors) this.#checkError(error);
   }
 
@@ -456,9 +474,16 @@ export class ServerModel {
     throw error;
   }
 
-  /** Everything is answered, every client leaves, and the server stops. */
-  async finish(): Promise<void> {
+  /**
+   * Everything is answered, every client leaves, and the server stops; or it is aborted
+   * first, with all that is under way.
+   */
+  async finish(abort: boolean): Promise<void> {
     const { clients, server } = this;
+    if (abort && !this.stopped) {
+      this.abort();
+      await this.settle();
+    }
     for (let i = 0; i < 3; i++) {
       for (const { conn } of clients) conn.letGo();
       for (const handled of this.handled) {
