@@ -9,5 +9,10 @@ export type { HttpHeaders } from "./message/headers.ts";
 export type { ParserLimits } from "./limits.ts";
 export type { PoolStats } from "./memory/pool.ts";
 export type { SlabStats } from "./memory/slab.ts";
-export { type ParserOptions, Pools, type PoolsStats } from "./message/pools.ts";
+export {
+  type ParserOptions,
+  Pools,
+  type PoolsOptions,
+  type PoolsStats,
+} from "./message/pools.ts";
 export type { HttpRequest } from "./message/request.ts";

@@ -78,7 +78,7 @@ export class Pool<T> {
   }
 
   /** Counts an object as released that is not to be used again. */
-  drop(): void {
+  drop(_item: T): void {
     this.#released++;
   }
 
@@ -105,6 +105,10 @@ export class Pool<T> {
       highWater: this.#highWater,
       idle: this.#idleCount,
     };
+  }
+
+  protected idleItems(): T[] {
+    return this.#idle.slice(0, this.#idleCount) as T[];
   }
 
   #keep(item: T): void {

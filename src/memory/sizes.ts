@@ -22,6 +22,8 @@ export const IDLE_SLABS: readonly number[] = [1024, 256, 64, 0];
  * time, and stops on the NUL that follows the last byte of the window.
  */
 export const SLAB_PADDING = 16;
+/** Memories of each tier that a checked pool holds back, to catch late writes. */
+export const QUARANTINED = 16;
 
 // ------------------------------------------------------------------- requests
 

@@ -42,12 +42,23 @@ export interface SlabStats extends PoolStats {
   size: number;
 }
 
+function plainPool(create: () => Slab, bound: number): Pool<Slab> {
+  return new Pool(create, bound);
+}
+
 /** The slabs of all tiers. */
 export class SlabPool {
   #wanted = 0;
-  readonly #tiers: readonly Pool<Slab>[] = IDLE_SLABS.map((bound, tier) =>
-    new Pool(() => new Slab(SLAB_SIZES[tier] ?? this.#wanted, tier), bound)
-  );
+  readonly #tiers: readonly Pool<Slab>[];
+
+  /** @param makePool Makes the pool of a tier. */
+  constructor(
+    makePool: (create: () => Slab, bound: number) => Pool<Slab> = plainPool,
+  ) {
+    this.#tiers = IDLE_SLABS.map((bound, tier) =>
+      makePool(() => new Slab(SLAB_SIZES[tier] ?? this.#wanted, tier), bound)
+    );
+  }
 
   /** A slab with one reference, of `tier` or as much larger as `bytes` needs. */
   acquire(tier: number, bytes: number): Slab {
@@ -68,7 +79,7 @@ export class SlabPool {
 
   /** Writes off a slab whose memory was lent and will not come back. */
   drop(slab: Slab): void {
-    this.#tiers[slab.tier]!.drop();
+    this.#tiers[slab.tier]!.drop(slab);
   }
 
   /** Makes slabs of the smallest tier until `count` are idle. */

@@ -1,11 +1,12 @@
 /**
- * The leak check that all tests share.
+ * The leak check that all tests share. It verifies the idle memory of checked pools.
  *
  * @module
  */
 
 import { assertEquals } from "@std/assert";
 import type { Pools } from "@pooled/http1";
+import { verifyPools } from "../../src/message/pools.ts";
 
 /** Asserts that every object and slab acquired from `pools` was released. */
 export function assertAtRest(pools: Pools): void {
@@ -15,4 +16,5 @@ export function assertAtRest(pools: Pools): void {
   for (const { size, inUse } of slabs) {
     assertEquals(inUse, 0, `slabs of ${size} bytes in use`);
   }
+  verifyPools(pools);
 }
