@@ -399,8 +399,7 @@ export class Connection
   fail(error: unknown): void {
     // What a transport of the program's own does wrong is no client's doing.
     if (error instanceof MisuseError) this.#registry.report(error, null);
-    if (this.#phase === "raw") this.#raw!.fail(error);
-    else this.destroy(error);
+    this.destroy(error);
   }
 
   /** A write is done. */
@@ -455,6 +454,8 @@ export class Connection
   /** Ends the connection at once: the client is gone, or nobody wants it. */
   destroy(reason: unknown): void {
     if (this.#phase === "closed") return;
+    // The handler meets this reason, and #gone tells it from an error of the program.
+    reason ??= new TypeError("the connection was closed");
     this.#abort(reason);
     if (this.#phase === "raw") this.#raw!.fail(reason);
     else this.#close(reason);
