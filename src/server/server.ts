@@ -13,7 +13,7 @@ import { Connection } from "./connection.ts";
 import { resolveServerLimits, type ServerLimits } from "../limits.ts";
 import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
-import type { Conn, Duplex } from "./transport.ts";
+import { closeUnserved, type Conn, type Duplex } from "./transport.ts";
 
 /** What `serve` can be given on any listener. */
 export interface ServerOptions extends ConnectionOptions, ServerLimits {
@@ -158,6 +158,7 @@ export class Server implements HttpServer {
       return true;
     } catch (error) {
       // No connection: a pair with a locked stream, say.
+      closeUnserved(conn);
       this.#registry.report(error, null);
       return false;
     }
