@@ -454,9 +454,9 @@ export class Connection
   /** Ends the connection at once: the client is gone, or nobody wants it. */
   destroy(reason: unknown): void {
     if (this.#phase === "closed") return;
-    // The handler meets this reason, and #gone tells it from an error of the program.
-    reason ??= new TypeError("the connection was closed");
-    this.#abort(reason);
+    // Streams fail with the reason of the signal: report() knows it as no program's error.
+    this.#abort(reason ?? new TypeError("the connection was closed"));
+    reason = this.#gone;
     if (this.#phase === "raw") this.#raw!.fail(reason);
     else this.#close(reason);
   }

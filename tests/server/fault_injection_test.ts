@@ -9,6 +9,7 @@ import { assertAtRest, untilAtRest } from "../support/at_rest.ts";
 import { type Scenario, SCENARIOS } from "../support/fault_scenarios.ts";
 import { type Fault, FAULTS, FaultyConn } from "../support/faulty_conn.ts";
 import { MemoryConn } from "../support/memory_conn.ts";
+import { get, post } from "../support/requests.ts";
 import { bodiesOf } from "../support/response_reader.ts";
 import { withoutUnhandled } from "../support/unhandled.ts";
 import { sanitized, until, within } from "../support/waiting.ts";
@@ -134,3 +135,34 @@ for (const fault of FAULTS) {
       assertEquals(broken.filter((count) => count === 0), [], "no fault met");
     }));
 }
+
+sanitized(
+  "a write that fails behind the end of the input is not the handler's error",
+  async () => {
+    const pools = new Pools();
+    const errors: unknown[] = [];
+    const written = Promise.withResolvers<void>();
+    const conn = new MemoryConn([get("/a") + post("/b", "body")]);
+    conn.write = async () => {
+      await written.promise;
+      throw new Deno.errors.BrokenPipe("no reader");
+    };
+    const met = Promise.withResolvers<unknown>();
+    const server = serve(ReadableStream.from([conn]), async (req, res) => {
+      if (req.path === "/a") return res.send("a");
+      const { signal } = req;
+      const reader = req.body!.getReader();
+      await until(() => signal.aborted, "the end of the input");
+      written.resolve();
+      await reader.closed.catch((error) => {
+        met.resolve([error, signal.reason]);
+        throw error;
+      });
+    }, { pools, onError: (error) => void errors.push(error) });
+    await within(server.finished, "the end of the server");
+    const [error, reason] = await within(met.promise, "the error") as unknown[];
+    await untilAtRest(pools);
+    assert(error === reason, `${error}, ${reason}`);
+    assertEquals(errors, []);
+  },
+);
