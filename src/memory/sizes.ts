@@ -34,7 +34,7 @@ export const LARGE_TABLE_ROWS = 128;
 /** Maximum idle pooled tables. */
 export const IDLE_TABLES = 64;
 /** Maximum bytes of a head in the head cache. */
-export const LONGEST_KNOWN_HEAD = 2048;
+export const LONGEST_CACHED_HEAD = 2048;
 
 // ---------------------------------------------------------------------- input
 
@@ -62,12 +62,12 @@ export const DISCARDED_READ = 16_384;
 // --------------------------------------------------------------------- bodies
 
 /** Initial array size of a buffered read of unknown length. */
-export const FIRST_GATHERED = 4096;
+export const FIRST_ARRAY = 4096;
 /**
  * Maximum initial array size of a buffered read of known length. Content-Length is only
  * a claim, so memory grows with the bytes that arrive.
  */
-export const MOST_AHEAD = 1_048_576;
+export const LARGEST_FIRST_ARRAY = 1_048_576;
 /** A buffered read with at least this much left is filled directly, past the window. */
 export const SMALLEST_DIRECT_READ = 4096;
 /** No engine allocates a longer array. */

@@ -306,7 +306,7 @@ export class BodyDecoder {
       this.#state = AT_END;
       return FINISHED;
     }
-    if (!host.ended && !line.isWorthReading(bytes, start, end)) {
+    if (!host.ended && !line.shouldRetry(bytes, start, end)) {
       return STARVED;
     }
     const table = this.#trailers ??= acquireTable(pools, limits.maxHeaders);

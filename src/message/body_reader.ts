@@ -12,10 +12,10 @@
 import { HttpError } from "../errors.ts";
 import { discardedError, releasedError, usedError } from "./misuse.ts";
 import {
-  FIRST_GATHERED,
+  FIRST_ARRAY,
+  LARGEST_FIRST_ARRAY,
   LARGEST_STREAMED,
   LONGEST_ARRAY,
-  MOST_AHEAD,
   SMALLEST_DIRECT_READ,
 } from "../memory/sizes.ts";
 import type { Budget } from "../memory/budget.ts";
@@ -131,7 +131,7 @@ export class BodyReader implements RequestBody {
       return Promise.reject(this.#refuseTooLarge());
     }
     if (length > 0) {
-      const refused = this.#grow(Math.min(length, MOST_AHEAD));
+      const refused = this.#grow(Math.min(length, LARGEST_FIRST_ARRAY));
       if (refused !== null) return Promise.reject(refused);
     }
     this.#controller = null;
@@ -183,7 +183,7 @@ export class BodyReader implements RequestBody {
   }
 
   /** Handles the release of `request`: its body ends too, unless `outliveRequest` was called. */
-  leave(request: PooledRequest): void {
+  detach(request: PooledRequest): void {
     if (this.#request !== request) return;
     this.#request = null;
     this.decoder.forgetRequest();
@@ -236,7 +236,7 @@ export class BodyReader implements RequestBody {
    * Memory for reading past the window: the free part of a large array that a buffered
    * read is filling, or `null`.
    */
-  direct(): Bytes | null {
+  directMemory(): Bytes | null {
     if (
       this.#mode !== GATHERING || this.#length === Infinity ||
       this.decoder.knownRemaining < SMALLEST_DIRECT_READ ||
@@ -247,10 +247,10 @@ export class BodyReader implements RequestBody {
   }
 
   /**
-   * Takes `count` bytes that were read into the memory from `direct`. `buffer` replaces
-   * the array's if a BYOB reader detached that.
+   * Takes `count` bytes that were read into the memory from `directMemory`. `buffer`
+   * replaces the array's buffer if a BYOB reader detached it.
    */
-  directed(buffer: ArrayBuffer, count: number): void {
+  commitDirect(buffer: ArrayBuffer, count: number): void {
     this.decoder.bypass(count);
     if (this.#mode !== GATHERING) return;
     if (this.#gathered.buffer !== buffer) {
@@ -345,7 +345,7 @@ export class BodyReader implements RequestBody {
     if (least > most) return this.#refuseTooLarge();
     const filled = this.#filled;
     const longer = this.#length === Infinity
-      ? Math.max(FIRST_GATHERED, GROWTH * filled)
+      ? Math.max(FIRST_ARRAY, GROWTH * filled)
       : GROWTH_TO_LENGTH * filled;
     const length = Math.min(most, Math.max(least, longer));
     const more = length - this.#taken;
@@ -368,8 +368,8 @@ export class BodyReader implements RequestBody {
     return null;
   }
 
-  /** Lets go of the array and returns its bytes to the budget. */
-  #giveArray(): void {
+  /** Drops the array and returns its bytes to the budget. */
+  #releaseArray(): void {
     this.#gathered = EMPTY;
     if (this.#taken === 0) return;
     this.#host.budget.give(this.#taken);
@@ -446,7 +446,7 @@ export class BodyReader implements RequestBody {
     this.#controller?.error(reason());
     this.#gatherer = null;
     this.#controller = null;
-    this.#giveArray();
+    this.#releaseArray();
     this.#waiting = false;
     this.#mode = DISCARDING;
   }
@@ -458,7 +458,7 @@ export class BodyReader implements RequestBody {
     this.#request = null;
     this.#gatherer = null;
     this.#controller = null;
-    this.#giveArray();
+    this.#releaseArray();
     this.#waiting = false;
     this.#outlivesRequest = false;
     this.#mostStreamed = Infinity;

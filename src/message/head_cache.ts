@@ -14,7 +14,7 @@
  * @module
  */
 
-import { LONGEST_KNOWN_HEAD } from "../memory/sizes.ts";
+import { LONGEST_CACHED_HEAD } from "../memory/sizes.ts";
 
 const WORD = 8;
 /** The memory is a multiple of this size, so that it rarely has to grow. */
@@ -67,7 +67,7 @@ export class HeadCache {
 
   #copy(view: DataView, start: number, section: number, end: number): void {
     const length = end - start;
-    if (length > LONGEST_KNOWN_HEAD) return;
+    if (length > LONGEST_CACHED_HEAD) return;
     if (length > this.#memory.byteLength) this.#grow(length);
     const memory = this.#memory;
     let at = 0;

@@ -176,13 +176,13 @@ export class Machine {
       return this.#nextAfterEmptyLines(slab);
     }
     const request = this.pools.requests.acquire(this.#shelf);
-    const { known } = request;
-    if (known === null || !known.isAt(slab.view, start, end)) {
+    const { headCache } = request;
+    if (headCache === null || !headCache.isAt(slab.view, start, end)) {
       return this.#readFresh(slab, request);
     }
     this.#emptyLines = 0;
-    const section = start + known.lineLength;
-    this.#open(slab, request, section, start + known.length);
+    const section = start + headCache.lineLength;
+    this.#open(slab, request, section, start + headCache.length);
     return request;
   }
 
@@ -195,7 +195,7 @@ export class Machine {
     if (slab === null) return null;
     const resumed = this.#request;
     if (resumed === null) return this.#nextAfterEmptyLines(slab);
-    return this.ended || this.#line.isWorthReading(slab.bytes, start, end)
+    return this.ended || this.#line.shouldRetry(slab.bytes, start, end)
       ? this.#resumeHead(slab, resumed)
       : null;
   }
@@ -208,7 +208,7 @@ export class Machine {
 
   /** Returns a request and all memory it holds to the pools. */
   release(request: PooledRequest): void {
-    if (this.body.active) this.body.leave(request);
+    if (this.body.active) this.body.detach(request);
     const { slab } = request.fields;
     if (slab !== null) this.pools.slabs.release(slab);
     if (request.plain) request.close();
@@ -251,7 +251,7 @@ export class Machine {
 
   /** Parses a head from its first byte, on a cache miss. */
   #readFresh(slab: Slab, request: PooledRequest): PooledRequest | null {
-    if (request.knowsHead) request.forgetHead();
+    if (request.hasCachedHead) request.forgetHead();
     this.#request = request;
     this.#fieldsStart = 0;
     this.#emptyLines = 0;
@@ -311,7 +311,7 @@ export class Machine {
     section: number,
     sectionEnd: number,
   ): PooledRequest {
-    const { line, framing, known } = request;
+    const { line, framing, headCache } = request;
     const { table } = request.fields;
     const refused = readFraming(
       slab.bytes,
@@ -326,8 +326,8 @@ export class Machine {
       throw this.fail(faultRefusal(refused), section + faultOffset(refused));
     }
     // A larger table is returned at the release, so its head cannot be cached.
-    if (known !== null && table === request.ownTable) {
-      known.keep(slab.view, this.window.start, section, sectionEnd);
+    if (headCache !== null && table === request.ownTable) {
+      headCache.keep(slab.view, this.window.start, section, sectionEnd);
     }
     this.#open(slab, request, section, sectionEnd);
     return request;
@@ -501,11 +501,11 @@ export class Machine {
 
   /** Copies bytes straight into the array of a buffered read. Returns the rest. */
   #pushDirect(chunk: Uint8Array): Uint8Array {
-    const direct = this.#direct();
+    const direct = this.#directMemory();
     if (direct === null) return chunk;
     const count = Math.min(direct.length, chunk.length);
     direct.set(chunk.subarray(0, count));
-    this.#directed(direct.buffer, count);
+    this.#commitDirect(direct.buffer, count);
     return chunk.subarray(count);
   }
 
@@ -520,7 +520,7 @@ export class Machine {
    * buffered read is filling. Until `adopt` or `lose`, nothing can be parsed.
    */
   lend(): Uint8Array<ArrayBuffer> {
-    const direct = this.#direct();
+    const direct = this.#directMemory();
     return direct !== null ? this.#lendArray(direct) : this.window.lend();
   }
 
@@ -529,18 +529,18 @@ export class Machine {
    * The buffer is not detached, so requests may keep pointing into the slab.
    */
   offer(): Uint8Array<ArrayBuffer> {
-    const direct = this.#direct();
+    const direct = this.#directMemory();
     return direct !== null ? this.#lendArray(direct) : this.window.offer();
   }
 
   /** Memory for reading past the window, which must be empty for that, or `null`. */
-  #direct(): Uint8Array<ArrayBuffer> | null {
-    return this.empty ? this.body.direct() : null;
+  #directMemory(): Uint8Array<ArrayBuffer> | null {
+    return this.empty ? this.body.directMemory() : null;
   }
 
-  #directed(buffer: ArrayBuffer, count: number): void {
+  #commitDirect(buffer: ArrayBuffer, count: number): void {
     this.window.bypass(count);
-    this.body.directed(buffer, count);
+    this.body.commitDirect(buffer, count);
   }
 
   #lendArray(view: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
@@ -553,7 +553,7 @@ export class Machine {
     if (this.window.lent) this.window.adopt(view);
     else if (this.#lentArray !== null) {
       this.#lentArray = null;
-      this.#directed(view.buffer, view.length);
+      this.#commitDirect(view.buffer, view.length);
     }
   }
 
@@ -563,7 +563,7 @@ export class Machine {
     if (this.window.lent) this.window.commit(count);
     else if (array !== null) {
       this.#lentArray = null;
-      this.#directed(array, count);
+      this.#commitDirect(array, count);
     }
   }
 

@@ -38,7 +38,7 @@ export class PartialLine {
   }
 
   /** Whether the bytes `[base, end)` of the window justify another attempt. */
-  isWorthReading(bytes: Uint8Array, base: number, end: number): boolean {
+  shouldRetry(bytes: Uint8Array, base: number, end: number): boolean {
     const length = end - base;
     if (length >= this.#retryAt) return true;
     for (let at = base + this.#searched; at < end; at++) {

@@ -157,7 +157,7 @@ export interface RequestBody {
   /** Keeps the body stream readable after the release of `request`, for a Fetch request. */
   outliveRequest(request: PooledRequest): void;
   /** Handles the release of `request`. */
-  leave(request: PooledRequest): void;
+  detach(request: PooledRequest): void;
 }
 
 /** The one implementation of {@linkcode HttpRequest}. */
@@ -170,7 +170,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
    * cached strings belong to it. Created at the first release only, because many objects
    * serve connections that send a single request.
    */
-  known: HeadCache | null = null;
+  headCache: HeadCache | null = null;
   readonly #ownTable = new FieldTable(OWN_ROWS);
   /** The machine, while the request is in use. */
   #owner: RequestOwner | null = null;
@@ -229,8 +229,8 @@ export class PooledRequest implements HttpRequest, FetchSource {
   }
 
   /** Whether the head cache holds a head. */
-  get knowsHead(): boolean {
-    return this.known !== null && this.known.length !== 0;
+  get hasCachedHead(): boolean {
+    return this.headCache !== null && this.headCache.length !== 0;
   }
 
   /**
@@ -238,7 +238,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
    * no trailers, no signal, and no larger table.
    */
   get plain(): boolean {
-    return this.knowsHead && this.#plain && !this.framing.hasBody;
+    return this.hasCachedHead && this.#plain && !this.framing.hasBody;
   }
 
   /** Invalidates the request. A cached head stays. */
@@ -250,7 +250,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
 
   /** Invalidates the request and resets everything except a cached head. */
   reset(): void {
-    this.known ??= new HeadCache();
+    this.headCache ??= new HeadCache();
     this.close();
     this.#plain = true;
     this.#bodyUsed = false;
@@ -258,7 +258,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
     this.#aborter = null;
     this.#abortReason = undefined;
     this.fields.table = this.#ownTable;
-    if (!this.knowsHead) this.forgetHead();
+    if (!this.hasCachedHead) this.forgetHead();
     if (this.#hasTrailers) {
       this.#trailers!.slab = null;
       this.#trailers!.clearTexts();
@@ -269,7 +269,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
 
   /** Drops the head: its cache entry, rows and strings. */
   forgetHead(): void {
-    if (this.known !== null) this.known.length = 0;
+    if (this.headCache !== null) this.headCache.length = 0;
     this.#method = null;
     this.#target = null;
     this.#path = null;
@@ -439,7 +439,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
     if (owner === null) return;
     if (!this.held) return owner.release(this);
     this.#owner = null;
-    owner.body.leave(this);
+    owner.body.detach(this);
   }
 
   [Symbol.dispose](): void {

@@ -17,7 +17,7 @@ import {
 
 /** Maximum bytes of a chunk line, with extensions, without CRLF. */
 export const MAX_CHUNK_LINE = 256;
-/** 13 hexadecimal digits are 52 bits, the most whole digits within 2^53. */
+/** 13 hexadecimal digits are 52 bits; a 14th could exceed 2^53, the exact range. */
 const MAX_SIZE_DIGITS = 13;
 
 const SEMICOLON = 0x3b;
