@@ -408,7 +408,7 @@ export function refusalCode(refusal: number): HttpErrorCode {
  *   parser.next();
  * } catch (error) {
  *   if (!(error instanceof HttpError)) throw error;
- *   console.log(error.status, error.code, error.offset); // 400 "bare-lf" 14
+ *   console.log(error.status, error.code, error.offset); // 400 bare-lf 14
  * }
  * ```
  */

@@ -10,7 +10,7 @@
 
 /** The counters of one pool. */
 export interface PoolStats {
-  /** Objects created since the pool exists. */
+  /** Objects created in total. */
   created: number;
   /** Objects acquired and not yet released. */
   inUse: number;
