@@ -1,5 +1,5 @@
 /**
- * What the entry points have in common: errors, limits, pools and the request.
+ * Exports shared by the entry points: errors, limits, pools and the request.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
- * The pools that parsers draw from: slabs, request objects, large field tables.
+ * The pools that parsers use: slabs, request objects, large field tables.
  *
- * All parsers share one set unless they are given another, so that what one
- * connection returns the next one uses.
+ * Parsers share one set by default, so a new connection reuses what a closed one
+ * returned.
  *
  * @module
  */
@@ -20,17 +20,17 @@ import { PooledRequest } from "./request.ts";
 import { FieldTable, NAME_ID, ROW } from "../wire/field_lines.ts";
 import { OTHER_FIELD } from "../wire/names.ts";
 
-/** The counts of all pools of a set. */
+/** The counters of all pools of a set. */
 export interface PoolsStats {
   /** Request objects. */
   requests: PoolStats;
   /** Field tables for messages of more than 32 field lines, and for trailers. */
   tables: PoolStats;
-  /** Slabs, an entry for each size. */
+  /** Slabs, with one entry per size. */
   slabs: SlabStats[];
 }
 
-/** Opens a set: for the machine, and no part of the public surface. */
+/** Internal access to the pools of a set; not part of the public API. */
 export let poolsOf: (pools: Pools) => OpenPools;
 /** Checks all sets from here on, the shared one too: for tests of this module. */
 export let poisonByDefault: () => void;
@@ -49,8 +49,8 @@ export interface PoolsOptions {
 }
 
 /**
- * A set of pools. Parsers use one common set by default; make another to warm it,
- * or to watch the counts of one part of a program apart.
+ * A set of pools. Parsers share one set by default. Create another one to fill it ahead
+ * of time, or to count the objects of one part of a program separately.
  *
  * @example Counting what a parser holds
  * ```ts
@@ -77,15 +77,15 @@ export class Pools {
   }
 
   /**
-   * Makes objects ahead of need, until each pool has as many idle ones as
-   * `connections` connections take at first: a request and a 2 KiB slab each.
+   * Creates objects until `connections` requests and 2 KiB slabs are idle: what that
+   * many new connections need.
    */
   warm(connections: number): void {
     this.#open.slabs.warm(connections);
     this.#open.requests.warm(connections);
   }
 
-  /** The counts of all pools, at this moment. */
+  /** A snapshot of the counters of all pools. */
   stats(): PoolsStats {
     const { requests, tables, slabs } = this.#open;
     return {
@@ -104,10 +104,10 @@ export class Pools {
   }
 }
 
-/** What a parser can be given: limits, and the pools to draw from. */
+/** Options of a parser: its limits and its pools. */
 export interface ParserOptions extends ParserLimits {
   /**
-   * The pools to draw from.
+   * The pools to use.
    *
    * @default {one set that all parsers share}
    */
@@ -187,10 +187,10 @@ export function verifyPools(pools: Pools): void {
   }
 }
 
-/** The set that parsers share unless they are given another. */
+/** The set that parsers share by default. */
 export const sharedPools: Pools = new Pools();
 
-/** A table of at least `rows` rows, from the pool where its tables are as large. */
+/** Returns a table of at least `rows` rows, from the pool if its tables are large enough. */
 export function acquireTable(pools: OpenPools, rows: number): FieldTable {
   return rows > LARGE_TABLE_ROWS
     ? new FieldTable(rows)

@@ -39,6 +39,7 @@ async function serveTcp(
       headTimeout: 200,
       bodyTimeout: 200,
       idleTimeout: 200,
+      goneTimeout: 200,
       writeTimeout: 200,
     },
   );

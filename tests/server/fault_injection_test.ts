@@ -59,6 +59,7 @@ async function run(
     headTimeout: 200,
     bodyTimeout: 200,
     idleTimeout: 200,
+    goneTimeout: 200,
     writeTimeout: 200,
   });
   await within(server.finished, "the end of the server");

@@ -19,6 +19,7 @@ const TIMEOUTS = {
   headTimeout: 2000,
   bodyTimeout: 2000,
   idleTimeout: 3000,
+  goneTimeout: 3000,
   writeTimeout: 2000,
 };
 
