@@ -1,14 +1,14 @@
 /**
- * HTTP/1.1 on any connection: a strict, streaming parser that allocates nothing per
- * request, and a server on top of it.
+ * HTTP/1.1 over any connection: a strict, streaming parser that allocates nothing per
+ * request, and a server built on it.
  *
- * - {@linkcode serve} serves any listener in the manner of `Deno.serve`, and
- *   {@linkcode serveConnection} one connection, or any pair of streams;
- * - {@linkcode fetchHandler} lets any `Deno.serve` application run on it;
+ * - {@linkcode serve} serves any listener, like `Deno.serve`;
+ * - {@linkcode serveConnection} serves one connection, or any pair of streams;
+ * - {@linkcode fetchHandler} runs any `Deno.serve` application on this server;
  * - {@linkcode readRequests} reads the requests of any byte stream, such as the
  *   `readable` of a connection that you accepted yourself;
- * - {@linkcode RequestStream} is the same as a transform stream, for `pipeThrough`;
- * - {@linkcode RequestParser} is the synchronous parser below them, without I/O.
+ * - {@linkcode RequestStream} does the same as a transform stream, for `pipeThrough`;
+ * - {@linkcode RequestParser} is the synchronous parser behind them, without I/O.
  *
  * @example
  * ```ts ignore

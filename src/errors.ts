@@ -1,7 +1,6 @@
 /**
- * Refusals as a user meets them: {@linkcode HttpError}, and for each cause its
- * code, the status that answers it, the section that asks for the refusal, and
- * what was expected instead.
+ * {@linkcode HttpError}, and the table of all causes: code, response status, RFC section,
+ * and the expected input.
  *
  * @module
  */
@@ -52,7 +51,7 @@ import {
   UNSUPPORTED_VERSION,
 } from "./wire/refusals.ts";
 
-/** What is known of a cause: its number in the wire functions, its status, the section behind it, what was expected. */
+/** A row of the table. `refusal` is the number that the wire functions use. */
 type Cause = readonly [
   refusal: number,
   status: number,
@@ -61,24 +60,24 @@ type Cause = readonly [
 ];
 
 /**
- * The cause of an {@linkcode HttpError}. One code stands for one cause; the
- * number is the status that answers it.
+ * The cause of an {@linkcode HttpError}, one code per cause, with the status of the
+ * response to it.
  *
  * | code | status | refused because |
  * |---|---|---|
  * | `invalid-request-line` | 400 | not `method SP target SP HTTP/1.x` (RFC 9112 §3) |
- * | `invalid-method` | 400 | the method is empty or no token (RFC 9110 §9.1) |
+ * | `invalid-method` | 400 | the method is empty or not a token (RFC 9110 §9.1) |
  * | `invalid-target` | 400 | a byte outside visible ASCII in the target (RFC 9112 §3.2) |
  * | `target-fragment` | 400 | `#` in the target (RFC 9112 §3.2) |
  * | `target-form` | 400 | the form of the target does not fit the method, or its scheme is neither `http` nor `https` (RFC 9112 §3.2, RFC 9110 §4.2) |
- * | `invalid-authority` | 400 | the authority in the target is no `host[:port]` (RFC 9112 §3.2.3, RFC 9110 §4.2.4) |
+ * | `invalid-authority` | 400 | the authority in the target is not `host[:port]` (RFC 9112 §3.2.3, RFC 9110 §4.2.4) |
  * | `invalid-version` | 400 | not `HTTP/` digit `.` digit (RFC 9112 §2.3) |
  * | `unsupported-version` | 505 | a major version other than 1 (RFC 9110 §15.6.6) |
  * | `request-line-too-long` | 414 | over `maxRequestLine` (RFC 9112 §3) |
  * | `bare-lf` | 400 | LF without CR (RFC 9112 §2.2) |
  * | `bare-cr` | 400 | CR without LF (RFC 9112 §2.2) |
  * | `empty-header-name` | 400 | a field line that begins with its colon (RFC 9112 §5) |
- * | `invalid-header-name` | 400 | a field name that is no token, or a line without a colon (RFC 9112 §5) |
+ * | `invalid-header-name` | 400 | a field name that is not a token, or a line without a colon (RFC 9112 §5) |
  * | `space-before-colon` | 400 | white space between field name and colon (RFC 9112 §5.1) |
  * | `obs-fold` | 400 | a field line that begins with white space (RFC 9112 §5.2) |
  * | `invalid-header-value` | 400 | a control byte in a field value (RFC 9110 §5.5) |
@@ -86,29 +85,29 @@ type Cause = readonly [
  * | `too-many-headers` | 431 | more field lines than `maxHeaders` (RFC 6585 §5) |
  * | `missing-host` | 400 | HTTP/1.1 without Host (RFC 9112 §3.2) |
  * | `repeated-host` | 400 | more than one Host line (RFC 9112 §3.2) |
- * | `invalid-host` | 400 | Host is no `host[:port]` (RFC 9110 §7.2) |
+ * | `invalid-host` | 400 | Host is not `host[:port]` (RFC 9110 §7.2) |
  * | `invalid-content-length` | 400 | Content-Length is not all digits (RFC 9112 §6.3) |
  * | `repeated-content-length` | 400 | Content-Length twice, or a list (RFC 9112 §6.3) |
  * | `content-length-too-large` | 400 | Content-Length above 2^53-1 (RFC 9110 §8.6) |
  * | `length-and-transfer-encoding` | 400 | both Content-Length and Transfer-Encoding (RFC 9112 §6.1) |
  * | `transfer-encoding-in-http10` | 400 | Transfer-Encoding in HTTP/1.0 (RFC 9112 §6.1) |
- * | `invalid-transfer-encoding` | 400 | Transfer-Encoding is no list of codings (RFC 9112 §6.1) |
+ * | `invalid-transfer-encoding` | 400 | Transfer-Encoding is not a list of codings (RFC 9112 §6.1) |
  * | `chunked-not-last` | 400 | a coding after chunked (RFC 9112 §6.1) |
  * | `chunked-repeated` | 400 | chunked more than once (RFC 9112 §6.1) |
  * | `unsupported-transfer-coding` | 501 | a coding other than chunked (RFC 9112 §6.1) |
  * | `connect-with-body` | 400 | CONNECT that announces content (RFC 9110 §9.3.6) |
  * | `invalid-chunk-size` | 400 | a chunk size that is not hexadecimal (RFC 9112 §7.1) |
  * | `chunk-size-too-large` | 400 | a chunk size of more than 13 digits (RFC 9112 §7.1) |
- * | `invalid-chunk-extension` | 400 | a chunk extension out of its grammar (RFC 9112 §7.1.1) |
+ * | `invalid-chunk-extension` | 400 | a malformed chunk extension (RFC 9112 §7.1.1) |
  * | `chunk-line-too-long` | 400 | chunk size and extensions over 256 bytes (RFC 9112 §7.1.1) |
  * | `chunk-data-end` | 400 | no CRLF after the data of a chunk (RFC 9112 §7.1) |
  * | `trailers-too-large` | 400 | trailers over `maxHeaderBytes` or `maxHeaders` (RFC 9112 §7.1.2) |
  * | `forbidden-trailer` | 400 | a trailer that frames or routes the message (RFC 9110 §6.5.1) |
- * | `body-too-large` | 413 | a buffered read over `maxBodySize`, or one through Fetch over `maxFetchBodySize` (RFC 9110 §15.5.14) |
+ * | `body-too-large` | 413 | a buffered read over `maxBodySize`, or a Fetch body over `maxFetchBodySize` (RFC 9110 §15.5.14) |
  * | `unexpected-eof` | 400 | the input ended inside a message; no response is sent (RFC 9112 §8) |
- * | `head-timeout` | 408 | a server waited for the end of a head for `headTimeout` (RFC 9110 §15.5.9) |
- * | `body-timeout` | 408 | a body came slower than `bodyTimeout`, `minBodyRate` and `totalBodyTimeout` allow (RFC 9110 §15.5.9) |
- * | `buffers-full` | 503 | a buffered read while a server holds `maxBuffered` bytes (RFC 9110 §15.6.4) |
+ * | `head-timeout` | 408 | the head was not complete within `headTimeout` (RFC 9110 §15.5.9) |
+ * | `body-timeout` | 408 | a body arrived slower than `bodyTimeout`, `minBodyRate` or `totalBodyTimeout` allows (RFC 9110 §15.5.9) |
+ * | `buffers-full` | 503 | a buffered read would exceed `maxBuffered` (RFC 9110 §15.6.4) |
  */
 export type HttpErrorCode =
   | "invalid-request-line"
@@ -157,7 +156,7 @@ export type HttpErrorCode =
 
 const HOST_PORT = "host or host:port";
 
-/** What each code stands for. The compiler checks that none is missing. */
+/** The causes by code. The type makes the compiler check that none is missing. */
 const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
   "invalid-request-line": [
     INVALID_REQUEST_LINE,
@@ -384,19 +383,20 @@ const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
   ],
 };
 
-/** The code of each refusal number of the wire functions. */
+/** Error codes indexed by refusal number. */
 const CODES: HttpErrorCode[] = [];
 for (const [code, [refusal]] of Object.entries(CAUSES)) {
   CODES[refusal] = code as HttpErrorCode;
 }
 
-/** The code of refusal number `refusal` of the wire functions. */
+/** The error code of a refusal number. */
 export function refusalCode(refusal: number): HttpErrorCode {
   return CODES[refusal]!;
 }
 
 /**
- * A message that was refused: what was found, where, and what was expected.
+ * The error for a refused message. Its text says what was found, where, and what was
+ * expected.
  *
  * @example Answering a refusal
  * ```ts
@@ -408,24 +408,24 @@ export function refusalCode(refusal: number): HttpErrorCode {
  *   parser.next();
  * } catch (error) {
  *   if (!(error instanceof HttpError)) throw error;
- *   console.log(error.status, error.code, error.offset); // 400 "bare-lf" 14
+ *   console.log(error.status, error.code, error.offset); // 400 bare-lf 14
  * }
  * ```
  */
 export class HttpError extends Error {
   /** The cause; see {@linkcode HttpErrorCode}. */
   readonly code: HttpErrorCode;
-  /** The status that answers this refusal, such as 400 or 431. */
+  /** The status of the response, such as 400 or 431. */
   readonly status: number;
-  /** Where it was found, in bytes from the first byte of the input. */
+  /** The position of the fault, in bytes from the start of the input. */
   readonly offset: number;
 
   /**
-   * Makes the error of a refusal.
+   * Creates the error.
    *
    * @param code The cause.
-   * @param offset Where it was found, in bytes from the first byte of the input.
-   * @param found What stood there, as a phrase.
+   * @param offset The position of the fault, in bytes from the start of the input.
+   * @param found The offending input, as a phrase for the error message.
    */
   constructor(code: HttpErrorCode, offset: number, found: string) {
     const [, status, section, expected] = CAUSES[code];

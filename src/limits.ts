@@ -1,42 +1,45 @@
 /**
- * Every limit and timeout, with its default and its range.
+ * All limits and timeouts, with their defaults and ranges.
  *
  * @module
  */
 
-/** Bounds on a message. Each is checked as the bytes arrive. */
+/** Limits on a message, checked as the bytes arrive. */
 export interface ParserLimits {
   /**
-   * Bytes of a request line without its CRLF; more is refused with 414.
+   * Maximum bytes of a request line, without its CRLF. A longer one is refused with 414.
    *
    * @default {8192}
    */
   maxRequestLine?: number;
   /**
-   * Bytes of a header section with the CRLF of each line and of its end; more is
-   * refused with 431. Trailers have the same bound; more of them is refused with
-   * 400. Together with `maxRequestLine` at most 65,000.
+   * Maximum bytes of a header section, including the CRLF of each line and of the final
+   * empty line. A larger one is refused with 431. The limit also applies to a trailer
+   * section, which is refused with 400. The sum of this and `maxRequestLine` must not
+   * exceed 65,000.
    *
    * @default {16384}
    */
   maxHeaderBytes?: number;
   /**
-   * Field lines in a header section; more is refused with 431.
+   * Maximum field lines in a header section. More are refused with 431. The limit also
+   * applies to a trailer section, which is refused with 400.
    *
    * @default {100}
    */
   maxHeaders?: number;
   /**
-   * Bytes of a body that `bytes()`, `text()`, `json()` and `arrayBuffer()` gather;
-   * more is refused with 413, as is a body that memory does not hold. `Infinity`
-   * switches the limit off. A body that is read as a stream has no bound.
+   * Maximum bytes of a body read by `bytes()`, `text()`, `json()` or `arrayBuffer()`. A
+   * larger one is refused with 413, as is a body that does not fit in memory.
+   * `Infinity` removes the limit. A body read as a stream is not limited.
    *
    * @default {1048576}
    */
   maxBodySize?: number;
   /**
-   * Bytes of a body that is read through a Fetch `Request`, whichever way; more is
-   * refused with 413: the reader meets an `HttpError`. `Infinity` switches the limit off.
+   * Maximum bytes of a body read through a Fetch `Request`, as a stream or buffered. A
+   * larger one is refused with 413, and the read fails with an `HttpError`. `Infinity`
+   * removes the limit.
    *
    * @default {67108864}
    */
@@ -44,141 +47,142 @@ export interface ParserLimits {
 }
 
 /**
- * Limits and timeouts of a connection, besides those on a message. Times are in
- * milliseconds; one is late by up to a quarter of the shortest of them, or half a
- * second, and never early. They are measured in what the program was able to attend
- * to: a busy program times nobody out. `Infinity` switches one off.
+ * Limits and timeouts of a connection. Timeouts are in milliseconds. They never fire
+ * early, and at most a quarter of the shortest one or half a second late, whichever is
+ * less (20 ms at least). They count only time in which the event loop runs, so a busy
+ * program does not time out its clients. `Infinity` disables a timeout or limit.
  *
- * | option | default | what happens then |
+ * | option | default | on expiry or excess |
  * |---|---|---|
- * | `headTimeout` | 30 s from the first byte of a head, or from the start of the connection, to the end of the head | 408, close |
- * | `bodyTimeout` | 30 s of waiting for a body that comes at less than `minBodyRate` | the reader of the body meets an `HttpError`; 408, close |
- * | `minBodyRate` | 240 bytes a second, over each `bodyTimeout` | as `bodyTimeout` |
+ * | `headTimeout` | 30 s for a head, from its first byte or from the start of the connection | 408, close |
+ * | `bodyTimeout` | 30 s of waiting for a body that arrives slower than `minBodyRate` | the read fails with an `HttpError`; 408, close |
+ * | `minBodyRate` | 240 bytes per second, averaged over each `bodyTimeout` | as `bodyTimeout` |
  * | `totalBodyTimeout` | 3600 s of waiting for one body | as `bodyTimeout` |
  * | `idleTimeout` | 60 s between two requests | close |
- * | `goneTimeout` | 60 s for a handler whose client may be gone | the connection is dropped |
- * | `writeTimeout` | 30 s in which the client takes less than `minResponseRate` | the connection is dropped |
- * | `minResponseRate` | 240 bytes a second, over each `writeTimeout` | as `writeTimeout` |
- * | `maxRequests` | no bound on the requests of a connection | the last response says `Connection: close` |
- * | `maxDrain` | 256 KiB of a body that the handler did not read | close after the response |
- * | `maxBuffered` | 256 MiB of bodies and responses, over all connections of a server | 503 |
+ * | `goneTimeout` | 60 s for the response to a client that may be gone | the connection is dropped |
+ * | `writeTimeout` | 30 s in which the client reads slower than `minResponseRate` | the connection is dropped |
+ * | `minResponseRate` | 240 bytes per second, averaged over each `writeTimeout` | as `writeTimeout` |
+ * | `maxRequests` | no limit on the requests of a connection | the last response says `Connection: close` |
+ * | `maxDrain` | 256 KiB of a body left unread by the handler | close after the response |
+ * | `maxBuffered` | 256 MiB of buffered bodies and responses across a server | 503 |
  */
 export interface ConnectionLimits {
   /**
-   * From the first byte of a head, or from the start of the connection, to the end
-   * of the head: bounds slow senders. Answered with 408.
+   * Time for a head to arrive completely, from its first byte or, for the first head,
+   * from the start of the connection. Limits slow senders. Expiry is answered with 408
+   * and a close; a connection that has sent nothing is just closed.
    *
    * @default {30000}
    */
   headTimeout?: number;
   /**
-   * The time in which a body that the server waits for makes progress: a byte, or as
-   * many as `minBodyRate` asks for. The reader of the body meets an `HttpError` with the
-   * status 408. Time in which the handler does not read does not count.
+   * Time in which a body must make progress while the server waits for it: at least one
+   * byte, and as many as `minBodyRate` requires. On expiry the read fails with an
+   * `HttpError` with status 408. Time in which the handler does not read is not counted.
    *
    * @default {30000}
    */
   bodyTimeout?: number;
   /**
-   * Bytes a second that a body has to come at while the server waits for it, on average
-   * over each `bodyTimeout`; also while the rest of it is discarded. 0 switches it off,
-   * for clients that stream at a trickle.
+   * Minimum bytes per second of a body while the server waits for it, averaged over each
+   * `bodyTimeout`. Also applies while the rest of a body is discarded. 0 disables it, for
+   * clients that stream at a trickle.
    *
    * @default {240}
    */
   minBodyRate?: number;
   /**
-   * The time that the server waits for one body, all waits together. Answered as
-   * `bodyTimeout` is.
+   * Maximum total time of all waits for one body. Expiry is handled like that of
+   * `bodyTimeout`.
    *
    * @default {3600000}
    */
   totalBodyTimeout?: number;
   /**
-   * Between a response and the next request. The connection is closed.
+   * Time between a response and the next request. On expiry the connection is closed.
    *
    * @default {60000}
    */
   idleTimeout?: number;
   /**
-   * What a handler has to answer once its client may be gone: the input has ended, which
-   * a client that waits for the answer can do too, or more than 64 KiB of it lie unread,
-   * so its end can't be seen. The connection is dropped then, and `req.signal` aborted.
+   * Time for a handler to respond once its client may be gone: the input has ended,
+   * although a client may half-close and still wait for the response, or more than 64 KiB
+   * of input are unread, so that its end cannot be detected. On expiry the connection is
+   * dropped and `req.signal` aborted.
    *
    * @default {60000}
    */
   goneTimeout?: number;
   /**
-   * The time in which a response makes progress, or takes in as much as
-   * `minResponseRate` asks for. Else the connection is dropped.
-   * Progress shows only when the system takes more, on Linux once a third of its send
-   * buffer has left, which can be a megabyte: a client that steadily takes less than
-   * some 50 kB/s of a long response needs a longer time than the default.
+   * Time in which a response must make progress while bytes of it are pending: at least
+   * some, and as many as `minResponseRate` requires. On expiry the connection is dropped.
+   * Progress is visible only when the system accepts more bytes, on Linux once a third of
+   * the send buffer is free, which can be a megabyte. Raise this for clients that read a
+   * long response at less than about 50 kB/s.
    *
    * @default {30000}
    */
   writeTimeout?: number;
   /**
-   * Bytes a second that a client has to take while any wait for it, on average over each
-   * `writeTimeout`. 0 switches it off.
+   * Minimum bytes per second that a client must read while any are pending, averaged over
+   * each `writeTimeout`. 0 disables it.
    *
    * @default {240}
    */
   minResponseRate?: number;
   /**
-   * Requests on a connection; the last response closes it.
+   * Maximum requests on a connection. The last response closes it.
    *
    * @default {Infinity}
    */
   maxRequests?: number;
   /**
-   * Bytes of a body that are read and thrown away when the handler left them, so
-   * that the connection can be kept; with more it is closed.
+   * Maximum bytes of an unread body that are read and discarded after the response to
+   * keep the connection open. With more left, the connection is closed.
    *
    * @default {262144}
    */
   maxDrain?: number;
   /**
-   * Bytes that buffered bodies and responses hold in memory, over all connections of a
-   * server. What is smaller than 32 KiB, and what a stream has in flight, is not counted:
-   * that is bounded for each connection. Memory that several responses are made of counts
-   * once.
+   * Maximum bytes of buffered request and response bodies in memory, across all
+   * connections of a server. Response chunks up to 64 KiB are not counted, because their
+   * memory is bounded per connection. A buffer shared by several responses counts once.
    *
-   * A body that would pass the bound is refused with 503. For a response that would,
-   * connections whose clients have stopped to read are dropped, those that hold most
-   * first; where that makes no room, it becomes a 503. A single response larger than
-   * the bound throws a `RangeError`: stream it.
+   * A request body that would exceed the limit is refused with 503. If a response would
+   * exceed it, the server drops connections whose clients have stopped reading, those
+   * that hold the most bytes first. If that does not free enough, the response becomes a
+   * 503. A single response larger than the limit throws a `RangeError`: stream it instead.
    *
    * @default {268435456}
    */
   maxBuffered?: number;
 }
 
-/** The bound of a server on all its connections. */
+/** Limits of a server across its connections. */
 export interface ServerLimits {
   /**
-   * Connections at once, with those that `upgrade()` handed over. With so many,
-   * none is accepted until one closes; clients wait in the queue of the system.
-   * Over TLS the runtime keeps the descriptor of a client that stalls in its handshake
-   * until that client leaves, also after its connection was closed here.
+   * Maximum open connections, including those handed over by `upgrade()`. At the limit
+   * none is accepted until one closes; clients wait in the listen backlog. Over TLS, the
+   * runtime keeps the file descriptor of a client that stalls in the handshake until
+   * that client leaves, even after the server closed the connection.
    *
    * @default {16384}
    */
   maxConnections?: number;
   /**
-   * What requests have to be answered once the server shuts down; then their connections
-   * are dropped. Those that `upgrade()` handed over stay.
+   * Time for pending requests to be answered after a shutdown begins. On expiry their
+   * connections are dropped, except those handed over by `upgrade()`.
    *
    * @default {30000}
    */
   shutdownTimeout?: number;
 }
 
-/** A limit: its default, and the least that it can be set to. */
+/** The default and the minimum of a limit. */
 interface Limit {
   readonly value: number;
   readonly least: number;
-  /** Whether `Infinity` switches it off. */
+  /** Whether `Infinity` is allowed. */
   readonly unbounded: boolean;
 }
 
@@ -188,8 +192,8 @@ type LimitName =
   | keyof ServerLimits;
 
 /**
- * Every limit and timeout. To add one, write its doc above, its row here, and its line
- * in the function below that resolves its kind.
+ * All limits and timeouts. To add one, add its doc above, its row here, and a line in
+ * the `resolve…` function of its interface.
  */
 const LIMITS: Readonly<Record<LimitName, Limit>> = {
   maxRequestLine: { value: 8192, least: 0, unbounded: false },
@@ -212,15 +216,15 @@ const LIMITS: Readonly<Record<LimitName, Limit>> = {
   shutdownTimeout: { value: 30_000, least: 1, unbounded: true },
 };
 
-/** A head must fit a 16-bit offset, with room for what ends it. */
+/** Offsets in a head are 16 bits wide; the margin is for line ends. */
 const MAX_HEAD = 65_000;
-/** No field line is shorter: a character as its name, a colon, CRLF. */
+/** A name of one character, a colon, CRLF. */
 const SHORTEST_FIELD_LINE = 4;
 
 /**
- * The limits of a message with their defaults filled in.
+ * Validates the limits of a message and fills in defaults.
  *
- * @throws {RangeError} One is out of its range.
+ * @throws {RangeError} A limit is out of range.
  */
 export function resolveParserLimits(
   options: ParserLimits,
@@ -239,12 +243,12 @@ export function resolveParserLimits(
       `maxRequestLine and maxHeaderBytes add up to ${head}; expected ${MAX_HEAD} at most`,
     );
   }
-  // Tables are made to this measure.
+  // Field tables are sized by `maxHeaders`, so cap it at what fits the section.
   const most = Math.floor(maxHeaderBytes / SHORTEST_FIELD_LINE);
   return { ...limits, maxHeaders: Math.min(maxHeaders, most) };
 }
 
-/** The same for a connection. */
+/** Validates the limits of a connection and fills in defaults. */
 export function resolveConnectionLimits(
   options: ConnectionLimits,
 ): Required<ConnectionLimits> {
@@ -263,7 +267,7 @@ export function resolveConnectionLimits(
   };
 }
 
-/** The same for a server. */
+/** Validates the limits of a server and fills in defaults. */
 export function resolveServerLimits(
   options: ServerLimits,
 ): Required<ServerLimits> {

@@ -1,5 +1,5 @@
 /**
- * What the entry points have in common: errors, limits, pools and the request.
+ * Exports shared by the entry points: errors, limits, pools and the request.
  *
  * @module
  */
@@ -9,5 +9,10 @@ export type { HttpHeaders } from "./message/headers.ts";
 export type { ParserLimits } from "./limits.ts";
 export type { PoolStats } from "./memory/pool.ts";
 export type { SlabStats } from "./memory/slab.ts";
-export { type ParserOptions, Pools, type PoolsStats } from "./message/pools.ts";
+export {
+  type ParserOptions,
+  Pools,
+  type PoolsOptions,
+  type PoolsStats,
+} from "./message/pools.ts";
 export type { HttpRequest } from "./message/request.ts";

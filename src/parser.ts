@@ -1,7 +1,7 @@
 /**
- * The synchronous parser, for those who bring their own I/O.
+ * The synchronous parser, for use with your own I/O.
  *
- * @example Parsing what arrived
+ * @example Parsing received bytes
  * ```ts
  * import { RequestParser } from "@pooled/http1/parser";
  *
@@ -23,27 +23,28 @@ import type { HttpRequest } from "./message/request.ts";
 export * from "./message.ts";
 
 /**
- * A strict, incremental HTTP/1.1 request parser without I/O (RFC 9112): bytes go in
- * by `push`, requests come out by `next`.
+ * A strict, incremental HTTP/1.1 request parser without I/O (RFC 9112): `push` takes
+ * bytes, `next` returns requests.
  */
 export class RequestParser implements Disposable {
   readonly #machine: Machine;
 
   /**
-   * Makes a parser at the start of an input.
+   * Creates a parser for one input.
    *
-   * @param options Limits on what a peer may send, and the pools to draw from.
-   * @throws {RangeError} A limit is no whole number, or the head could not fit.
+   * @param options Limits on messages, and the pools to use.
+   * @throws {RangeError} A limit is negative or not a whole number, or
+   * `maxRequestLine` and `maxHeaderBytes` add up to more than 65,000.
    */
   constructor(options?: ParserOptions) {
     this.#machine = new Machine(options);
   }
 
   /**
-   * Takes the next bytes of the input. They are copied: the chunk is the caller's
-   * again at once. After a refusal they are ignored.
+   * Appends the next bytes of the input. They are copied, so the caller may reuse the
+   * chunk. After a refusal they are ignored.
    *
-   * @throws {TypeError} The input was already ended, or the chunk is no Uint8Array.
+   * @throws {TypeError} `end` was already called, or the chunk is not a `Uint8Array`.
    */
   push(chunk: Uint8Array): void {
     if (!(chunk instanceof Uint8Array)) throw noBytesError();
@@ -52,27 +53,27 @@ export class RequestParser implements Disposable {
   }
 
   /**
-   * The next request, or `null` until more bytes come. What was not read of the
-   * body of the request before is discarded, but for a `bytes()`, `text()`, `json()`
-   * or `arrayBuffer()` that is under way, which is finished first.
+   * Returns the next request, or `null` if more bytes are needed. The unread rest of the
+   * previous body is discarded, unless a `bytes()`, `text()`, `json()` or
+   * `arrayBuffer()` is pending, which completes first.
    *
-   * @throws {HttpError} The next message is refused; each later call throws the
-   * same. Every request before it was given.
+   * @throws {HttpError} The next message is refused, after all requests before it were
+   * returned. Each later call throws the same error.
    */
   next(): HttpRequest | null {
     return this.#machine.next();
   }
 
   /**
-   * Ends the input. `next` gives what is left, and throws `unexpected-eof` when
-   * that ends in the middle of a message.
+   * Ends the input. `next` still returns the remaining requests, and throws
+   * `unexpected-eof` if the input ends inside a message.
    */
   end(): void {
     this.#machine.finish();
     this.#machine.body.progress();
   }
 
-  /** Gives all memory back. Requests that were handed out stay valid until released. */
+  /** Returns all memory to the pools. Requests handed out stay valid until released. */
   [Symbol.dispose](): void {
     this.#machine.close(new TypeError("the parser was disposed"));
   }

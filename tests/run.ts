@@ -7,7 +7,10 @@
  * programs: locally it skips the tests that need them, in CI it fails. The last line of
  * a test run counts the tests.
  *
- * `deno run -A tests/run.ts [test | check] [arguments of deno test or deno check]`
+ * `--poison` runs tests on pools that check their users, as `tests/support/poison.ts`
+ * says: without a path those that use the pools in their own process.
+ *
+ * `deno run -A tests/run.ts [test | check] [--poison] [arguments of deno test or check]`
  *
  * @module
  */
@@ -16,7 +19,23 @@ import { type ImportMap, offlineImportMap } from "./offline/import_map.ts";
 import standIns from "./offline/stand_ins.json" with { type: "json" };
 import { inCI, missingPrograms } from "./support/needs.ts";
 
-const [command = "test", ...args] = Deno.args;
+/** Other folders test programs in processes of their own, which load no preload. */
+const POISONED = [
+  "clients",
+  "conformance",
+  "memory",
+  "message",
+  "server",
+  "stream",
+]
+  .map((folder) => `tests/${folder}`);
+
+const [command = "test", ...rest] = Deno.args;
+const args = rest.filter((arg) => arg !== "--poison");
+if (args.length < rest.length) {
+  const all = args.every((arg) => arg.startsWith("-"));
+  args.push("--preload=tests/support/poison.ts", ...(all ? POISONED : []));
+}
 const root = new URL("../", import.meta.url);
 const config: ImportMap = JSON.parse(
   Deno.readTextFileSync(new URL("deno.json", root)),

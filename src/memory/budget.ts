@@ -1,18 +1,18 @@
 /**
- * The bytes that bodies and responses hold in memory, over all connections of a server.
+ * The memory budget of buffered bodies and responses across all connections of a server.
  *
- * Slabs are not counted: each connection has a few, of bounded size.
+ * Slabs are not counted: each connection holds only a few, of bounded size.
  *
  * @module
  */
 
-/** A piece of memory that several responses can be made of. */
+/** A buffer that several responses can share. */
 interface Shared {
   readonly bytes: number;
   holders: number;
 }
 
-/** Counts the bytes held, up to a bound. */
+/** Counts the bytes held against a limit. */
 export class Budget {
   readonly most: number;
   held = 0;
@@ -22,7 +22,7 @@ export class Budget {
     this.most = most;
   }
 
-  /** Whether `bytes` more stay within the bound. */
+  /** Whether `bytes` more stay within the limit. */
   admits(bytes: number): boolean {
     return this.held + bytes <= this.most;
   }
@@ -40,8 +40,8 @@ export class Budget {
   }
 
   /**
-   * Counts `bytes` of a piece of memory once, whatever the number of its holders: the
-   * same body often goes to many clients. Never refuses.
+   * Adds a holder of a buffer and counts its `bytes` only for the first one, because the
+   * same body is often sent to many clients. Does not check the limit.
    */
   hold(memory: ArrayBufferLike, bytes: number): void {
     const shared = this.#shared.get(memory);
@@ -53,7 +53,7 @@ export class Budget {
     this.held += bytes;
   }
 
-  /** One holder less. */
+  /** Removes a holder; the last one returns the bytes. */
   drop(memory: ArrayBufferLike): void {
     const shared = this.#shared.get(memory)!;
     if (--shared.holders > 0) return;

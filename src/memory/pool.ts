@@ -1,36 +1,36 @@
 /**
- * A pool of objects of one kind: a bounded stack of idle ones, and counts.
+ * A pool of objects of one kind: a bounded free list with counters.
  *
- * An owner may put a {@linkcode Shelf} in front of the pool: what it releases, it
- * gets back itself, and nobody else does. So releasing an object a second time,
- * after its owner has used it again, can never hit a stranger's object.
+ * An owner may put a private free list, a {@linkcode Shelf}, in front of the pool. Its
+ * objects are reused only by that owner, so a stale second release cannot affect an
+ * object that another owner has acquired in the meantime.
  *
  * @module
  */
 
-/** The counts of one pool. */
+/** The counters of one pool. */
 export interface PoolStats {
-  /** Objects ever made. */
+  /** Objects created in total. */
   created: number;
   /** Objects acquired and not yet released. */
   inUse: number;
-  /** Acquisitions that were served without making an object. */
+  /** Acquisitions served without creating an object. */
   reused: number;
-  /** The most objects that were in use at a time. */
+  /** The highest number of objects in use at the same time. */
   highWater: number;
-  /** Objects that wait in the pool for their next use; those on a shelf are not counted. */
+  /** Idle objects in the pool, without those that a connection keeps for itself. */
   idle: number;
 }
 
-/** The idle objects of one owner. */
+/** The private free list of one owner. */
 export class Shelf<T> {
   readonly items: T[] = [];
-  /** How many of the items are there; an array that is popped gives its memory up. */
+  /** The number of items in use; popping the array instead would shrink its storage. */
   count = 0;
   open = true;
 }
 
-/** A bounded stack of idle objects, with counts. */
+/** A bounded free list with counters. */
 export class Pool<T> {
   readonly #create: () => T;
   readonly #idle: (T | undefined)[];
@@ -42,15 +42,15 @@ export class Pool<T> {
   #highWater = 0;
 
   /**
-   * @param create Makes an object when none is idle.
-   * @param bound The most idle objects to keep; more are left to the collector.
+   * @param create Creates an object when none is idle.
+   * @param bound Maximum number of idle objects; further ones are left to the GC.
    */
   constructor(create: () => T, bound: number) {
     this.#create = create;
     this.#idle = new Array(bound).fill(undefined);
   }
 
-  /** An object from the shelf, from the pool, or a new one. */
+  /** Returns an object from the shelf, else from the pool, else a new one. */
   acquire(shelf?: Shelf<T>): T {
     const inUse = ++this.#acquired - this.#released;
     if (inUse > this.#highWater) this.#highWater = inUse;
@@ -70,26 +70,26 @@ export class Pool<T> {
     return this.#create();
   }
 
-  /** Takes an object back, to the shelf it came through; from a closed shelf it is dropped. */
+  /** Returns an object to its shelf, else to the pool. If the shelf is closed, drops it. */
   release(item: T, shelf?: Shelf<T>): void {
     this.#released++;
     if (shelf === undefined) this.#keep(item);
     else if (shelf.open) shelf.items[shelf.count++] = item;
   }
 
-  /** Counts an object as released that is not to be used again. */
-  drop(): void {
+  /** Counts an object as released without keeping it. */
+  drop(_item: T): void {
     this.#released++;
   }
 
-  /** Closes a shelf and takes over what lies on it. */
+  /** Closes a shelf and moves its items into the pool. */
   closeShelf(shelf: Shelf<T>): void {
     shelf.open = false;
     while (shelf.count > 0) this.#keep(shelf.items[--shelf.count]!);
     shelf.items.length = 0;
   }
 
-  /** Makes objects until `count` are idle, or as many as the bound allows. */
+  /** Creates objects until `count` are idle, or as many as the bound allows. */
   warm(count: number): void {
     while (this.#idleCount < Math.min(count, this.#idle.length)) {
       this.#created++;
@@ -105,6 +105,10 @@ export class Pool<T> {
       highWater: this.#highWater,
       idle: this.#idleCount,
     };
+  }
+
+  protected idleItems(): T[] {
+    return this.#idle.slice(0, this.#idleCount) as T[];
   }
 
   #keep(item: T): void {

@@ -1,86 +1,97 @@
 /**
- * The sizes of pooled memory, and the thresholds between two ways to read and write.
+ * Sizes of pooled memory, and thresholds between strategies for reading and writing.
  *
  * @module
  */
 
 // ---------------------------------------------------------------------- slabs
 
-/** The capacities of the three tiers of slabs, in bytes. */
+/** Slab capacities by tier, in bytes. */
 export const SLAB_SIZES: readonly [number, number, number] = [
   2048,
   16384,
   65536,
 ];
 export const LAST_TIER = 2;
-/** The tier of a slab that was made to measure and will not be kept. */
+/** The tier of slabs of custom size, which are never pooled. */
 export const OVERSIZE = 3;
-/** Idle slabs of each tier kept at the most: 2 MiB, 4 MiB, 4 MiB, and none oversize. */
+/** Maximum idle slabs per tier: 2 MiB, 4 MiB, 4 MiB, and no oversize ones. */
 export const IDLE_SLABS: readonly number[] = [1024, 256, 64, 0];
 /**
- * Bytes past the capacity of a slab. The scanner reads up to eight bytes at a
- * time, and stops on the NUL that follows the last byte of the window.
+ * Bytes beyond the capacity of a slab. Scanners read up to eight bytes at a time and
+ * stop at the NUL after the last byte of the window.
  */
 export const SLAB_PADDING = 16;
+/** Memories of each tier that a checked pool holds back, to catch late writes. */
+export const QUARANTINED = 16;
 
 // ------------------------------------------------------------------- requests
 
-/** Idle request objects kept at the most, of under 1 KiB each. */
+/** Maximum idle request objects, of less than 1 KiB each. */
 export const IDLE_REQUESTS = 1024;
-/** Field lines in the table that every request has of its own. */
+/** Rows of the field table built into each request. */
 export const OWN_ROWS = 32;
-/** Field lines in a large table, of 1 KiB; the default `maxHeaders` fits. */
+/** Rows of a pooled table: 1 KiB, enough for the default `maxHeaders`. */
 export const LARGE_TABLE_ROWS = 128;
-/** Idle large tables kept at the most. */
+/** Maximum idle pooled tables. */
 export const IDLE_TABLES = 64;
-/** Bytes of the longest head that is kept to be compared with the next one. */
-export const LONGEST_KNOWN_HEAD = 2048;
+/** Maximum bytes of a head in the head cache. */
+export const LONGEST_CACHED_HEAD = 2048;
 
 // ---------------------------------------------------------------------- input
 
-/** Less free room in a slab than this is not worth a read. */
+/** Minimum free space in a slab for posting a read into it. */
 export const SMALLEST_READ = 512;
-/** A read ahead of a handler, while the window holds bytes that it may ask for. */
+/**
+ * Buffer size of a read-ahead while the window holds bytes that the handler may still
+ * consume, so that the window itself cannot be lent.
+ */
 export const ASIDE_READ = 2048;
-/** Bytes that are read ahead of a handler, to notice the end behind them. */
+/** Maximum bytes of read-ahead while a handler runs, to notice the end of the input. */
 export const READ_AHEAD = 65_536;
-/** A piece of a chunk: with a head at the default limits before it, it fits a slab. */
+/**
+ * Larger chunks are pushed in pieces of this size. A head at the default limits and a
+ * piece together fit one slab.
+ */
 export const FEED_PIECE = 32_768;
-/** A chunk of more bytes than this is not moved to the run before it. */
+/** Larger chunks are not moved to extend the payload run before them. */
 export const LARGEST_MOVED_CHUNK = 512;
-/** Up to this many bytes are moved by a loop; `copyWithin` costs a call. */
+/** Up to this many bytes, a loop is cheaper than the call to `copyWithin`. */
 export const LARGEST_LOOPED_MOVE = 32;
-/** The buffer of reads whose bytes nobody wants. */
+/** Buffer size of reads whose bytes are discarded. */
 export const DISCARDED_READ = 16_384;
 
 // --------------------------------------------------------------------- bodies
 
-/** The first array of a buffered read of unknown length. */
-export const FIRST_GATHERED = 4096;
+/** Initial array size of a buffered read of unknown length. */
+export const FIRST_ARRAY = 4096;
 /**
- * The first array of a buffered read of known length is no longer than this: a length
- * is only a promise of bytes, and memory is taken for those that came.
+ * Maximum initial array size of a buffered read of known length. Content-Length is only
+ * a claim, so memory grows with the bytes that arrive.
  */
-export const MOST_AHEAD = 1_048_576;
-/** A body with more left than this is read straight into its array. */
+export const LARGEST_FIRST_ARRAY = 1_048_576;
+/** A buffered read with at least this much left is filled directly, past the window. */
 export const SMALLEST_DIRECT_READ = 4096;
-/** Longer arrays than this are made by no engine. */
+/** No engine allocates a longer array. */
 export const LONGEST_ARRAY = 2 ** 35;
-/** The most bytes in one chunk of a stream, for a reader that brings no buffer. */
+/** Maximum chunk size of a body stream for a reader without its own buffer. */
 export const LARGEST_STREAMED = 65_536;
 
 // --------------------------------------------------------------------- output
 
-/** Bytes from this many on are written from where they lie. */
+/** Chunks from this size on are written in place, without a copy. */
 export const SMALLEST_DIRECT_WRITE = 32_768;
-/** Larger pieces count in the budget of a server. A usual chunk of a stream does not. */
+/**
+ * Larger buffers count towards `maxBuffered`. Typical chunks of a stream stay below it.
+ */
 export const LARGEST_UNCOUNTED = 65_536;
-/** Bytes of a write to a stream, which takes a copy. */
+/** Maximum bytes of one write to a stream, which gets a copy. */
 export const LARGEST_STREAM_WRITE = 65_536;
-/** ASCII text of up to this length is written a character at a time, not encoded. */
+/** ASCII text up to this length is copied a character at a time instead of encoded. */
 export const LONGEST_LOOPED_TEXT = 256;
 /**
- * With more than this waiting to be written, nothing new is begun. Below the largest
- * slab, so that usual responses do not begin another one just before the write.
+ * With more than this many bytes pending, the output waits for a write before it takes
+ * another response. Below the largest slab size, so that typical responses do not start
+ * another slab just before the write.
  */
 export const MOST_PENDING = 49_152;

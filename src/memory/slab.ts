@@ -1,8 +1,8 @@
 /**
- * Slabs: the byte buffers that everything is parsed from, in three sizes.
+ * Slabs: pooled, refcounted byte buffers in three sizes that everything is parsed from.
  *
- * A slab is counted, not owned: the window of a parser holds one reference, each
- * request whose bytes lie in it another. The last to let go returns it.
+ * The window of a parser holds one reference, and so does each request whose bytes are
+ * in the slab. The last release returns it to the pool.
  *
  * @module
  */
@@ -10,12 +10,12 @@
 import { Pool, type PoolStats } from "./pool.ts";
 import { IDLE_SLABS, OVERSIZE, SLAB_PADDING, SLAB_SIZES } from "./sizes.ts";
 
-/** A buffer with the views that the scanner needs. */
+/** A buffer with the views that the scanners need. */
 export class Slab {
   buffer: ArrayBuffer;
   bytes: Uint8Array<ArrayBuffer>;
   view: DataView<ArrayBuffer>;
-  /** Usable bytes; the padding comes on top. */
+  /** Usable bytes, without the padding. */
   readonly capacity: number;
   readonly tier: number;
   refs = 0;
@@ -28,7 +28,7 @@ export class Slab {
     this.tier = tier;
   }
 
-  /** Takes back the memory that was lent to a BYOB reader, which detached the views. */
+  /** Rebuilds the views after a BYOB reader detached them and returned the buffer. */
   adopt(buffer: ArrayBuffer): void {
     this.buffer = buffer;
     this.bytes = new Uint8Array(buffer);
@@ -36,23 +36,35 @@ export class Slab {
   }
 }
 
-/** The counts of one tier of slabs. */
+/** The counters of one slab tier. */
 export interface SlabStats extends PoolStats {
-  /** Capacity of a slab of this tier in bytes; 0 stands for slabs made to measure. */
+  /** Capacity of a slab of this tier in bytes; 0 for slabs of custom size. */
   size: number;
+}
+
+function plainPool(create: () => Slab, bound: number): Pool<Slab> {
+  return new Pool(create, bound);
 }
 
 /** The slabs of all tiers. */
 export class SlabPool {
-  #wanted = 0;
-  readonly #tiers: readonly Pool<Slab>[] = IDLE_SLABS.map((bound, tier) =>
-    new Pool(() => new Slab(SLAB_SIZES[tier] ?? this.#wanted, tier), bound)
-  );
+  /** Capacity for the oversize slab that the pool is about to create. */
+  #oversize = 0;
+  readonly #tiers: readonly Pool<Slab>[];
 
-  /** A slab with one reference, of `tier` or as much larger as `bytes` needs. */
+  /** @param makePool Makes the pool of a tier. */
+  constructor(
+    makePool: (create: () => Slab, bound: number) => Pool<Slab> = plainPool,
+  ) {
+    this.#tiers = IDLE_SLABS.map((bound, tier) =>
+      makePool(() => new Slab(SLAB_SIZES[tier] ?? this.#oversize, tier), bound)
+    );
+  }
+
+  /** Returns a slab with refcount 1, of `tier` or the first larger one that fits `bytes`. */
   acquire(tier: number, bytes: number): Slab {
     while (tier < OVERSIZE && bytes > SLAB_SIZES[tier]!) tier++;
-    this.#wanted = bytes;
+    this.#oversize = bytes;
     const slab = this.#tiers[tier]!.acquire();
     slab.refs = 1;
     return slab;
@@ -66,12 +78,12 @@ export class SlabPool {
     this.#tiers[slab.tier]!.release(slab);
   }
 
-  /** Writes off a slab whose memory was lent and will not come back. */
+  /** Writes off a slab whose buffer a BYOB reader did not return. */
   drop(slab: Slab): void {
-    this.#tiers[slab.tier]!.drop();
+    this.#tiers[slab.tier]!.drop(slab);
   }
 
-  /** Makes slabs of the smallest tier until `count` are idle. */
+  /** Creates slabs of the smallest tier until `count` are idle. */
   warm(count: number): void {
     this.#tiers[0]!.warm(count);
   }

@@ -1,13 +1,13 @@
 /**
  * The window: the unparsed bytes `[start, end)` of one slab.
  *
- * Bytes come in by `push`, which copies them, or by a reader that is lent the free tail
- * of the slab. When the tail is short, what must be kept is carried to the front of
- * another slab, or of the same one where nothing else refers to it. Everything before
- * the window belongs to requests that were handed out, but for the payload that a body
- * decoder has found and nobody has taken yet: the run `[runStart, runEnd)`.
+ * Bytes arrive through `push`, which copies them, or through a reader that fills the
+ * free tail of the slab. When the tail is too short, the live bytes move to the front of
+ * a fresh slab, or of the same slab if nothing else references it. Bytes before the
+ * window belong to requests already handed out, except for the run
+ * `[runStart, runEnd)`: body payload that was decoded but not consumed yet.
  *
- * This class alone moves the cursor; whoever parses tells it how far it came.
+ * Only this class moves the cursor; parsers report their progress through `advance`.
  *
  * @module
  */
@@ -16,23 +16,23 @@ import { latin1 } from "../wire/text.ts";
 import { LAST_TIER, SLAB_SIZES, SMALLEST_READ } from "./sizes.ts";
 import type { Slab, SlabPool } from "./slab.ts";
 
-/** Bytes that a refusal quotes. */
+/** Maximum bytes that an error message quotes. */
 const QUOTED = 24;
 
-/** The bytes of an input that are still to be parsed. */
+/** The unparsed bytes of an input. */
 export class Window {
   slab: Slab | null = null;
   start = 0;
   end = 0;
   runStart = 0;
   runEnd = 0;
-  /** Whether the slab's memory is with a reader, so that nothing can be parsed. */
+  /** True while a reader holds the slab's memory; nothing can be parsed meanwhile. */
   lent = false;
 
   readonly #slabs: SlabPool;
-  /** Offset in the input of the slab's first byte. */
+  /** Input offset of the slab's first byte. */
   #origin = 0;
-  /** The tier of the next slab: it grows while reads fill their slabs. */
+  /** The tier of the next slab, adapted to the size of recent reads. */
   #tier = 0;
   #lentLength = 0;
 
@@ -40,45 +40,45 @@ export class Window {
     this.#slabs = slabs;
   }
 
-  /** Bytes of the input so far. */
+  /** Bytes of the input received so far. */
   get received(): number {
     return this.#origin + this.end;
   }
 
-  /** Bytes that are still to be parsed or taken. */
+  /** Bytes not yet parsed, plus decoded payload not yet consumed. */
   get unread(): number {
     return this.end - this.start + this.runEnd - this.runStart;
   }
 
-  /** The offset in the input of position `at` of the slab. */
+  /** Converts a slab position to an input offset. */
   offsetOf(at: number): number {
     return this.#origin + at;
   }
 
-  /** The position in the slab of an offset in the input. */
+  /** Converts an input offset to a slab position. */
   positionOf(offset: number): number {
     return offset - this.#origin;
   }
 
   // ------------------------------------------------------------------ bytes out
 
-  /** Everything before position `to` was parsed. */
+  /** Marks everything before slab position `to` as parsed. */
   advance(to: number): void {
     this.start = to;
   }
 
-  /** A decoder has found payload, which is kept until it was taken. */
+  /** Sets the run of decoded payload, which is kept until consumed. */
   setRun(start: number, end: number): void {
     this.runStart = start;
     this.runEnd = end;
   }
 
-  /** `count` bytes of the run were taken. */
+  /** Consumes `count` bytes of the run. */
   takeRun(count: number): void {
     this.runStart += count;
   }
 
-  /** Gives as many unparsed bytes as fit; they count as parsed. */
+  /** Moves as many unparsed bytes as fit into `target`. Returns their number. */
   takeInto(target: Uint8Array): number {
     const count = Math.min(target.length, this.end - this.start);
     if (count === 0) return 0;
@@ -88,8 +88,9 @@ export class Window {
   }
 
   /**
-   * What `read` gives where the window is cut at position `limit`, if it goes so far:
-   * so that a refusal does not depend on how the input was cut.
+   * The result of `read` as if the window ended at position `limit`; `null` if it ends
+   * there or before. It makes a refusal independent of how the input was split into
+   * reads.
    */
   readWithin(limit: number, read: (slab: Slab) => number): number | null {
     if (this.end <= limit) return null;
@@ -101,7 +102,7 @@ export class Window {
     return outcome;
   }
 
-  /** What stands at `at`, for people. */
+  /** The bytes at `at`, quoted for an error message. */
   quote(at: number): string {
     const { slab, end } = this;
     if (slab === null || at >= end) return "the end of the input";
@@ -110,7 +111,7 @@ export class Window {
 
   // ------------------------------------------------------------------- bytes in
 
-  /** Copies bytes to the end of the window. */
+  /** Appends a copy of `chunk`. */
   push(chunk: Uint8Array): void {
     const count = chunk.length;
     if (count === 0) return;
@@ -119,19 +120,19 @@ export class Window {
     bytes[this.end += count] = 0;
   }
 
-  /** `count` bytes of the input went elsewhere. The window has to be empty. */
+  /** Counts `count` input bytes that bypassed the window, which must be empty. */
   bypass(count: number): void {
     this.#origin += count;
   }
 
-  /** Memory for a BYOB reader, which detaches it until `adopt` or `lose`. */
+  /** Lends memory to a BYOB reader, which detaches it until `adopt` or `lose`. */
   lend(): Uint8Array<ArrayBuffer> {
     return this.#lendTail(this.#makeRoomToLend());
   }
 
   /**
-   * Memory for a reader that fills it where it lies, until `commit` or `lose`. Nothing
-   * is detached, so requests may point into the slab.
+   * Lends memory to a reader that fills it in place, until `commit` or `lose`. The buffer
+   * is not detached, so requests may keep pointing into the slab.
    */
   offer(): Uint8Array<ArrayBuffer> {
     return this.#lendTail(this.#makeRoomToFill());
@@ -143,18 +144,18 @@ export class Window {
     return new Uint8Array(slab.buffer, this.end, this.#lentLength);
   }
 
-  /** Takes the lent memory back, with what was read into it. */
+  /** Takes back memory from `lend`, with the bytes read into it. */
   adopt(view: Uint8Array<ArrayBuffer>): void {
     this.slab!.adopt(view.buffer);
     this.commit(view.length);
   }
 
-  /** Takes the memory on offer back, `count` bytes filled. */
+  /** Takes back memory from `offer`, with `count` bytes read into it. */
   commit(count: number): void {
     this.lent = false;
     this.end += count;
     this.slab!.bytes[this.end] = 0;
-    // Grow while reads fill their slabs, shrink when they hardly do.
+    // Move up a tier when a read fills its memory, down when it leaves most unused.
     if (count === this.#lentLength) {
       this.#tier = Math.min(this.#tier + 1, LAST_TIER);
     } else if (this.#tier > 0 && count < SLAB_SIZES[this.#tier - 1]! / 2) {
@@ -162,7 +163,7 @@ export class Window {
     }
   }
 
-  /** The lent memory will not come back. */
+  /** Writes off lent memory that the reader will not return. */
   lose(): void {
     if (!this.lent) return;
     this.lent = false;
@@ -170,12 +171,12 @@ export class Window {
     this.#forgetSlab();
   }
 
-  /** The connection goes idle: the next read is into a slab of the smallest tier. */
+  /** Resets the tier: an idle connection reads into a slab of the smallest size. */
   rest(): void {
     this.#tier = 0;
   }
 
-  /** Gives the slab back, whatever it holds. */
+  /** Releases the slab and discards its bytes. */
   drop(): void {
     if (this.slab === null) return;
     this.#slabs.release(this.slab);
@@ -190,71 +191,71 @@ export class Window {
 
   // ----------------------------------------------------------------------- room
 
-  /** The slab, with room for `count` more bytes at the end of the window. */
+  /** Returns the slab, with room for `count` more bytes after the window. */
   #makeRoom(count: number): Slab {
     const slab = this.slab;
     if (slab === null) return this.#takeSlab(count);
-    if (slab.refs === 1 && this.#low() === this.end) this.#rewind();
+    if (slab.refs === 1 && this.#liveStart() === this.end) this.#rewind();
     return slab.capacity - this.end >= count
       ? slab
       : this.#moveForRoom(slab, count);
   }
 
   #moveForRoom(slab: Slab, count: number): Slab {
-    const low = this.#low();
-    const held = this.end - low;
+    const from = this.#liveStart();
+    const held = this.end - from;
     if (slab.refs === 1 && held + count <= slab.capacity) {
-      this.#moveTo(slab, low);
+      this.#compact(slab, from);
       return slab;
     }
-    // A window past the largest tier doubles, so that its copies stay linear.
+    // Beyond the largest tier the capacity doubles, so that copying stays linear.
     const bytes = held + count > SLAB_SIZES[LAST_TIER]
       ? 2 * held + count
       : held + count;
-    return this.#carry(slab, low, bytes);
+    return this.#moveToFresh(slab, from, bytes);
   }
 
-  /** The slab, referred to by nobody else, with room for a read worth its while. */
+  /** Returns a slab with refcount 1 and room for a read. */
   #makeRoomToLend(): Slab {
     const slab = this.slab;
     if (slab === null) return this.#takeSlab(0);
-    const low = this.#low();
-    const held = this.end - low;
+    const from = this.#liveStart();
+    const held = this.end - from;
     if (
       slab.refs > 1 || slab.tier < this.#tier ||
       (held === 0 && slab.tier > this.#tier)
     ) {
-      return this.#carry(slab, low, held + SMALLEST_READ);
+      return this.#moveToFresh(slab, from, held + SMALLEST_READ);
     }
     if (held === 0) this.#rewind();
     if (slab.capacity - this.end >= SMALLEST_READ) return slab;
     if (held <= slab.capacity / 2) {
-      this.#moveTo(slab, low);
+      this.#compact(slab, from);
       return slab;
     }
-    return this.#carry(slab, low, 2 * held);
+    return this.#moveToFresh(slab, from, 2 * held);
   }
 
-  /** The slab, with room for a read worth its while; requests may point into it. */
+  /** Returns a slab with room for a read; requests may share it. */
   #makeRoomToFill(): Slab {
     const slab = this.slab;
     if (slab === null) return this.#takeSlab(0);
-    const low = this.#low();
-    const held = this.end - low;
+    const from = this.#liveStart();
+    const held = this.end - from;
     if (slab.refs === 1 && held === 0 && slab.tier === this.#tier) {
       this.#rewind();
       return slab;
     }
     const room = slab.capacity - this.end;
-    // A slab that others point into is shared to its end, unless it is too large
-    // for an idle connection or smaller than the reads have come to be.
+    // Keep appending to a shared slab until it is full, unless the tier has changed:
+    // the slab is then too large for an idle connection or too small for its reads.
     return slab.refs > 1 && slab.tier === this.#tier && room >= SMALLEST_READ
       ? slab
       : this.#makeRoomToLend();
   }
 
-  /** Where the bytes begin that must not be lost. */
-  #low(): number {
+  /** The start of the live bytes: the run if there is one, else the window. */
+  #liveStart(): number {
     return this.runStart < this.runEnd ? this.runStart : this.start;
   }
 
@@ -264,25 +265,26 @@ export class Window {
     return slab;
   }
 
-  /** Carries what is held to the front of a fresh slab. */
-  #carry(slab: Slab, low: number, bytes: number): Slab {
+  /** Copies the live bytes to the front of a fresh slab. */
+  #moveToFresh(slab: Slab, from: number, bytes: number): Slab {
     const fresh = this.#slabs.acquire(this.#tier, bytes);
-    fresh.bytes.set(slab.bytes.subarray(low, this.end));
-    this.#moved(low);
+    fresh.bytes.set(slab.bytes.subarray(from, this.end));
+    this.#shift(from);
     this.slab = fresh;
     fresh.bytes[this.end] = 0;
     this.#slabs.release(slab);
     return fresh;
   }
 
-  /** Moves what is held to the front of its own slab. */
-  #moveTo(slab: Slab, low: number): void {
-    slab.bytes.copyWithin(0, low, this.end);
-    this.#moved(low);
+  /** Moves the live bytes to the front of their slab. */
+  #compact(slab: Slab, from: number): void {
+    slab.bytes.copyWithin(0, from, this.end);
+    this.#shift(from);
     slab.bytes[this.end] = 0;
   }
 
-  #moved(by: number): void {
+  /** Adjusts all positions after the bytes moved down by `by`. */
+  #shift(by: number): void {
     this.#origin += by;
     this.start -= by;
     this.end -= by;
@@ -290,7 +292,7 @@ export class Window {
     this.runEnd -= by;
   }
 
-  /** An empty window goes back to the front of its slab. */
+  /** Moves an empty window to the front of its slab. */
   #rewind(): void {
     this.#origin += this.start;
     this.start = this.end = 0;

@@ -1,10 +1,10 @@
 /**
- * Body framing (RFC 9112 §6, §7.1): which bytes of the window are payload.
+ * Body framing (RFC 9112 §6, §7.1): finds the payload in the window.
  *
- * `next()` finds the next run of payload bytes and `take()` uses some of it up.
- * Small chunks are moved together in place, so that a run is as long as the window
- * allows, whatever the sizes of the chunks. What stands before a fault is handed
- * out before the fault is.
+ * `next()` finds the next run of payload; consumers use it up with `Window.takeRun`.
+ * Small chunks are compacted in place, so a run is as long as the window allows even
+ * if the chunks are short. Payload before a fault is delivered before the fault is
+ * reported.
  *
  * @module
  */
@@ -48,11 +48,11 @@ import {
   UNEXPECTED_EOF,
 } from "../wire/refusals.ts";
 
-/** What `next()` finds: payload, as the run of the window, … */
+/** Result of `next()`: the window's run holds payload. */
 export const DATA = 0;
-/** … nothing until more bytes come, … */
+/** Result of `next()`: more input is needed. */
 export const STARVED = 1;
-/** … or the end of the message. */
+/** Result of `next()`: the message has ended. */
 export const FINISHED = 2;
 
 const IN_LENGTH = 0;
@@ -62,18 +62,18 @@ const AT_CHUNK_END = 3;
 const IN_TRAILERS = 4;
 const AT_END = 5;
 
-/** What a decoder asks of the machine whose window it decodes. */
+/** The decoder's view of its machine. */
 export interface DecoderHost {
   readonly window: Window;
   readonly limits: Required<ParserLimits>;
   readonly pools: OpenPools;
   /** Whether the input has ended. */
   readonly ended: boolean;
-  /** Whether memory is with a reader, so that nothing can be parsed. */
+  /** True while a reader holds the memory; nothing can be parsed meanwhile. */
   readonly lent: boolean;
-  /** Ends everything with a refusal found at position `at` of the slab. */
+  /** Stops the machine with a refusal at slab position `at`. Returns the error. */
   fail(refusal: number, at: number): HttpError;
-  /** Ends everything with the refusal of a field section at fault. */
+  /** Stops the machine with the refusal of a field section. Returns the error. */
   refuseFields(
     outcome: number,
     table: FieldTable,
@@ -83,12 +83,12 @@ export interface DecoderHost {
   ): HttpError;
 }
 
-/** The payload of the one message whose body is being read. */
+/** Decodes the body of the current message. */
 export class BodyDecoder {
   readonly #host: DecoderHost;
   readonly #window: Window;
   #state = AT_END;
-  /** Bytes of the message, or of the chunk, that have not come yet. */
+  /** Bytes of the body, or of the current chunk, not decoded yet. */
   #remaining = 0;
   readonly #chunk = new ChunkLine();
   readonly #trailerLine = new PartialLine();
@@ -100,7 +100,7 @@ export class BodyDecoder {
     this.#window = host.window;
   }
 
-  /** A body of `length` bytes, or in chunks where `length` is negative. */
+  /** Starts a body of `length` bytes, or a chunked one if `length` is negative. */
   begin(request: PooledRequest, length: number): void {
     this.#request = request;
     this.#remaining = length;
@@ -108,12 +108,12 @@ export class BodyDecoder {
     this.#window.setRun(0, 0);
   }
 
-  /** The request is gone; its trailers have nowhere to go. */
+  /** Detaches the request; its trailers will be dropped. */
   forgetRequest(): void {
     this.#request = null;
   }
 
-  /** Gives back what an unfinished body holds. */
+  /** Ends an unfinished body and releases its memory. */
   close(): void {
     this.#request = null;
     this.#window.setRun(0, 0);
@@ -124,21 +124,21 @@ export class BodyDecoder {
     }
   }
 
-  /** Bytes still to come of a body of known length; 0 when that is not known. */
+  /** Bytes not yet decoded of a body with Content-Length; 0 for a chunked body. */
   get knownRemaining(): number {
     return this.#state === IN_LENGTH ? this.#remaining : 0;
   }
 
   /**
-   * The most bytes that may still have to be read to the end of the body: what is left
-   * of a known length; 0 for chunks whose end lies in the window; else Infinity.
+   * Upper bound on the bytes left until the end of the body: the rest of a known
+   * length, 0 for chunks that end inside the window, else Infinity.
    */
   get mostRemaining(): number {
     if (this.#state === IN_LENGTH) return this.#remaining;
     return this.endInWindow >= 0 ? 0 : Infinity;
   }
 
-  /** Where the body ends, if that lies in the window; else -1. */
+  /** The slab position where the body ends, or -1 if that is not in the window. */
   get endInWindow(): number {
     const { limits, lent } = this.#host;
     const { slab, start, end } = this.#window;
@@ -162,12 +162,12 @@ export class BodyDecoder {
     return at < 0 ? -1 : endOfChunks(bytes, view, at, end, limits);
   }
 
-  /** `count` bytes of a body of known length went past the window. */
+  /** Counts `count` bytes of a body of known length that bypassed the window. */
   bypass(count: number): void {
     this.#remaining -= count;
   }
 
-  /** Whether a body of known length is wholly used up. */
+  /** Whether a body of known length has been consumed completely. */
   get isComplete(): boolean {
     const { runStart, runEnd } = this.#window;
     return this.#state === IN_LENGTH && this.#remaining === 0 &&
@@ -175,16 +175,16 @@ export class BodyDecoder {
   }
 
   /**
-   * Finds the next run.
+   * Finds the next run. Returns {@linkcode DATA}, {@linkcode STARVED} or
+   * {@linkcode FINISHED}.
    *
-   * @throws {HttpError} The body is at fault, or the input ended inside it.
+   * @throws {HttpError} The body is invalid, or the input ended inside it.
    */
   next(): number {
     const window = this.#window;
     if (window.runStart < window.runEnd) return DATA;
     const host = this.#host;
     if (this.#state === AT_END) return FINISHED;
-    // The window is with a reader; what it holds cannot be looked at.
     if (host.lent) return STARVED;
     const found = this.#state === IN_LENGTH
       ? this.#nextOfLength()
@@ -210,9 +210,9 @@ export class BodyDecoder {
     return DATA;
   }
 
-  // Flat, with the cursor in a local: a call for each chunk would cost more than
-  // a small chunk itself. The window and the state are only moved past what
-  // was good, so that a fault is met again by the next call.
+  // One flat function with the cursor in locals: a call per chunk would cost more than
+  // decoding a small chunk. Window and state only advance past valid bytes, so a call
+  // after the payload has been delivered finds the fault again and reports it.
   #nextOfChunks(): number {
     const window = this.#window;
     const slab = window.slab;
@@ -222,7 +222,7 @@ export class BodyDecoder {
     let at = window.start;
     let state = this.#state;
     let remaining = this.#remaining;
-    // Where the run lies so far; below zero, there is none.
+    // The run found so far is [run, out); -1 if there is none.
     let run = -1;
     let out = -1;
     let refusal = 0;
@@ -292,7 +292,7 @@ export class BodyDecoder {
     return state === IN_TRAILERS ? this.#readTrailers() : STARVED;
   }
 
-  /** The trailer section (RFC 9112 §7.1.2) begins where the window does. */
+  /** Reads the trailer section (RFC 9112 §7.1.2) at the start of the window. */
   #readTrailers(): number {
     const host = this.#host;
     const window = this.#window;
@@ -306,7 +306,7 @@ export class BodyDecoder {
       this.#state = AT_END;
       return FINISHED;
     }
-    if (!host.ended && !line.isWorthReading(bytes, start, end)) {
+    if (!host.ended && !line.shouldRetry(bytes, start, end)) {
       return STARVED;
     }
     const table = this.#trailers ??= acquireTable(pools, limits.maxHeaders);
@@ -356,7 +356,7 @@ export class BodyDecoder {
   }
 }
 
-/** The offset of the first line that frames or routes a message. */
+/** The offset of the first framing or routing field. */
 function firstFramingField(table: FieldTable): number {
   let first = table.count;
   for (let id = 1; id <= LAST_FRAMING_FIELD; id++) {

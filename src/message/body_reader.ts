@@ -1,10 +1,10 @@
 /**
- * Who gets the payload of the current message: a buffered read, a byte stream, or
- * nobody.
+ * Delivers the payload of the current message to a buffered read or a byte stream, or
+ * discards it.
  *
- * There is one body at a time on a connection, so each machine has one of these
- * and uses it again. Whichever consumer runs dry asks the driver for bytes through
- * `machine.demand`; when they come later, `progress()` lets it go on.
+ * A connection has one body at a time, so each machine reuses a single reader. A
+ * consumer that runs out of bytes asks the driver for more through `machine.demand`. If
+ * they arrive later, `progress()` resumes it.
  *
  * @module
  */
@@ -12,10 +12,10 @@
 import { HttpError } from "../errors.ts";
 import { discardedError, releasedError, usedError } from "./misuse.ts";
 import {
-  FIRST_GATHERED,
+  FIRST_ARRAY,
+  LARGEST_FIRST_ARRAY,
   LARGEST_STREAMED,
   LONGEST_ARRAY,
-  MOST_AHEAD,
   SMALLEST_DIRECT_READ,
 } from "../memory/sizes.ts";
 import type { Budget } from "../memory/budget.ts";
@@ -30,45 +30,46 @@ import {
 import type { PooledRequest, RequestBody } from "./request.ts";
 import { BODY_TOO_LARGE, BUFFERS_FULL } from "../wire/refusals.ts";
 
-/** No message has a body under way. */
+/** No body is in progress. */
 const IDLE = 0;
-/** There is a body, and nobody has asked for it. */
+/** There is a body, and nothing has read from it. */
 const UNREAD = 1;
+/** A buffered read is collecting the body in one array. */
 const GATHERING = 2;
 const STREAMING = 3;
-/** Nobody will read the rest. */
+/** The rest of the body will be dropped. */
 const DISCARDING = 4;
 
-/** How much longer an array grows: a known length is worth longer steps. */
+/** Growth factors of the array: larger steps towards a known length. */
 const GROWTH = 2;
 const GROWTH_TO_LENGTH = 4;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What a reader of bodies asks of its machine. */
+/** The body reader's view of its machine. */
 export interface ReaderHost extends DecoderHost {
-  /** Puts bytes in at once and gives true, or sees to it that `progress()` is called. */
+  /** Pushes bytes now and returns true, or returns false and calls `progress()` later. */
   demand(): boolean;
-  /** Counts the arrays of buffered reads. */
+  /** The byte budget that the arrays of buffered reads count towards. */
   readonly budget: Budget;
-  /** The refusal of a body that may not be read. */
+  /** Creates the refusal of the current body. Does not stop the machine. */
   bodyRefusal(refusal: number, found: string): HttpError;
 }
 
-/** The body of the one message that is being read. */
+/** Reads the body of the current message. */
 export class BodyReader implements RequestBody {
   readonly decoder: BodyDecoder;
   readonly #host: ReaderHost;
   readonly #window: Window;
   #mode = IDLE;
-  /** The request that the body belongs to, until its release. */
+  /** The request of the body, until its release. */
   #request: PooledRequest | null = null;
-  /** The refusal of the body as too large for a buffered read. */
+  /** The `body-too-large` error of the current body, if a buffered read got one. */
   refused: HttpError | null = null;
-  /** Whether the consumer ran dry and waits for `progress()`. */
+  /** Whether the consumer ran out of bytes and waits for `progress()`. */
   #waiting = false;
-  /** Why a body that nobody had used can no longer be read. */
-  #lost: () => unknown = usedError;
+  /** Creates the error for a read of a body that can no longer be read. */
+  #unreadable: () => unknown = usedError;
 
   // A buffered read.
   #gathered: Bytes = EMPTY;
@@ -78,12 +79,13 @@ export class BodyReader implements RequestBody {
   /** Bytes that may be gathered. */
   #most = Infinity;
   #gatherer: PromiseWithResolvers<Bytes> | null = null;
-  /** Bytes taken from the budget. */
+  /** Bytes that the array takes up in the budget. */
   #taken = 0;
 
   // A stream.
+  /** Bytes delivered so far. */
   #streamed = 0;
-  /** Bytes that the stream may give, or Infinity. */
+  /** Maximum bytes that the stream may deliver. */
   #mostStreamed = Infinity;
   #controller: ReadableByteStreamController | null = null;
   #outlivesRequest = false;
@@ -94,35 +96,35 @@ export class BodyReader implements RequestBody {
     this.decoder = new BodyDecoder(host);
   }
 
-  /** Whether a body holds the connection. */
+  /** Whether a body is in progress. */
   get active(): boolean {
     return this.#mode !== IDLE;
   }
 
-  /** Whether there is a body, and nobody reads it: not yet, or not any more. */
+  /** Whether there is a body without a consumer. */
   get unread(): boolean {
     return this.#mode === DISCARDING ||
       (this.#mode === UNREAD && this.#controller === null);
   }
 
-  /** Whether somebody reads the body, and waits for bytes. */
+  /** Whether a consumer is waiting for bytes of the body. */
   get starved(): boolean {
     return this.#waiting;
   }
 
-  /** A message with a body of `length` bytes, or chunked where that is negative. */
+  /** Starts a body of `length` bytes, or a chunked one if `length` is negative. */
   begin(request: PooledRequest, length: number): void {
     this.#request = request;
     this.#mode = UNREAD;
-    this.#lost = usedError;
+    this.#unreadable = usedError;
     this.#streamed = 0;
     this.decoder.begin(request, length);
   }
 
-  /** The whole body as one array. */
+  /** Reads the whole body, of at most `most` bytes, into one array. */
   gather(request: PooledRequest, most: number): Promise<Bytes> {
     if (this.#request !== request || this.#mode !== UNREAD) {
-      return Promise.reject(this.#lost());
+      return Promise.reject(this.#unreadable());
     }
     const length = this.decoder.knownRemaining;
     this.#length = length > 0 ? length : Infinity;
@@ -132,13 +134,13 @@ export class BodyReader implements RequestBody {
       return Promise.reject(this.#refuseTooLarge());
     }
     if (length > 0) {
-      const refused = this.#grow(Math.min(length, MOST_AHEAD));
+      const refused = this.#grow(Math.min(length, LARGEST_FIRST_ARRAY));
       if (refused !== null) return Promise.reject(refused);
     }
     this.#controller = null;
     this.#mode = GATHERING;
     try {
-      // A body that is there already takes no resolvers.
+      // Fast path: the whole body is in the window, so no resolvers are allocated.
       const whole = this.#gatherOn();
       if (whole !== null) return Promise.resolve(whole);
     } catch (error) {
@@ -155,12 +157,12 @@ export class BodyReader implements RequestBody {
     return new ReadableStream({
       type: "bytes",
       start: (controller) => {
-        if (!usable) return controller.error(this.#lost());
+        if (!usable) return controller.error(this.#unreadable());
         own = this.#controller = controller;
       },
       pull: (controller) => {
         if (this.#controller !== controller) {
-          return controller.error(this.#lost());
+          return controller.error(this.#unreadable());
         }
         this.#request?.useBody();
         this.#mode = STREAMING;
@@ -176,29 +178,29 @@ export class BodyReader implements RequestBody {
     });
   }
 
-  /** The stream of the body went to a Fetch request, which may outlive the pooled one. */
+  /** Keeps the body stream readable after the release of `request`, for a Fetch request. */
   outliveRequest(request: PooledRequest): void {
     if (this.#request !== request) return;
     this.#outlivesRequest = true;
     this.#mostStreamed = this.#host.limits.maxFetchBodySize;
   }
 
-  /** The request of the body was released: unless the stream outlives it, so is its body. */
-  leave(request: PooledRequest): void {
+  /** Handles the release of `request`: its body ends too, unless `outliveRequest` was called. */
+  detach(request: PooledRequest): void {
     if (this.#request !== request) return;
     this.#request = null;
     this.decoder.forgetRequest();
-    if (!this.#outlivesRequest) this.#stop(releasedError);
+    if (!this.#outlivesRequest) this.#abandon(releasedError);
   }
 
   /**
-   * Somebody wants the next message. A buffered read that is under way ends first;
-   * any other rest of the body is discarded. Gives whether the body is done with.
+   * Makes way for the next message: discards the rest of the body, unless a buffered
+   * read is in progress, which is allowed to complete. Returns whether the body is over.
    */
   discard(): boolean {
     if (this.#mode === GATHERING) return false;
     if (this.#mode !== DISCARDING) {
-      this.#stop(discardedError);
+      this.#abandon(discardedError);
     }
     const decoder = this.decoder;
     for (;;) {
@@ -213,31 +215,31 @@ export class BodyReader implements RequestBody {
     }
   }
 
-  /** Bytes came, or the input ended: who waited for that goes on. */
+  /** Resumes a waiting consumer after bytes arrived or the input ended. */
   progress(): void {
-    if (this.#waiting) this.#goOn();
+    if (this.#waiting) this.#resume();
   }
 
-  #goOn(): void {
+  #resume(): void {
     this.#waiting = false;
     if (this.#mode === GATHERING) this.#resumeGatherer(this.#gatherer!);
     else if (this.#controller !== null) this.#runStream(this.#controller);
   }
 
-  /** The input failed, or nobody wants it any more. */
+  /** Ends the body with `reason`: the input failed, or the machine closes. */
   close(reason: unknown): void {
     if (this.#mode !== IDLE) {
-      this.#stop(() => reason);
+      this.#abandon(() => reason);
       this.#finish();
     }
     this.decoder.close();
   }
 
   /**
-   * Where the next bytes of the input can be put at once, past the window: the free
-   * part of a large array that is being gathered. `null` when there is none.
+   * Memory for reading past the window: the free part of a large array that a buffered
+   * read is filling, or `null`.
    */
-  direct(): Bytes | null {
+  directMemory(): Bytes | null {
     if (
       this.#mode !== GATHERING || this.#length === Infinity ||
       this.decoder.knownRemaining < SMALLEST_DIRECT_READ ||
@@ -247,8 +249,11 @@ export class BodyReader implements RequestBody {
     return this.#gathered.subarray(this.#filled);
   }
 
-  /** `count` bytes were put there; `buffer` is the array's, which may have moved. */
-  directed(buffer: ArrayBuffer, count: number): void {
+  /**
+   * Takes `count` bytes that were read into the memory from `directMemory`. `buffer`
+   * replaces the array's buffer if a BYOB reader detached it.
+   */
+  commitDirect(buffer: ArrayBuffer, count: number): void {
     this.decoder.bypass(count);
     if (this.#mode !== GATHERING) return;
     if (this.#gathered.buffer !== buffer) {
@@ -267,7 +272,8 @@ export class BodyReader implements RequestBody {
   }
 
   /**
-   * Gathers what is there. Gives the whole body at its end, and `null` before.
+   * Collects the available payload. Returns the whole body once it is complete, else
+   * `null`.
    *
    * @throws {HttpError} The body is refused.
    */
@@ -291,18 +297,18 @@ export class BodyReader implements RequestBody {
         }
       }
     } catch (error) {
-      // A refusal as too large leaves a body to be discarded.
+      // After body-too-large the framing is intact, so the rest can be discarded.
       if (error !== this.refused) this.#finish();
       throw error;
     }
   }
 
-  /** Refuses the body to its reader. The rest of it is discarded. */
+  /** Fails the consumer with a refusal; the rest of the body is discarded. */
   #refuse(refusal: number, found: string): HttpError {
     const error = this.#host.bodyRefusal(refusal, found);
     this.refused = error;
-    this.decoder.forgetRequest(); // It was not read to its end: no trailers.
-    this.#stop(() => error);
+    this.decoder.forgetRequest(); // Not read to its end, so it gets no trailers.
+    this.#abandon(() => error);
     return error;
   }
 
@@ -314,7 +320,7 @@ export class BodyReader implements RequestBody {
     );
   }
 
-  /** Copies the run into the array. Gives the refusal when the array may not grow. */
+  /** Appends the run to the array. Returns the refusal if the array cannot grow enough. */
   #append(): HttpError | null {
     const bytes = this.#window.slab!.bytes;
     const { runStart, runEnd } = this.#window;
@@ -331,8 +337,8 @@ export class BodyReader implements RequestBody {
   }
 
   /**
-   * Makes the array longer, so it takes `least` bytes. Gives the refusal where it may
-   * not be as long, or neither the budget nor the memory has room.
+   * Grows the array to at least `least` bytes. Returns the refusal if that exceeds a
+   * limit or the budget, or if the allocation fails.
    */
   #grow(least: number): HttpError | null {
     const { budget } = this.#host;
@@ -340,7 +346,7 @@ export class BodyReader implements RequestBody {
     if (least > most) return this.#refuseTooLarge();
     const filled = this.#filled;
     const longer = this.#length === Infinity
-      ? Math.max(FIRST_GATHERED, GROWTH * filled)
+      ? Math.max(FIRST_ARRAY, GROWTH * filled)
       : GROWTH_TO_LENGTH * filled;
     const length = Math.min(most, Math.max(least, longer));
     const more = length - this.#taken;
@@ -363,8 +369,8 @@ export class BodyReader implements RequestBody {
     return null;
   }
 
-  /** The array goes to the program, or to nobody. */
-  #giveArray(): void {
+  /** Drops the array and returns its bytes to the budget. */
+  #releaseArray(): void {
     this.#gathered = EMPTY;
     if (this.#taken === 0) return;
     this.#host.budget.give(this.#taken);
@@ -373,7 +379,7 @@ export class BodyReader implements RequestBody {
 
   #runStream(controller: ReadableByteStreamController): void {
     const { decoder } = this;
-    // A declared length is refused before a client is told to send the body.
+    // Check Content-Length first, before `demand` sends a 100 (Continue).
     if (this.#refusesStream()) return;
     try {
       let found: number;
@@ -387,7 +393,7 @@ export class BodyReader implements RequestBody {
         if (this.#refusesStream()) return;
         this.#enqueue(controller);
       }
-      // The stream closes with its last byte: nobody need ask once more.
+      // Close the stream with its last byte, without waiting for another pull.
       if (this.#controller !== controller) return;
       if (found === FINISHED || decoder.isComplete) {
         this.#finish();
@@ -400,7 +406,7 @@ export class BodyReader implements RequestBody {
     }
   }
 
-  /** Refuses a body of which more is known to come than its stream may give. */
+  /** Refuses the body if more bytes are known to follow than the stream may deliver. */
   #refusesStream(): boolean {
     const { runStart, runEnd } = this.#window;
     const known = runEnd - runStart + this.decoder.knownRemaining;
@@ -409,7 +415,7 @@ export class BodyReader implements RequestBody {
     return true;
   }
 
-  /** Hands the run, or as much as fits, to the stream's reader. */
+  /** Delivers the run, or as much as fits, to the stream's reader. */
   #enqueue(controller: ReadableByteStreamController): void {
     const bytes = this.#window.slab!.bytes;
     const { runStart: start, runEnd } = this.#window;
@@ -420,7 +426,7 @@ export class BodyReader implements RequestBody {
       view?.byteLength ?? LARGEST_STREAMED,
     );
     this.#streamed += count;
-    // What is handed over is used up first: the reader may ask for more at once.
+    // Consume first: `respond` and `enqueue` may call `pull` synchronously.
     this.#window.takeRun(count);
     if (request && view) {
       new Uint8Array(view.buffer, view.byteOffset, count)
@@ -432,28 +438,28 @@ export class BodyReader implements RequestBody {
   }
 
   /**
-   * Ends whoever reads the body; the rest will be discarded. The reason is made
-   * only for somebody to see: an error costs a kilobyte.
+   * Fails the consumer; the rest of the body will be discarded. The error is created
+   * only if it is used, because it costs a kilobyte.
    */
-  #stop(reason: () => unknown): void {
-    this.#lost = reason;
+  #abandon(reason: () => unknown): void {
+    this.#unreadable = reason;
     this.#gatherer?.reject(reason());
     this.#controller?.error(reason());
     this.#gatherer = null;
     this.#controller = null;
-    this.#giveArray();
+    this.#releaseArray();
     this.#waiting = false;
     this.#mode = DISCARDING;
   }
 
-  /** The message is over: the connection is free for the next. */
+  /** Resets the reader at the end of the message. */
   #finish(): void {
     this.#mode = IDLE;
     this.refused = null;
     this.#request = null;
     this.#gatherer = null;
     this.#controller = null;
-    this.#giveArray();
+    this.#releaseArray();
     this.#waiting = false;
     this.#outlivesRequest = false;
     this.#mostStreamed = Infinity;
@@ -461,15 +467,15 @@ export class BodyReader implements RequestBody {
 }
 
 /**
- * Closes a byte stream, and answers a reader that brought a buffer. Where the last
- * bytes fill no whole element of that buffer's type, the stream has errored instead.
+ * Closes a byte stream and completes a pending BYOB read. If the last bytes do not fill
+ * a whole element of the reader's view, the stream errors instead.
  */
 export function endStream(controller: ReadableByteStreamController): void {
   try {
     controller.close();
     controller.byobRequest?.respond(0);
   } catch {
-    // The reader has met the error.
+    // `close` has errored the stream, so the reader gets the error.
   }
 }
 

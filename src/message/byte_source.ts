@@ -1,8 +1,8 @@
 /**
- * Where the bytes of a machine come from: a stream that is read when they are
- * wanted, into pooled slabs where it is a byte stream.
+ * Drives a machine from a readable stream, which is read on demand and, if it is a byte
+ * stream, directly into pooled slabs.
  *
- * A large chunk is fed in pieces, so that the window stays within one slab.
+ * Large chunks are pushed in pieces, so that the window stays within one slab.
  *
  * @module
  */
@@ -11,27 +11,27 @@ import { ASIDE_READ, FEED_PIECE } from "../memory/sizes.ts";
 import type { Machine } from "./machine.ts";
 import { noBytesError } from "./misuse.ts";
 
-/** Where the bytes of a machine come from. */
+/** The input side of a machine. */
 export interface Inlet {
-  /** Puts bytes in at once and gives true, or sees to it that some come later. */
+  /** Pushes bytes now and returns true, or returns false and delivers some later. */
   demand(): boolean;
-  /** The reader is gone: for `reason`, or because of a refusal. */
+  /** Cancels the input because the reader of the requests left. */
   cancel(reason: unknown): Promise<void>;
-  /** The input was refused with `error`, which the reader has met. */
+  /** Stops the input after a refusal, which the reader of the requests has received. */
   refuse(error: unknown): void;
 }
 
-/** Told of bytes that came. */
+/** Receives the events of a source. */
 export interface Consumer {
-  /** Whether nobody wants to know any more. */
+  /** Whether the consumer ignores further events. */
   readonly closed: boolean;
-  /** Bytes came, or the input ended. */
+  /** Called when bytes arrived or the input ended. */
   wake(): void;
-  /** The source failed. */
+  /** Called when the source failed. */
   fail(error: unknown): void;
 }
 
-/** The same bytes without the constructor of a subclass, which `subarray` would call. */
+/** Converts a subclass of `Uint8Array`, since `subarray` would call its constructor. */
 export function plainBytes(bytes: Uint8Array): Uint8Array {
   const { buffer, byteOffset, byteLength } = bytes;
   return bytes.constructor === Uint8Array
@@ -39,7 +39,7 @@ export function plainBytes(bytes: Uint8Array): Uint8Array {
     : new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** The pieces of a chunk that were not yet fed to a machine. */
+/** Pushes a chunk into a machine piece by piece. */
 export class Feed {
   readonly #machine: Machine;
   #chunk: Uint8Array | null = null;
@@ -58,7 +58,7 @@ export class Feed {
     this.#chunk = null;
   }
 
-  /** Feeds the next piece, and gives whether there was one. */
+  /** Pushes the next piece. Returns whether there was one. */
   feed(): boolean {
     const chunk = this.#chunk;
     if (chunk === null) return false;
@@ -74,7 +74,7 @@ export class Feed {
   }
 }
 
-/** Reads a source into pooled slabs, as a BYOB reader where the source has one. */
+/** Reads a stream on demand, with a BYOB reader if it supports one. */
 export class ByteSource implements Inlet {
   consumer!: Consumer;
   readonly #machine: Machine;
@@ -82,7 +82,7 @@ export class ByteSource implements Inlet {
   readonly #byob: ReadableStreamBYOBReader | null = null;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   #reading = false;
-  /** Whether the source has ended. */
+  /** Whether the source ended or failed. */
   ended = false;
 
   constructor(machine: Machine, source: ReadableStream<Uint8Array>) {
@@ -91,7 +91,7 @@ export class ByteSource implements Inlet {
     try {
       this.#byob = source.getReader({ mode: "byob" });
     } catch {
-      // A source that is no byte stream; a locked one throws here again.
+      // Not a byte stream, or locked; the latter throws again here.
       this.#reader = source.getReader();
     }
   }
@@ -107,11 +107,11 @@ export class ByteSource implements Inlet {
   }
 
   /**
-   * Demands bytes while the window holds some that the consumer may ask for meanwhile:
-   * the window is not lent to the reader, and what comes is appended to it.
+   * Reads ahead into separate memory and appends the bytes to the window, which is not
+   * lent because the consumer may parse its bytes in the meantime.
    */
   readAhead(): boolean {
-    // A default reader brings memory of its own.
+    // A default reader returns chunks of its own and never borrows the window.
     if (this.#byob === null) return this.demand();
     if (this.#reading || this.#machine.ended) return false;
     this.#reading = true;
@@ -126,7 +126,7 @@ export class ByteSource implements Inlet {
     return false;
   }
 
-  /** Reads on and throws away what comes; the consumer is told of each chunk. */
+  /** Reads a chunk and discards it, then wakes the consumer. */
   discard(): void {
     if (this.#reading) return;
     this.#reading = true;
@@ -144,7 +144,7 @@ export class ByteSource implements Inlet {
   }
 
   refuse(): void {
-    // The source stays open: who owns the connection may want to answer on it.
+    // The source stays open, so that the owner of the connection can still respond.
     this.#feed.clear();
     (this.#byob ?? this.#reader!).releaseLock();
   }
@@ -163,7 +163,7 @@ export class ByteSource implements Inlet {
   #readFrom(reader: ReadableStreamDefaultReader<Uint8Array>): void {
     reader.read().then(
       ({ done, value }) => {
-        // What comes after a cancel has no machine to go to.
+        // The machine is closed after a cancel.
         if (this.consumer.closed) return;
         if (!done && !(value instanceof Uint8Array)) {
           const error = noBytesError();

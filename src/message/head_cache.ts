@@ -1,44 +1,45 @@
 /**
- * The bytes of the head that a request object was last used for.
+ * The head cache: the bytes of the head that a request object last parsed.
  *
- * Many clients send the same head again and again, and their connection gets the same
- * request object back. Where every byte of the head is the same, request line and field
- * section, so is everything that was read from it, and every string that was made of
- * it: nothing is read again. A head that differs in one byte is read afresh, all of it.
+ * Many clients repeat the same head, and their connection reuses the same request
+ * object. On a cache hit the head is compared bytewise instead of parsed: if request
+ * line and field section are identical, all parsed values and strings are still valid.
+ * A head that differs in one byte is parsed from the start.
  *
- * Eight bytes are copied and compared at a time, as one float. Floats of equal value
- * have equal bits but for zeros, which no bytes of an accepted head make. A NaN may
- * change its bits in a copy, but equals nothing: a head with one in it is read each time.
+ * The head is copied and compared eight bytes at a time, as floats. Floats of equal
+ * value have equal bits, except for zeros, which no accepted head can contain. A NaN may
+ * change its bits when copied, but compares unequal to everything, so a head that
+ * contains one is parsed every time.
  *
  * @module
  */
 
-import { LONGEST_KNOWN_HEAD } from "../memory/sizes.ts";
+import { LONGEST_CACHED_HEAD } from "../memory/sizes.ts";
 
 const WORD = 8;
-/** The memory is a multiple of this, so that it seldom has to grow. */
+/** The memory is a multiple of this size, so that it rarely has to grow. */
 const STEP = 256;
-/** A sample takes four bytes from each so many of a head. */
-const SAMPLED = 64;
+/** The sample covers four bytes out of this many. */
+const SAMPLE_INTERVAL = 64;
 
 const NONE = new DataView(new ArrayBuffer(0));
 
-/** A head, remembered byte for byte. */
+/** A cached head. */
 export class HeadCache {
-  /** How many bytes the head has; 0 when none is known. No head is shorter than a word. */
+  /** Length of the cached head in bytes, or 0. No head is shorter than `WORD`. */
   length = 0;
-  /** How many of them are the request line, with its CRLF. */
+  /** Length of its request line, with CRLF. */
   lineLength = 0;
   #memory = NONE;
-  /** The sample of the last head that was read. */
+  /** Hash of sampled bytes of the last head parsed. */
   #sample = 0;
 
-  /** Whether a head is known and its bytes stand at `start`. */
+  /** Whether the cached head is at `start`. */
   isAt(view: DataView, start: number, end: number): boolean {
     const memory = this.#memory;
     const length = this.length;
     if (length === 0 || length > end - start) return false;
-    // V8 unrolls the loop only while the step that overlaps stands apart from it.
+    // V8 unrolls the loop only if the last, overlapping step is outside it.
     const last = length - WORD;
     for (let at = 0; at < last; at += WORD) {
       if (
@@ -50,14 +51,14 @@ export class HeadCache {
   }
 
   /**
-   * Remembers the head `[start, end)` whose fields begin at `section`, if it seems to be
-   * the one before it again. To copy every head would cost a quarter of reading it, and
-   * most heads of a browser never come again. The sample only decides about the copy:
-   * it may be that of another connection, and answers nothing.
+   * Caches the head `[start, end)`, with fields from `section`, if it looks the same as
+   * the previous one. Copying every head would add a quarter to the cost of parsing, and
+   * most heads of a browser never repeat. The sample only decides whether to copy, so a
+   * stale one, possibly from another connection, does no harm.
    */
   keep(view: DataView, start: number, section: number, end: number): void {
     let sample = end - start;
-    for (let at = start; at + WORD <= end; at += SAMPLED) {
+    for (let at = start; at + WORD <= end; at += SAMPLE_INTERVAL) {
       sample = (sample * 31 + view.getInt32(at + 4, true)) | 0;
     }
     if (sample === this.#sample) this.#copy(view, start, section, end);
@@ -66,14 +67,14 @@ export class HeadCache {
 
   #copy(view: DataView, start: number, section: number, end: number): void {
     const length = end - start;
-    if (length > LONGEST_KNOWN_HEAD) return;
+    if (length > LONGEST_CACHED_HEAD) return;
     if (length > this.#memory.byteLength) this.#grow(length);
     const memory = this.#memory;
     let at = 0;
     for (; at + WORD <= length; at += WORD) {
       memory.setFloat64(at, view.getFloat64(start + at, true), true);
     }
-    // Not a word that overlaps: it could make a number of what was a NaN.
+    // Bytewise: an overlapping word could turn a NaN's bytes into an ordinary number.
     for (; at < length; at++) memory.setUint8(at, view.getUint8(start + at));
     this.length = length;
     this.lineLength = section - start;

@@ -1,8 +1,8 @@
 /**
- * The header fields of a pooled request, read from the slab where they lie.
+ * The header fields of a pooled request, read lazily from the slab.
  *
- * A known name is looked for by its id, another by its bytes. A value becomes a
- * string when it is asked for, and the string is kept until the head is forgotten.
+ * Known names are found by id, others by their bytes. A value becomes a string on first
+ * access, and the string is cached together with the head.
  *
  * @module
  */
@@ -23,11 +23,11 @@ import { fieldId, OTHER_FIELD } from "../wire/names.ts";
 import { equalsText, equalsTextIgnoringCase, latin1 } from "../wire/text.ts";
 
 /**
- * The fields of a header or trailer section. Names are compared without regard to
- * case; every line is kept, in the order and the spelling of the wire. Values are
- * strings of one character a byte (ISO-8859-1), without the white space around.
+ * The fields of a header or trailer section. Names are case-insensitive; every line is
+ * kept, in wire order and with its original spelling. Values are strings with one
+ * character per byte (ISO-8859-1), without surrounding white space.
  *
- * All of it ends with the release of the request: later use throws a `TypeError`.
+ * The fields are valid until the request is released; later use throws a `TypeError`.
  *
  * @example
  * ```ts
@@ -47,28 +47,28 @@ export interface HttpHeaders extends Iterable<[name: string, value: string]> {
   /** The number of field lines. */
   readonly size: number;
   /**
-   * The value of the field, or `null` without one. Repeated lines are joined with
-   * `", "` (RFC 9110 §5.3), those of Cookie with `"; "`.
+   * The value of the field, or `null` if it is absent. Repeated lines are joined with
+   * `", "` (RFC 9110 §5.3), Cookie lines with `"; "`.
    */
   get(name: string): string | null;
-  /** Whether a line of this name is there. Allocates nothing. */
+  /** Whether the field is present. Allocates nothing. */
   has(name: string): boolean;
-  /** The value of each line of this name, in wire order. */
+  /** The values of all lines with this name, in wire order. */
   getAll(name: string): string[];
   /**
-   * Whether the field is there exactly once, with exactly this value. Allocates
-   * nothing, so it is the cheap way to test for one value.
+   * Whether the field is present exactly once, with exactly this value. Allocates
+   * nothing, unlike a comparison with the result of `get`.
    */
   equals(name: string, value: string): boolean;
-  /** Each line as `[name, value]`, in wire order, the name as it was spelled. */
+  /** Each line as `[name, value]`, in wire order, with the name as spelled on the wire. */
   [Symbol.iterator](): IterableIterator<[name: string, value: string]>;
 }
 
 /** The one implementation of {@linkcode HttpHeaders}. */
 export class Fields implements HttpHeaders {
-  /** The slab that the section lies in, or `null` when there is no request. */
+  /** The slab that holds the section; `null` after release. */
   slab: Slab | null = null;
-  /** Where offset 0 of the table lies in the slab. */
+  /** The slab position of offset 0 of the table. */
   base = 0;
   table: FieldTable;
   readonly #texts: (string | undefined)[] = [];
@@ -77,7 +77,7 @@ export class Fields implements HttpHeaders {
     this.table = table;
   }
 
-  /** Forgets the strings of all rows. */
+  /** Drops the cached strings of all rows. */
   clearTexts(): void {
     const texts = this.#texts;
     for (let row = 0; row < texts.length; row++) texts[row] = undefined;
@@ -137,12 +137,12 @@ export class Fields implements HttpHeaders {
     }
   }
 
-  /** What a logger may show: nothing of the memory behind it. */
+  /** Keeps internal state out of logs. */
   toJSON(): unknown {
     return this.slab === null ? { released: true } : [...this];
   }
 
-  /** How a console shows it. */
+  /** Formats the fields for the console. */
   [Symbol.for("Deno.customInspect")](
     inspect: (value: unknown, options: unknown) => string,
     options: unknown,
@@ -152,7 +152,7 @@ export class Fields implements HttpHeaders {
     }`;
   }
 
-  /** The value of a row as a string. */
+  /** The value of a row as a string, from the cache after the first call. */
   #text(row: number): string {
     const bytes = this.#bytes();
     const known = this.#texts[row];
@@ -168,7 +168,7 @@ export class Fields implements HttpHeaders {
     return text;
   }
 
-  /** The first row of this name from `row` on, or -1. */
+  /** The first row at or after `row` with this name, or -1. */
   #find(name: string, id: number, row: number): number {
     const bytes = this.#bytes();
     const table = this.table;
@@ -178,7 +178,7 @@ export class Fields implements HttpHeaders {
       if (cells[row * ROW + NAME_ID] !== OTHER_FIELD) continue;
       const start = this.base + cells[row * ROW + NAME_START]!;
       const end = start + name.length;
-      // A name has no colon in it, so one right behind means equal lengths.
+      // A name contains no colon, so a colon right after it means equal lengths.
       if (
         end < bytes.length && bytes[end] === COLON &&
         equalsTextIgnoringCase(bytes, start, end, name)

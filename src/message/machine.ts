@@ -1,14 +1,11 @@
 /**
  * The sans-I/O machine: bytes in, pooled requests out, no await.
  *
- * The window is the unparsed part of one slab. Drivers fill it, by `push` or by
- * lending its free tail to a reader, and call `next` until it gives `null`. A head
- * is parsed where it lies and must be contiguous: when the slab is full, what is
- * left of the window is carried to the front of another, or of the same one where
- * no request points into it any more. Everything before the window belongs to
- * requests that were handed out.
+ * Drivers fill the window, with `push` or by lending its free tail to a reader, and call
+ * `next` until it returns `null`. A head is parsed in place and must be contiguous, so a
+ * partial head moves along when the window moves to make room (see `window.ts`).
  *
- * `RequestParser` is this machine with the drivers' side hidden.
+ * `RequestParser` wraps this class and hides the methods meant for drivers.
  *
  * @module
  */
@@ -51,44 +48,44 @@ import {
 import { readRequestLine } from "../wire/request_line.ts";
 import { holdsRequest } from "../wire/whole_request.ts";
 
-/** Empty lines before a request line that are skipped (RFC 9112 §2.2 asks for one). */
+/** Maximum empty lines skipped before a request line (RFC 9112 §2.2 asks for one). */
 const MAX_EMPTY_LINES = 4;
 const NOTHING = new Uint8Array(0);
 
-/** The machine behind parsers and streams. */
+/** The machine behind parsers, streams and servers. */
 export class Machine {
   readonly limits: Required<ParserLimits>;
   readonly pools: OpenPools;
   readonly body: BodyReader;
   /**
-   * How a consumer that ran dry asks the driver for bytes. True means that some
-   * were put in at once; else they come later, and `body.progress()` is called.
+   * Set by the driver; asks for bytes. Returns true if it has pushed some, else the
+   * driver calls `body.progress()` when they arrive.
    */
   demand: () => boolean = () => false;
 
   readonly window: Window;
   /** Whether the input has ended. */
   ended = false;
-  /** The refusal that ended everything, or `null`. */
+  /** The refusal that stopped the machine, or `null`. */
   error: HttpError | null = null;
-  /** Whether that was found in a body, so in a message whose request was handed out. */
+  /** Whether `error` is in a body, so that its request was already handed out. */
   errorInBody = false;
-  /** Whether the connection below is secured: the scheme of the target URIs. */
+  /** Whether the connection uses TLS, which sets the scheme of target URIs. */
   secure = false;
 
   readonly #shelf = new Shelf<PooledRequest>();
-  /** The array of a buffered read while it is with a reader. */
+  /** The array of a buffered read while it is lent to a reader. */
   #lentArray: ArrayBuffer | null = null;
   #emptyLines = 0;
-  /** The request whose head is being read. */
+  /** The request of an incomplete head. */
   #request: PooledRequest | null = null;
-  /** Where the field section of that head begins; 0 while in the request line. */
+  /** Offset of its field section in the head; 0 while in the request line. */
   #fieldsStart = 0;
   readonly #line = new PartialLine();
-  /** Offset in the input of the body that is being read. */
+  /** Input offset of the current body. */
   #bodyOffset = 0;
 
-  /** @param budget Counts the arrays of buffered reads, with those of other machines. */
+  /** @param budget Counts the arrays of buffered reads; shared by the machines of a server. */
   constructor(
     options: ParserOptions = {},
     readonly budget: Budget = new Budget(Infinity),
@@ -99,54 +96,54 @@ export class Machine {
     this.body = new BodyReader(this);
   }
 
-  /** Whether a message was refused, or the body of the current one. */
+  /** Whether a message, or the current body, was refused. */
   get refused(): boolean {
     return this.error !== null || this.body.refused !== null;
   }
 
-  /** Whether `error` is what a message of this input was refused with. */
+  /** Whether `error` is that refusal. */
   refusedWith(error: unknown): boolean {
     return error !== null &&
       (error === this.error || error === this.body.refused);
   }
 
-  /** Whether memory is with a reader, so that nothing can be parsed. */
+  /** True while a reader holds the memory; nothing can be parsed meanwhile. */
   get lent(): boolean {
     return this.window.lent || this.#lentArray !== null;
   }
 
-  // How far the input was read, from weak to strong:
-  //   empty         nothing in the window is left to parse
-  //   unread === 0  nor is there payload that nobody has taken
-  //   idle          empty, and no head or body is under way
+  // How much of the input has been consumed, from weak to strong:
+  //   empty         no bytes left to parse
+  //   unread === 0  empty, and no decoded payload left
+  //   idle          empty, and no head or body in progress
   //   finished      idle, and the input has ended
 
-  /** Whether the window is empty and no message is under way. */
+  /** Whether the window is empty and no message is in progress. */
   get idle(): boolean {
     return this.empty && !this.body.active && this.#request === null;
   }
 
-  /** Whether nothing is left to be parsed. */
+  /** Whether no bytes are left to parse. */
   get empty(): boolean {
     const { start, end } = this.window;
     return start === end;
   }
 
-  /** Bytes that lie in the slab and are still to be read, of a body too. */
+  /** Bytes in the slab that are not parsed yet, plus decoded payload not consumed. */
   get unread(): number {
     return this.window.unread;
   }
 
-  /** Bytes of the input so far. */
+  /** Bytes of the input received so far. */
   get received(): number {
     return this.window.received;
   }
 
-  /** Whether a whole request that is next lies in the first `received` bytes of the input. */
+  /** Whether the first `received` bytes of the input contain a complete next request. */
   holdsRequest(received: number): boolean {
     const { window, body, limits } = this;
     const { slab } = window;
-    // What is lent has been parsed as far as it could be.
+    // A window is lent only after everything complete in it was parsed.
     if (slab === null || this.lent) return false;
     const start = body.active ? body.decoder.endInWindow : window.start;
     const end = Math.min(window.end, window.positionOf(received));
@@ -154,44 +151,43 @@ export class Machine {
       holdsRequest(slab.bytes, slab.view, start, end, limits);
   }
 
-  /** Whether the input ended and everything in it was handed out. */
+  /** Whether the input has ended and was consumed completely. */
   get finished(): boolean {
     return this.ended && this.idle;
   }
 
   /**
-   * The next request, or `null` until more bytes come. What was not read of the
-   * body before it is discarded.
+   * Returns the next request, or `null` if more bytes are needed. Discards the unread
+   * rest of the previous body.
    *
-   * @throws {HttpError} The next message is refused. It is thrown again by each
-   * later call.
+   * @throws {HttpError} The next message is refused. Each later call throws it again.
    */
-  // The fast path: a cache hit on the head. Kept within TurboFan's inlining budget;
-  // reading a head, and rare paths, are separate methods.
+  // The fast path is a cache hit on the head. Kept within TurboFan's inlining budget:
+  // parsing a head and rare paths are separate methods.
   next(): PooledRequest | null {
     const { window } = this;
     const { slab, start, end } = window;
     if (
       slab === null || this.error !== null || window.lent ||
       this.#request !== null || this.body.active
-    ) return this.#nextUnderWay();
+    ) return this.#nextInProgress();
     if (start === end && !this.ended) return null;
     if (start === end || slab.bytes[start] === CR) {
       return this.#nextAfterEmptyLines(slab);
     }
     const request = this.pools.requests.acquire(this.#shelf);
-    const { known } = request;
-    if (known === null || !known.isAt(slab.view, start, end)) {
+    const { headCache } = request;
+    if (headCache === null || !headCache.isAt(slab.view, start, end)) {
       return this.#readFresh(slab, request);
     }
     this.#emptyLines = 0;
-    const section = start + known.lineLength;
-    this.#open(slab, request, section, start + known.length);
+    const section = start + headCache.lineLength;
+    this.#open(slab, request, section, start + headCache.length);
     return request;
   }
 
-  /** The next request, where a head or a body was under way, or none can be had. */
-  #nextUnderWay(): PooledRequest | null {
+  /** The slow path of `next`: a head or body is in progress, or no request is possible. */
+  #nextInProgress(): PooledRequest | null {
     if (this.error !== null) throw this.error;
     if (this.lent) return null;
     if (this.body.active && !this.body.discard()) return null;
@@ -199,7 +195,7 @@ export class Machine {
     if (slab === null) return null;
     const resumed = this.#request;
     if (resumed === null) return this.#nextAfterEmptyLines(slab);
-    return this.ended || this.#line.isWorthReading(slab.bytes, start, end)
+    return this.ended || this.#line.shouldRetry(slab.bytes, start, end)
       ? this.#resumeHead(slab, resumed)
       : null;
   }
@@ -210,9 +206,9 @@ export class Machine {
       : null;
   }
 
-  /** Takes a request back, with all that it holds. */
+  /** Returns a request and all memory it holds to the pools. */
   release(request: PooledRequest): void {
-    if (this.body.active) this.body.leave(request);
+    if (this.body.active) this.body.detach(request);
     const { plain } = request;
     if (!plain) request.detachView();
     const { slab } = request.fields;
@@ -222,7 +218,7 @@ export class Machine {
     this.pools.requests.release(request, this.#shelf);
   }
 
-  /** Takes from a request what a plain one does not have. */
+  /** Releases what only non-plain requests hold: a larger table, trailers. */
   #reset(request: PooledRequest): void {
     const { fields, openedTrailers, ownTable } = request;
     if (fields.table !== ownTable) releaseTable(this.pools, fields.table);
@@ -233,7 +229,7 @@ export class Machine {
     request.reset();
   }
 
-  /** Whether a request line may begin at the start of the window. */
+  /** Skips empty lines. Returns whether the window then starts with a request line. */
   #skipEmptyLines({ bytes }: Slab): boolean {
     const { window } = this;
     const { end } = window;
@@ -255,16 +251,16 @@ export class Machine {
     return false;
   }
 
-  /** Reads a head from its first byte, with nothing kept of the one before. */
+  /** Parses a head from its first byte, on a cache miss. */
   #readFresh(slab: Slab, request: PooledRequest): PooledRequest | null {
-    if (request.knowsHead) request.forgetHead();
+    if (request.hasCachedHead) request.forgetHead();
     this.#request = request;
     this.#fieldsStart = 0;
     this.#emptyLines = 0;
     return this.#readLine(slab, request);
   }
 
-  /** Goes on with a head that was cut, at the line where it was. */
+  /** Continues an incomplete head at its incomplete line. */
   #resumeHead(slab: Slab, request: PooledRequest): PooledRequest | null {
     return this.#fieldsStart === 0
       ? this.#readLine(slab, request)
@@ -275,7 +271,7 @@ export class Machine {
     const { bytes, view } = slab;
     const { start, end } = this.window;
     const outcome = readRequestLine(bytes, view, start, end, request.line);
-    // A line of the full length has two more bytes, its CRLF.
+    // The limit does not count the CRLF.
     const lineEnd = start + this.limits.maxRequestLine + 2;
     if (outcome < 0 || outcome > lineEnd) {
       return this.#stopInRequestLine(outcome, lineEnd);
@@ -284,7 +280,7 @@ export class Machine {
     return this.#readFields(slab, request, outcome);
   }
 
-  /** The field lines from `at` on, and what they say of the message. */
+  /** Reads the field lines from `at` on, then the framing. */
   #readFields(
     slab: Slab,
     request: PooledRequest,
@@ -310,14 +306,14 @@ export class Machine {
     return this.#readFraming(slab, request, section, outcome);
   }
 
-  /** What the fields say of the message, and the request with it. */
+  /** Reads the framing of a complete head and hands out its request. */
   #readFraming(
     slab: Slab,
     request: PooledRequest,
     section: number,
     sectionEnd: number,
   ): PooledRequest {
-    const { line, framing, known } = request;
+    const { line, framing, headCache } = request;
     const { table } = request.fields;
     const refused = readFraming(
       slab.bytes,
@@ -331,15 +327,15 @@ export class Machine {
     if (refused !== 0) {
       throw this.fail(faultRefusal(refused), section + faultOffset(refused));
     }
-    // A larger table goes back at the release, so what lies in it cannot stay known.
-    if (known !== null && table === request.ownTable) {
-      known.keep(slab.view, this.window.start, section, sectionEnd);
+    // A larger table is returned at the release, so its head cannot be cached.
+    if (headCache !== null && table === request.ownTable) {
+      headCache.keep(slab.view, this.window.start, section, sectionEnd);
     }
     this.#open(slab, request, section, sectionEnd);
     return request;
   }
 
-  /** Hands a request out whose head is read. */
+  /** Hands out the request of a complete head. */
   #open(
     slab: Slab,
     request: PooledRequest,
@@ -360,7 +356,7 @@ export class Machine {
     this.body.begin(request, chunked ? -1 : contentLength);
   }
 
-  /** The request line is not whole, too long, or at fault. */
+  /** Handles a request line that is incomplete, too long, or invalid. */
   #stopInRequestLine(outcome: number, lineEnd: number): null {
     const { start, end } = this.window;
     if (isFault(outcome)) throw this.#refuseLine(outcome, lineEnd);
@@ -372,7 +368,10 @@ export class Machine {
     return null;
   }
 
-  /** The refusal of a request line at fault, unless it was too long before that. */
+  /**
+   * The refusal of an invalid request line. The length limit takes precedence if the
+   * bytes within the limit do not show the fault.
+   */
   #refuseLine(outcome: number, lineEnd: number): HttpError {
     const { start } = this.window;
     const { line } = this.#request!;
@@ -385,7 +384,7 @@ export class Machine {
       : this.fail(faultRefusal(outcome), start + faultOffset(outcome));
   }
 
-  /** The field section is not whole, too large, or at fault, or needs a larger table. */
+  /** Handles a field section that is incomplete, too large, invalid, or outgrew its table. */
   #stopInFields(
     slab: Slab,
     request: PooledRequest,
@@ -426,8 +425,8 @@ export class Machine {
   }
 
   /**
-   * The refusal of a field section at fault: what is wrong with the line, unless
-   * the section passed its limit before that could be known.
+   * The refusal of an invalid field section. The size limit takes precedence if the
+   * bytes within the limit do not show the fault.
    */
   refuseFields(
     outcome: number,
@@ -454,7 +453,7 @@ export class Machine {
     return this.fail(faultRefusal(outcome), section + faultOffset(outcome));
   }
 
-  /** Ends everything with a refusal found at position `at` of the slab. */
+  /** Stops the machine with a refusal at slab position `at`. Returns the error. */
   fail(refusal: number, at: number): HttpError {
     const { window } = this;
     const error = this.#refuse(refusal, window.offsetOf(at), window.quote(at));
@@ -464,8 +463,8 @@ export class Machine {
   }
 
   /**
-   * Ends everything because the peer took too long. Memory that is with a reader
-   * stays there until `close`.
+   * Stops the machine because the peer timed out. Memory lent to a reader stays lent
+   * until `close`.
    */
   timeOut(refusal: number): HttpError {
     const error = this.#refuse(refusal, this.received, "no more bytes");
@@ -479,8 +478,8 @@ export class Machine {
   }
 
   /**
-   * The refusal of a body that may not be read, at the offset where the body begins.
-   * It ends nothing.
+   * Creates the refusal of the current body, at the offset of the body. Does not stop
+   * the machine.
    */
   bodyRefusal(refusal: number, found: string): HttpError {
     return new HttpError(refusalCode(refusal), this.#bodyOffset, found);
@@ -488,62 +487,62 @@ export class Machine {
 
   // ------------------------------------------------------------------ bytes in
 
-  /** Copies a chunk into the window. */
+  /** Appends a copy of `chunk` to the input. */
   push(chunk: Uint8Array): void {
     const rest = this.ended || this.error !== null || this.body.active
-      ? this.#pushUnderWay(chunk)
+      ? this.#pushInProgress(chunk)
       : chunk;
     this.window.push(rest);
   }
 
-  /** What of a chunk is left for the window. */
-  #pushUnderWay(chunk: Uint8Array): Uint8Array {
+  /** The slow path of `push`. Returns the part of the chunk left for the window. */
+  #pushInProgress(chunk: Uint8Array): Uint8Array {
     if (this.ended) throw new TypeError("bytes were pushed after the end");
     return this.error !== null ? NOTHING : this.#pushDirect(chunk);
   }
 
-  /** Puts what it can of a chunk where a buffered read gathers it; gives the rest. */
+  /** Copies bytes straight into the array of a buffered read. Returns the rest. */
   #pushDirect(chunk: Uint8Array): Uint8Array {
-    const direct = this.#direct();
+    const direct = this.#directMemory();
     if (direct === null) return chunk;
     const count = Math.min(direct.length, chunk.length);
     direct.set(chunk.subarray(0, count));
-    this.#directed(direct.buffer, count);
+    this.#commitDirect(direct.buffer, count);
     return chunk.subarray(count);
   }
 
-  /** The input ends here. What is left of it can still be asked for. */
+  /** Ends the input. Bytes already received can still be parsed. */
   finish(): void {
     this.ended = true;
     if (this.unread === 0 && this.#request === null) this.window.drop();
   }
 
   /**
-   * Memory for a BYOB reader to fill: the free tail of the slab, or of the array
-   * that a buffered read gathers. Until `adopt` or `lose`, nothing can be parsed.
+   * Lends memory to a BYOB reader: the free tail of the slab, or of the array that a
+   * buffered read is filling. Until `adopt` or `lose`, nothing can be parsed.
    */
   lend(): Uint8Array<ArrayBuffer> {
-    const direct = this.#direct();
+    const direct = this.#directMemory();
     return direct !== null ? this.#lendArray(direct) : this.window.lend();
   }
 
   /**
-   * The same memory for a reader that fills it where it lies, until `commit` or
-   * `lose`. Nothing is detached, so requests may point into the slab.
+   * Lends the same memory to a reader that fills it in place, until `commit` or `lose`.
+   * The buffer is not detached, so requests may keep pointing into the slab.
    */
   offer(): Uint8Array<ArrayBuffer> {
-    const direct = this.#direct();
+    const direct = this.#directMemory();
     return direct !== null ? this.#lendArray(direct) : this.window.offer();
   }
 
-  /** Where bytes can go past the window, which has to be empty for that. */
-  #direct(): Uint8Array<ArrayBuffer> | null {
-    return this.empty ? this.body.direct() : null;
+  /** Memory for reading past the window, which must be empty for that, or `null`. */
+  #directMemory(): Uint8Array<ArrayBuffer> | null {
+    return this.empty ? this.body.directMemory() : null;
   }
 
-  #directed(buffer: ArrayBuffer, count: number): void {
+  #commitDirect(buffer: ArrayBuffer, count: number): void {
     this.window.bypass(count);
-    this.body.directed(buffer, count);
+    this.body.commitDirect(buffer, count);
   }
 
   #lendArray(view: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
@@ -551,32 +550,32 @@ export class Machine {
     return view;
   }
 
-  /** Takes the lent memory back, with what was read into it; nothing after `close`. */
+  /** Takes back memory from `lend`, with the bytes read into it. Ignored after `close`. */
   adopt(view: Uint8Array<ArrayBuffer>): void {
     if (this.window.lent) this.window.adopt(view);
     else if (this.#lentArray !== null) {
       this.#lentArray = null;
-      this.#directed(view.buffer, view.length);
+      this.#commitDirect(view.buffer, view.length);
     }
   }
 
-  /** Takes the memory on offer back, `count` bytes filled; nothing after `close`. */
+  /** Takes back memory from `offer`, with `count` bytes read. Ignored after `close`. */
   commit(count: number): void {
     const array = this.#lentArray;
     if (this.window.lent) this.window.commit(count);
     else if (array !== null) {
       this.#lentArray = null;
-      this.#directed(array, count);
+      this.#commitDirect(array, count);
     }
   }
 
-  /** The lent memory will not come back. */
+  /** Writes off lent memory that the reader will not return. */
   lose(): void {
     this.window.lose();
     this.#lentArray = null;
   }
 
-  /** Gives everything back; who still reads a body meets `reason`. */
+  /** Returns all memory to the pools. A pending read of a body fails with `reason`. */
   close(reason: unknown): void {
     this.ended = true;
     this.lose();
@@ -589,7 +588,7 @@ export class Machine {
     this.pools.requests.closeShelf(this.#shelf);
   }
 
-  /** Gives back the request whose head was not read to its end. */
+  /** Releases the request of an incomplete head. */
   #dropRequest(): void {
     const request = this.#request;
     if (request === null) return;

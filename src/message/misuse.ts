@@ -1,29 +1,29 @@
 /**
- * What a program is told that uses a request or its body too late, or twice, or whose
- * connection does not keep to its interface.
+ * Errors for misuse of the API: a request or body used twice or after its release, or a
+ * custom stream or connection that violates its interface.
  *
  * @module
  */
 
-/** A stream or connection of the program's own does what it may not. */
+/** A stream or connection supplied by the program violates its interface. */
 export class MisuseError extends TypeError {}
 
-/** A chunk of another type than `Uint8Array`. */
+/** A chunk that is not a `Uint8Array`. */
 export function noBytesError(): TypeError {
   return new MisuseError("a chunk of the input is no Uint8Array");
 }
 
-/** A use of a request after its release. */
+/** A request was used after its release. */
 export function releasedError(): TypeError {
   return new TypeError("the request was released and can no longer be read");
 }
 
-/** A second use of a body. */
+/** A body was used a second time. */
 export function usedError(): TypeError {
   return new TypeError("the body was already used");
 }
 
-/** A use of a body that had to make way for the next request. */
+/** A body was used after it was discarded for the next request. */
 export function discardedError(): TypeError {
   return new TypeError(
     "the next request was asked for before the body was read",

@@ -1,24 +1,24 @@
 /**
- * When to look again at a line that has not wholly arrived.
+ * Decides when to re-parse an incomplete line.
  *
- * A line is read as a whole, from its first byte. So that one which trickles in
- * costs no more than linear work, it is read again only when an LF has come, or
- * when it has doubled in length, which finds a bad byte early. Positions count
- * from the start of the message, so that they survive a move of the window.
+ * A line is always parsed from its first byte. To keep the work linear when it trickles
+ * in, it is re-parsed only once an LF has arrived or its length has doubled; the latter
+ * finds invalid bytes early. Positions are relative to the start of the message, so they
+ * survive a move of the window.
  *
  * @module
  */
 
 import { LF } from "../wire/ascii.ts";
 
-/** The memory of one unfinished line. */
+/** The progress of one incomplete line. */
 export class PartialLine {
-  /** Where the line begins. */
+  /** The start of the line. */
   start = 0;
   #searched = 0;
   #retryAt = 0;
 
-  /** A new section, whose first line begins at `start`. */
+  /** Starts a new section with its first line at `start`. */
   begin(start: number): void {
     this.start = start;
     this.#searched = start;
@@ -26,19 +26,19 @@ export class PartialLine {
   }
 
   /**
-   * The line at `start` ended with the window, at `length`. It is worth another
-   * look at once when it reaches `limit`.
+   * Records that the line at `start` is incomplete and the message has `length` bytes so
+   * far. The next attempt is due at `limit` at the latest.
    */
   wait(start: number, length: number, limit: number): void {
     this.start = start;
     this.#searched = length;
     this.#retryAt = Math.min(length + (length - start), limit);
-    // A line without any byte yet has nothing to double.
+    // Doubling does not work for an empty line.
     if (length === start) this.#retryAt = length + 1;
   }
 
-  /** Whether the window, from `base` to `end`, now has more to tell. */
-  isWorthReading(bytes: Uint8Array, base: number, end: number): boolean {
+  /** Whether the bytes `[base, end)` of the window justify another attempt. */
+  shouldRetry(bytes: Uint8Array, base: number, end: number): boolean {
     const length = end - base;
     if (length >= this.#retryAt) return true;
     for (let at = base + this.#searched; at < end; at++) {

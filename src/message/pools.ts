@@ -1,13 +1,14 @@
 /**
- * The pools that parsers draw from: slabs, request objects, large field tables.
+ * The pools that parsers use: slabs, request objects, large field tables.
  *
- * All parsers share one set unless they are given another, so that what one
- * connection returns the next one uses.
+ * Parsers share one set by default, so a new connection reuses what a closed one
+ * returned.
  *
  * @module
  */
 
 import type { ParserLimits } from "../limits.ts";
+import { CheckedPool, CheckedSlabPool, type Guard } from "../memory/poison.ts";
 import { Pool, type PoolStats } from "../memory/pool.ts";
 import {
   IDLE_REQUESTS,
@@ -16,24 +17,40 @@ import {
 } from "../memory/sizes.ts";
 import { SlabPool, type SlabStats } from "../memory/slab.ts";
 import { PooledRequest } from "./request.ts";
-import { FieldTable } from "../wire/field_lines.ts";
+import { FieldTable, NAME_ID, ROW } from "../wire/field_lines.ts";
+import { OTHER_FIELD } from "../wire/names.ts";
 
-/** The counts of all pools of a set. */
+/** The counters of all pools of a set. */
 export interface PoolsStats {
   /** Request objects. */
   requests: PoolStats;
   /** Field tables for messages of more than 32 field lines, and for trailers. */
   tables: PoolStats;
-  /** Slabs, an entry for each size. */
+  /** Slabs, with one entry per size. */
   slabs: SlabStats[];
 }
 
-/** Opens a set: for the machine, and no part of the public surface. */
+/** Internal access to the pools of a set; not part of the public API. */
 export let poolsOf: (pools: Pools) => OpenPools;
+/** Checks all sets from here on, the shared one too: for tests of this module. */
+export let poisonByDefault: () => void;
+
+/** How a set of pools works. */
+export interface PoolsOptions {
+  /**
+   * Checks the pools: a debugging aid. Released memory is filled with a pattern that
+   * the next use of it verifies; a write after the release throws there, with the
+   * stack of the release as its cause. An object that is released twice throws at
+   * once. Slow, for tests only.
+   *
+   * @default {false}
+   */
+  poison?: boolean;
+}
 
 /**
- * A set of pools. Parsers use one common set by default; make another to warm it,
- * or to watch the counts of one part of a program apart.
+ * A set of pools. Parsers share one set by default. Create another one to fill it ahead
+ * of time, or to count the objects of one part of a program separately.
  *
  * @example Counting what a parser holds
  * ```ts
@@ -51,44 +68,46 @@ export let poolsOf: (pools: Pools) => OpenPools;
  * ```
  */
 export class Pools {
-  readonly #slabs = new SlabPool();
-  readonly #requests = new Pool(() => new PooledRequest(), IDLE_REQUESTS);
-  readonly #tables = new Pool(
-    () => new FieldTable(LARGE_TABLE_ROWS),
-    IDLE_TABLES,
-  );
+  static #poison = false;
+  #open: OpenPools;
 
-  /**
-   * Makes objects ahead of need, until each pool has as many idle ones as
-   * `connections` connections take at first: a request and a 2 KiB slab each.
-   */
-  warm(connections: number): void {
-    this.#slabs.warm(connections);
-    this.#requests.warm(connections);
+  /** Makes a set whose pools are empty. */
+  constructor({ poison = Pools.#poison }: PoolsOptions = {}) {
+    this.#open = poison ? checkedPools() : plainPools();
   }
 
-  /** The counts of all pools, at this moment. */
+  /**
+   * Creates objects until `connections` requests and 2 KiB slabs are idle: what that
+   * many new connections need.
+   */
+  warm(connections: number): void {
+    this.#open.slabs.warm(connections);
+    this.#open.requests.warm(connections);
+  }
+
+  /** A snapshot of the counters of all pools. */
   stats(): PoolsStats {
+    const { requests, tables, slabs } = this.#open;
     return {
-      requests: this.#requests.stats(),
-      tables: this.#tables.stats(),
-      slabs: this.#slabs.stats(),
+      requests: requests.stats(),
+      tables: tables.stats(),
+      slabs: slabs.stats(),
     };
   }
 
   static {
-    poolsOf = (pools) => ({
-      slabs: pools.#slabs,
-      requests: pools.#requests,
-      tables: pools.#tables,
-    });
+    poolsOf = (pools) => pools.#open;
+    poisonByDefault = () => {
+      Pools.#poison = true;
+      sharedPools.#open = checkedPools();
+    };
   }
 }
 
-/** What a parser can be given: limits, and the pools to draw from. */
+/** Options of a parser: its limits and its pools. */
 export interface ParserOptions extends ParserLimits {
   /**
-   * The pools to draw from.
+   * The pools to use.
    *
    * @default {one set that all parsers share}
    */
@@ -102,10 +121,76 @@ export interface OpenPools {
   readonly tables: Pool<FieldTable>;
 }
 
-/** The set that parsers share unless they are given another. */
+function plainPools(): OpenPools {
+  return {
+    slabs: new SlabPool(),
+    requests: new Pool(makeRequest, IDLE_REQUESTS),
+    tables: new Pool(makeTable, IDLE_TABLES),
+  };
+}
+
+function checkedPools(): OpenPools {
+  return {
+    slabs: new CheckedSlabPool(),
+    requests: new CheckedPool(makeRequest, IDLE_REQUESTS, REQUEST_GUARD),
+    tables: new CheckedPool(makeTable, IDLE_TABLES, TABLE_GUARD),
+  };
+}
+
+function makeRequest(): PooledRequest {
+  return new PooledRequest();
+}
+
+function makeTable(): FieldTable {
+  return new FieldTable(LARGE_TABLE_ROWS);
+}
+
+/** A request keeps the head it knows, so nothing of it is filled. */
+const REQUEST_GUARD: Guard<PooledRequest> = {
+  name: () => "a request object",
+  fill() {},
+  fault: ({ released, fields }) =>
+    released && fields.slab === null ? null : "was opened after its release",
+};
+
+const POISON_CELL = 0xdbdb;
+
+const TABLE_GUARD: Guard<FieldTable> = {
+  name: () => "a field table",
+  fill({ cells }) {
+    cells.fill(POISON_CELL);
+    // The next head tries the name id of a stale row first; that is no fault.
+    for (let at = NAME_ID; at < cells.length; at += ROW) {
+      cells[at] = OTHER_FIELD;
+    }
+  },
+  fault: ({ cells, count }) =>
+    count === 0 &&
+      cells.every((cell, at) =>
+        cell === (at % ROW === NAME_ID ? OTHER_FIELD : POISON_CELL)
+      )
+      ? null
+      : "was written to after its release",
+};
+
+/**
+ * Verifies the idle memory of a checked set, and of no other.
+ *
+ * @throws {Error} Memory was written to after its release.
+ */
+export function verifyPools(pools: Pools): void {
+  const { slabs, requests, tables } = poolsOf(pools);
+  for (const pool of [slabs, requests, tables]) {
+    if (pool instanceof CheckedPool || pool instanceof CheckedSlabPool) {
+      pool.verify();
+    }
+  }
+}
+
+/** The set that parsers share by default. */
 export const sharedPools: Pools = new Pools();
 
-/** A table of at least `rows` rows, from the pool where its tables are as large. */
+/** Returns a table of at least `rows` rows, from the pool if its tables are large enough. */
 export function acquireTable(pools: OpenPools, rows: number): FieldTable {
   return rows > LARGE_TABLE_ROWS
     ? new FieldTable(rows)

@@ -1,12 +1,12 @@
 /**
- * Promises that a program may leave alone.
+ * Promises that a program does not have to await.
  *
  * @module
  */
 
 /**
- * Keeps a rejection that the program does not await from ending the process: a peer
- * decides whether it comes. Whoever awaits the promise meets it all the same.
+ * Prevents an unhandled rejection from terminating the process, because a peer can
+ * cause the rejection. Code that awaits the promise still gets it.
  */
 export function ignoreUnhandled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(ignore);

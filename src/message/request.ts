@@ -1,10 +1,9 @@
 /**
- * The request object: a view on the bytes of one message.
+ * The request object: a view of the bytes of one message.
  *
- * What the parser found out lies in small records of numbers; strings are made
- * when asked for and kept with the head: until the release, or while the same head
- * comes again. The object, its records and its field table are used again for later
- * requests of the same connection.
+ * The parser fills small records of numbers. Strings are created on first access and
+ * cached until the release, or longer if the head cache keeps hitting. The object, its
+ * records and its field table are reused for later requests of the same connection.
  *
  * @module
  */
@@ -30,12 +29,12 @@ import { RequestLine } from "../wire/request_line.ts";
 import { latin1 } from "../wire/text.ts";
 
 /**
- * A request whose memory is used again after its release. Read what you need,
- * then release it: `using` does so at the end of the block, also when it throws.
+ * A request whose memory is reused after its release. Read what you need, then release
+ * it; `using` does that at the end of the block, even if the block throws.
  *
- * After the release every property but {@linkcode HttpRequest.released} throws a
- * `TypeError`. A second release does nothing. Do not keep a released request:
- * the object is handed out again for a later request of the same connection.
+ * After the release, every property except {@linkcode HttpRequest.released} throws a
+ * `TypeError`. A second release does nothing. Do not keep a reference to a released
+ * request: the object is reused for a later request of the same connection.
  *
  * @example
  * ```ts
@@ -54,115 +53,123 @@ export interface HttpRequest extends Disposable {
   /** The request target as sent, in any of its four forms (RFC 9112 §3.2). */
   readonly target: string;
   /**
-   * The target up to its query: the path of origin-form and absolute-form, `"*"` of
-   * asterisk-form, and `""` of authority-form. Not decoded, not normalized.
+   * The path of the target, without the query: `"*"` for asterisk-form, `""` for
+   * authority-form, `"/"` for an absolute-form without a path. Neither decoded nor
+   * normalized.
    */
   readonly path: string;
-  /** What follows the first `?` of the target, or `""`. Not decoded. */
+  /** The part of the target after the first `?`, or `""`. Not decoded. */
   readonly query: string;
-  /** `"1.1"` stands for higher minor versions too (RFC 9110 §2.5). */
+  /** The HTTP version; higher minor versions count as `"1.1"` (RFC 9110 §2.5). */
   readonly httpVersion: "1.0" | "1.1";
   /** The fields of the header section. */
   readonly headers: HttpHeaders;
-  /** The value of Content-Length in bytes, or `null` without one. */
+  /** The value of Content-Length in bytes, or `null` if the field is absent. */
   readonly contentLength: number | null;
-  /** Whether the body comes in chunks (RFC 9112 §7.1). */
+  /** Whether the body uses the chunked transfer coding (RFC 9112 §7.1). */
   readonly chunked: boolean;
   /**
-   * Whether the connection may carry another request after this (RFC 9112 §9.3). Where
-   * it may not, what follows is parsed all the same: leave the loop.
+   * Whether the connection may carry another request after this one (RFC 9112 §9.3).
+   * The parser does not stop at `false`: leave the loop yourself.
    */
   readonly keepAlive: boolean;
   /**
    * Whether the client waits for a 100 (Continue) before its body (RFC 9110 §10.1.1).
-   * To send it is up to who owns the connection.
+   * The parser does not send it; the owner of the connection must.
    */
   readonly expectContinue: boolean;
-  /** The value of Upgrade when Connection confirms it, else `null` (RFC 9110 §7.8). */
+  /** The value of Upgrade if Connection lists it, else `null` (RFC 9110 §7.8). */
   readonly upgrade: string | null;
   /**
-   * The body as a byte stream, or `null` when the message has none. It pulls from
-   * the connection only as it is read. Asking for the next request, or releasing
-   * this one, discards what was not read, and the stream errors.
+   * The body as a byte stream, or `null` if the message has none. It reads from the
+   * connection only on demand. Asking for the next request or releasing this one
+   * discards the unread rest and errors the stream.
    */
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
-  /** Whether the body was read, by any of the ways, in whole or in part. */
+  /** Whether the body was read, even in part, cancelled, or handed on by `toRequest`. */
   readonly bodyUsed: boolean;
-  /** The trailer section, once a chunked body was read to its end; `null` without one. */
+  /** The trailer section, once a chunked body was read to its end; `null` if there is none. */
   readonly trailers: HttpHeaders | null;
-  /** Whether the request was released. The one property that never throws. */
+  /** Whether the request was released. Never throws. */
   readonly released: boolean;
   /**
-   * Aborted when a server that answers this request finds its client gone: the
-   * connection failed, or its input ended, before the response was done. A client that
-   * merely has nothing more to send ends its input too, and can still be answered.
-   * Never aborted where there is no server.
+   * Aborted when a server detects, before the response is complete, that the connection
+   * failed or its input ended. A client that half-closes ends its input too and can
+   * still receive the response. Never aborted without a server.
    */
   readonly signal: AbortSignal;
 
   /**
-   * The whole body in one array of its own. A body of known length is read straight
-   * into it.
+   * Reads the whole body into a new array. A body with Content-Length is read straight
+   * into it, without another copy.
    *
-   * @throws {HttpError} `body-too-large` over `maxBodySize`, `unexpected-eof`, or
-   * what is wrong with the body. The promise rejects.
-   * @throws {TypeError} The body was already used, or the request released.
+   * The promise rejects with these errors:
+   *
+   * @throws {HttpError} The body is larger than `maxBodySize` (`body-too-large`),
+   * incomplete (`unexpected-eof`), or invalid.
+   * @throws {TypeError} The body was already used, or the request was released.
    */
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
-  /** The whole body, decoded as UTF-8. Rejects as {@linkcode HttpRequest.bytes} does. */
+  /**
+   * Reads the whole body and decodes it as UTF-8. Rejects like
+   * {@linkcode HttpRequest.bytes}.
+   */
   text(): Promise<string>;
   /**
-   * The whole body, parsed as JSON. Rejects as {@linkcode HttpRequest.bytes} does, and
-   * with a `SyntaxError` when it is no JSON.
+   * Reads the whole body and parses it as JSON. Rejects like
+   * {@linkcode HttpRequest.bytes}, and with a `SyntaxError` if it is not JSON.
    */
   json(): Promise<unknown>;
-  /** The whole body in a buffer of its own. Rejects as {@linkcode HttpRequest.bytes} does. */
+  /**
+   * Reads the whole body into a new buffer. Rejects like
+   * {@linkcode HttpRequest.bytes}.
+   */
   arrayBuffer(): Promise<ArrayBuffer>;
 
   /**
-   * A Fetch `Request` that outlives this one. The body goes with it: it can be read
-   * after the release, until the next request of the connection is asked for or its
-   * stream is left.
+   * Converts to a Fetch `Request` that stays valid after the release. It takes over the
+   * body, which remains readable until the next request of the connection is asked for
+   * or the stream of requests is cancelled.
    *
-   * @throws {TypeError} Fetch has no such request: CONNECT, TRACE and TRACK, a GET or
-   * HEAD with a body, or a method such as `get`, which Fetch would turn into GET.
-   * Methods are case-sensitive (RFC 9110 §9.1), so that would be another one.
+   * @throws {TypeError} Fetch cannot represent the request: CONNECT, TRACE or TRACK, a
+   * GET or HEAD with a body, or a method such as `get`, which Fetch would change to
+   * `GET` although methods are case-sensitive (RFC 9110 §9.1).
    */
   toRequest(): Request;
-  /** Gives the memory back, and discards what was not read of the body. */
+  /** Returns the memory to the pools and discards the unread rest of the body. */
   release(): void;
-  /** The same as {@linkcode HttpRequest.release}. */
+  /** Same as {@linkcode HttpRequest.release}. */
   [Symbol.dispose](): void;
 }
 
-/** What a request asks of the machine that made it. */
+/** The request's view of its machine. */
 export interface RequestOwner {
-  /** Whether the connection below is secured: the scheme of the target URI. */
+  /** Whether the connection uses TLS, which sets the scheme of the target URI. */
   readonly secure: boolean;
   readonly limits: Required<ParserLimits>;
   readonly body: RequestBody;
-  /** Takes the request back, with all that it holds. */
+  /** Returns the request and all memory it holds to the pools. */
   release(request: PooledRequest): void;
 }
 
-/** An object that was made of a pooled request and may outlive it. */
+/** An object made from a pooled request, which may outlive it. */
 export interface RequestView {
-  /** The request is about to be released: its memory serves others from here on. */
+  /** The request is about to be released, and its memory reused. */
   detach(): void;
 }
 
-/** The body of a request, which whoever reads the connection has. */
+/** The request's view of the body reader. */
 export interface RequestBody {
   stream(request: PooledRequest): ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** All of it in one array, of at most `most` bytes. */
+  /** Reads the whole body, of at most `most` bytes, into one array. */
   gather(
     request: PooledRequest,
     most: number,
   ): Promise<Uint8Array<ArrayBuffer>>;
-  /** The stream of the body went to a Fetch request, which may outlive this one. */
+  /** Keeps the body stream readable after the release of `request`, for a Fetch request. */
   outliveRequest(request: PooledRequest): void;
-  /** The request is released. */
-  leave(request: PooledRequest): void;
+  /** Handles the release of `request`. */
+  detach(request: PooledRequest): void;
 }
 
 /** The one implementation of {@linkcode HttpRequest}. */
@@ -171,22 +178,22 @@ export class PooledRequest implements HttpRequest, FetchSource {
   readonly framing: Framing = new Framing();
   readonly fields: Fields;
   /**
-   * The head that this object knows, if it knows one: its line, its framing, the rows of
-   * its own table and its strings are those of these bytes. There is none before the
-   * first release: many objects are made for connections that send one request.
+   * The head cache: if it holds a head, then `line`, `framing`, the own table and the
+   * cached strings belong to it. Created at the first release only, because many objects
+   * serve connections that send a single request.
    */
-  known: HeadCache | null = null;
+  headCache: HeadCache | null = null;
   readonly #ownTable = new FieldTable(OWN_ROWS);
-  /** What made this request, while it is in use. */
+  /** The machine, while the request is in use. */
   #owner: RequestOwner | null = null;
-  /** Where the request line lies in the slab. */
+  /** Slab position of the request line. */
   #base = 0;
   /**
-   * Whether a server answers this request: a release by its handler ends the use of
-   * it, but the memory stays until the server is done with it as well.
+   * Set by a server: a release by the handler invalidates the request, but the server
+   * keeps the memory until it is done with it too.
    */
   held = false;
-  /** Whether nobody asked for its signal, or had it aborted. */
+  /** False once the signal was accessed or aborted. */
   #plain = true;
   #method: string | null = null;
   #target: string | null = null;
@@ -197,8 +204,8 @@ export class PooledRequest implements HttpRequest, FetchSource {
   #trailers: Fields | null = null;
   #hasTrailers = false;
   #aborter: AbortController | null = null;
-  /** Why the client is gone, once it is. */
-  #gone: unknown = undefined;
+  /** The abort reason, once the client is gone. */
+  #abortReason: unknown = undefined;
   #view: RequestView | null = null;
 
   constructor() {
@@ -206,8 +213,8 @@ export class PooledRequest implements HttpRequest, FetchSource {
   }
 
   /**
-   * Makes the parsed head visible, whose line begins at `base` and whose field
-   * section at `section`. The slab must hold a reference for it.
+   * Opens the request with a head parsed at slab position `base`, its fields at
+   * `section`. The caller has incremented the slab's refcount for it.
    */
   open(owner: RequestOwner, slab: Slab, base: number, section: number): void {
     this.#owner = owner;
@@ -216,7 +223,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
     this.fields.base = section;
   }
 
-  /** Makes the trailers visible. The slab must hold a reference for them. */
+  /** Adds the trailers. The caller has incremented the slab's refcount for them. */
   openTrailers(slab: Slab, base: number, table: FieldTable): void {
     const trailers = this.#trailers ??= new Fields(table);
     trailers.table = table;
@@ -225,7 +232,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
     this.#hasTrailers = true;
   }
 
-  /** The slab and table of the trailers, for their release; `null` without any. */
+  /** The trailers, for the release of their slab and table; `null` if there are none. */
   get openedTrailers(): Fields | null {
     return this.#hasTrailers ? this.#trailers : null;
   }
@@ -234,17 +241,17 @@ export class PooledRequest implements HttpRequest, FetchSource {
     return this.#ownTable;
   }
 
-  /** Whether the head last read is known, so that it need not be read again. */
-  get knowsHead(): boolean {
-    return this.known !== null && this.known.length !== 0;
+  /** Whether the head cache holds a head. */
+  get hasCachedHead(): boolean {
+    return this.headCache !== null && this.headCache.length !== 0;
   }
 
   /**
-   * Whether there is nothing to forget at a release: the head is known, and there is no
-   * body, no trailers, no signal, no larger table besides.
+   * Whether a release has nothing to reset: the head is cached, and there is no body, so
+   * no trailers, no signal, and no larger table.
    */
   get plain(): boolean {
-    return this.knowsHead && this.#plain && !this.framing.hasBody;
+    return this.hasCachedHead && this.#plain && !this.framing.hasBody;
   }
 
   set view(view: RequestView) {
@@ -252,12 +259,12 @@ export class PooledRequest implements HttpRequest, FetchSource {
     this.#view = view;
   }
 
-  /** Where the field section begins, in bytes from the start of the head. */
+  /** The offset of the field section in the head. */
   get fieldsStart(): number {
     return this.fields.base - this.#base;
   }
 
-  /** A copy of the head, with the empty line that ends it. */
+  /** A copy of the head, including the empty line. */
   copyHead(): Uint8Array<ArrayBuffer> {
     const { slab, base, table } = this.fields;
     const { cells, count } = table;
@@ -272,30 +279,30 @@ export class PooledRequest implements HttpRequest, FetchSource {
     return head;
   }
 
-  /** Called before the memory goes. */
+  /** Called before the memory is given back. */
   detachView(): void {
     this.#view?.detach();
     this.#view = null;
   }
 
-  /** Ends the use of this object. A known head stays. */
+  /** Invalidates the request. A cached head stays. */
   close(): void {
     this.#owner = null;
     this.held = false;
     this.fields.slab = null;
   }
 
-  /** The same, and forgets whatever there was besides a known head. */
+  /** Invalidates the request and resets everything except a cached head. */
   reset(): void {
-    this.known ??= new HeadCache();
+    this.headCache ??= new HeadCache();
     this.close();
     this.#plain = true;
     this.#bodyUsed = false;
     this.#body = null;
     this.#aborter = null;
-    this.#gone = undefined;
+    this.#abortReason = undefined;
     this.fields.table = this.#ownTable;
-    if (!this.knowsHead) this.forgetHead();
+    if (!this.hasCachedHead) this.forgetHead();
     if (this.#hasTrailers) {
       this.#trailers!.slab = null;
       this.#trailers!.clearTexts();
@@ -304,9 +311,9 @@ export class PooledRequest implements HttpRequest, FetchSource {
     }
   }
 
-  /** Forgets the head, known or not: its rows and its strings. */
+  /** Drops the head: its cache entry, rows and strings. */
   forgetHead(): void {
-    if (this.known !== null) this.known.length = 0;
+    if (this.headCache !== null) this.headCache.length = 0;
     this.#method = null;
     this.#target = null;
     this.#path = null;
@@ -383,7 +390,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
     return this.#body ??= owner.body.stream(this);
   }
 
-  /** The body's stream, if somebody has it. */
+  /** The body stream, if `body` was accessed. */
   get openedBody(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
     return this.#body;
   }
@@ -393,7 +400,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
     return this.#bodyUsed;
   }
 
-  /** The body tells that a consumer has begun to read it. */
+  /** Called by the body reader when the stream is first read or cancelled. */
   useBody(): void {
     this.#bodyUsed = true;
   }
@@ -412,15 +419,17 @@ export class PooledRequest implements HttpRequest, FetchSource {
     if (this.#aborter === null) {
       this.#plain = false;
       this.#aborter = new AbortController();
-      if (this.#gone !== undefined) this.#aborter.abort(this.#gone);
+      if (this.#abortReason !== undefined) {
+        this.#aborter.abort(this.#abortReason);
+      }
     }
     return this.#aborter.signal;
   }
 
-  /** The client is gone. */
+  /** Aborts the signal, now or when it is first accessed. */
   abort(reason: unknown): void {
     this.#plain = false;
-    this.#gone = reason;
+    this.#abortReason = reason;
     this.#aborter?.abort(reason);
   }
 
@@ -453,7 +462,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
     );
   }
 
-  // deno-lint-ignore require-await -- async, so that misuse rejects and does not throw
+  // deno-lint-ignore require-await -- async, so that misuse rejects instead of throwing
   async #gather(
     limit: (owner: RequestOwner) => number = (owner) =>
       owner.limits.maxBodySize,
@@ -484,28 +493,28 @@ export class PooledRequest implements HttpRequest, FetchSource {
     if (owner === null) return;
     if (!this.held) return owner.release(this);
     this.#owner = null;
-    owner.body.leave(this);
+    owner.body.detach(this);
   }
 
   [Symbol.dispose](): void {
     this.release();
   }
 
-  /** How a console shows it. */
+  /** Formats the request for the console. */
   [Symbol.for("Deno.customInspect")](): string {
     return this.#owner === null
       ? "HttpRequest (released)"
       : `HttpRequest ${this.method} ${this.target}`;
   }
 
-  /** What a logger may show: nothing of the memory behind it. */
+  /** Keeps internal state out of logs. */
   toJSON(): unknown {
     if (this.#owner === null) return { released: true };
     const { method, target, httpVersion, headers } = this;
     return { method, target, httpVersion, headers };
   }
 
-  /** Finds where path and query lie in the target. */
+  /** Splits the target into path and query. */
   #split(): void {
     const { line } = this;
     const bytes = this.fields.slab!.bytes;
@@ -519,7 +528,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
       this.#path = "";
     } else {
       if (line.absolute) {
-        // Behind the two slashes that every absolute-form has.
+        // Skip the scheme with "//", then the authority.
         while (bytes[start] !== SLASH) start++;
         start += 2;
         while (start < mark && bytes[start] !== SLASH) start++;

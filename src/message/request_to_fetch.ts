@@ -1,5 +1,5 @@
 /**
- * A Fetch `Request` made of a parsed one.
+ * Conversion of a parsed request to a Fetch `Request`.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Framing } from "../wire/framing.ts";
 import { CONNECT } from "../wire/names.ts";
 import type { RequestLine } from "../wire/request_line.ts";
 
-/** What a Fetch request is made of. */
+/** The parts of a request that the conversion uses. */
 export interface FetchSource {
   readonly line: RequestLine;
   readonly framing: Framing;
@@ -20,29 +20,29 @@ export interface FetchSource {
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   readonly bodyUsed: boolean;
   readonly signal: AbortSignal;
-  /** The stream of the body went to a Fetch request, and may outlive this one. */
+  /** Hands the body stream to the Fetch request, which may outlive this one. */
   giveBody(): void;
 }
 
-/** The methods that Fetch refuses, in any case. */
+/** The methods that Fetch forbids, in any case. */
 const FORBIDDEN: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
-/** Fetch rewrites a method that differs from one of these in case only. */
+/** Fetch rewrites methods that differ from one of these only in case. */
 const NORMALIZED: ReadonlySet<string> = new Set(
   ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"],
 );
 
-/** Whether a Fetch `Request` can have this method, unchanged. */
+/** Whether a Fetch `Request` can carry this method unchanged. */
 export function isFetchable(method: string): boolean {
   const upper = method.toUpperCase();
   return !FORBIDDEN.has(upper) && (method === upper || !NORMALIZED.has(upper));
 }
 
-/** A method that no Fetch `Request` can have. */
+/** The error for a method that a Fetch `Request` cannot have. */
 export function unfetchableError(method: string): TypeError {
   return new TypeError(`a Fetch Request cannot have the method ${method}`);
 }
 
-/** A Fetch `Request` with the fields of `source`, and with its body if `hasBody`. */
+/** Creates a Fetch `Request` from `source`, with its body if `hasBody`. */
 export function requestToFetch(
   source: FetchSource,
   secure: boolean,
@@ -65,10 +65,10 @@ export function requestToFetch(
 }
 
 /**
- * The request that an application gets: with the signal, and without the body of a GET
- * or HEAD. Where Fetch has no such request, the status that answers it: 501 for a
- * method that Fetch lacks or rewrites, 421 for a scheme other than the connection's
- * (RFC 9110 §7.4), 400 for a target that is no URL.
+ * Creates the request for a Fetch application: with the signal, and without the body of
+ * a GET or HEAD. If Fetch cannot represent it, returns the response status instead: 501
+ * for a method that Fetch forbids or rewrites, 421 for a scheme other than the
+ * connection's (RFC 9110 §7.4), 400 for a target that is not a URL.
  */
 export function requestForApp(
   source: FetchSource,
@@ -87,7 +87,7 @@ export function requestForApp(
   }
 }
 
-/** All field lines; several Cookie lines become one (RFC 6265 §4.2.1). */
+/** All field lines, with several Cookie lines merged into one (RFC 6265 §4.2.1). */
 function fetchHeaders(headers: HttpHeaders): [string, string][] {
   const lines = [...headers];
   const cookies = headers.getAll("cookie");
@@ -96,7 +96,7 @@ function fetchHeaders(headers: HttpHeaders): [string, string][] {
   return [...others, ["cookie", cookies.join("; ")]];
 }
 
-/** The target URI (RFC 9112 §3.3). A request without Host gets localhost. */
+/** The target URI (RFC 9112 §3.3). Without Host, the authority is `localhost`. */
 function targetUri(source: FetchSource, secure: boolean): string {
   const { line, target } = source;
   if (line.absolute) return target;
@@ -107,7 +107,7 @@ function targetUri(source: FetchSource, secure: boolean): string {
   return target.startsWith("/") ? origin + target : origin;
 }
 
-/** Whether the scheme of a target in absolute-form is `https`; else it is `http`. */
+/** Whether the scheme of an absolute-form target is `https`; the only other is `http`. */
 function namesHttps(target: string): boolean {
   return target.charAt(4) !== ":";
 }

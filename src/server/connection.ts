@@ -381,8 +381,7 @@ export class Connection
   fail(error: unknown): void {
     // Misuse of the `Conn` interface is the program's fault, so it is reported.
     if (error instanceof MisuseError) this.#registry.report(error, null);
-    if (this.#phase === "raw") this.#raw!.fail(error);
-    else this.destroy(error);
+    this.destroy(error);
   }
 
   written(): void {
@@ -435,7 +434,9 @@ export class Connection
   /** Closes at once. A connection that was handed over fails with `reason`. */
   destroy(reason: unknown): void {
     if (this.#phase === "closed") return;
-    this.#abort(reason);
+    // Streams fail with the reason of the signal: report() knows it as no program's error.
+    this.#abort(reason ?? new TypeError("the connection was closed"));
+    reason = this.#gone;
     if (this.#phase === "raw") this.#raw!.fail(reason);
     else this.#close(reason);
   }

@@ -14,7 +14,7 @@ import { resolveServerLimits, type ServerLimits } from "../limits.ts";
 import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
 import { deadlineError } from "./reasons.ts";
-import type { Conn, Duplex } from "./transport.ts";
+import { closeUnserved, type Conn, type Duplex } from "./transport.ts";
 
 /** Options of `serve` on any listener. */
 export interface ServerOptions extends ConnectionOptions, ServerLimits {
@@ -167,6 +167,7 @@ export class Server implements HttpServer {
       return true;
     } catch (error) {
       // Not usable as a connection, for example a pair with a locked stream.
+      closeUnserved(conn);
       this.#registry.report(error, null);
       return false;
     }

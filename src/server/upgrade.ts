@@ -78,6 +78,8 @@ export class UpgradedConnection implements Duplex {
   #reader!: ReadableByteStreamController;
   #writer!: WritableStreamDefaultController;
   #asked = false;
+  /** Resolves when the connection fails: nothing of it is waited for then. */
+  readonly #lost = Promise.withResolvers<void>();
   #readableDone = false;
   #writableDone = false;
 
@@ -124,7 +126,10 @@ export class UpgradedConnection implements Duplex {
       close: async () => {
         await output.empty();
         // Fails only if the peer is gone, and then there is nothing to half-close.
-        await transport.end().catch(() => {});
+        await Promise.race([
+          transport.end().catch(() => {}),
+          this.#lost.promise,
+        ]);
         this.#endWritable();
       },
       abort: (reason) => this.fail(reason),
@@ -149,6 +154,7 @@ export class UpgradedConnection implements Duplex {
     if (!this.#readableDone) this.#reader.error(reason);
     if (!this.#writableDone) this.#writer.error(reason);
     this.#readableDone = this.#writableDone = true;
+    this.#lost.resolve();
     this.#closed(reason);
   }
 

@@ -1,11 +1,9 @@
 /**
- * The characters of HTTP/1.1, as numbers, and the classes that RFC 9110 and
- * RFC 9112 sort them into.
+ * Byte values and the character classes of RFC 9110 and RFC 9112.
  *
- * One table holds a bit for each class, so that a test of any class is one load
- * and one mask. The scanners write their few constants down again: V8 folds the
- * constants of a module into its code, but loads imported ones each time, which
- * cost them a tenth.
+ * One table holds a bit per class, so a class test is one load and one mask. The
+ * scanners redeclare the constants they use: V8 folds a module's own constants into
+ * the code but loads imported ones each time, which cost the scanners 10 %.
  *
  * @module
  */
@@ -21,18 +19,18 @@ export const SLASH = 0x2f;
 export const COLON = 0x3a;
 export const QUESTION_MARK = 0x3f;
 
-/** `tchar` of RFC 9110 §5.6.2: what methods, field names and codings are made of. */
+/** `tchar` (RFC 9110 §5.6.2), the alphabet of methods, field names and codings. */
 export const TOKEN = 1;
-/** A byte that a field value may hold: visible, SP, HTAB or obs-text (RFC 9110 §5.5). */
+/** Allowed in a field value: visible ASCII, SP, HTAB or obs-text (RFC 9110 §5.5). */
 export const VALUE = 2;
-/** A byte that a request target may hold: visible ASCII without `#` (RFC 9112 §3.2). */
+/** Allowed in a request target: visible ASCII except `#` (RFC 9112 §3.2). */
 export const TARGET = 4;
-/** A byte of a `reg-name` but for `%`, whose digits have to follow (RFC 3986 §3.2.2). */
+/** Allowed in a `reg-name`, except `%`, which needs two digits (RFC 3986 §3.2.2). */
 export const REG_NAME = 8;
 export const DIGIT = 16;
 export const HEXDIG = 32;
 
-/** The classes of each of the 256 bytes. */
+/** The class bits of each byte value. */
 export const CLASS: Uint8Array = new Uint8Array(256);
 
 for (let byte = 0; byte < 256; byte++) {

@@ -1,6 +1,6 @@
 /**
- * How long the body of a request is: Content-Length and Transfer-Encoding
- * (RFC 9112 §6.1 to §6.3). Whatever two recipients could read in two ways is refused.
+ * Body length from Content-Length and Transfer-Encoding (RFC 9112 §6.1 to §6.3).
+ * Anything that two recipients could interpret differently is refused.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import {
 import type { RequestLine } from "./request_line.ts";
 import { equalsTextIgnoringCase } from "./text.ts";
 
-// Copies of the shared constants, which V8 then folds: see ascii.ts.
+// Local copies, so V8 can fold them: see ascii.ts.
 const CLASS = CLASSES;
 const TOKEN = 1;
 const DIGIT = 16;
@@ -40,12 +40,12 @@ const TRANSFER_ENCODING = 3;
 
 const CONTENT_LENGTH_BIT = 1 << CONTENT_LENGTH;
 
-/** The body comes in chunks. The one outcome below zero here that is no fault. */
+/** A chunked body. The only negative outcome of this module that is not a fault. */
 export const CHUNKED = -1;
 
 /**
- * The length of the body of a request that has Content-Length, Transfer-Encoding, or
- * both: a number of bytes, {@linkcode CHUNKED}, or the fault.
+ * Returns the body length in bytes, {@linkcode CHUNKED}, or a fault. The request must
+ * have Content-Length, Transfer-Encoding, or both.
  */
 export function readBodyLength(
   bytes: Uint8Array,
@@ -79,7 +79,7 @@ export function readBodyLength(
     cells[row + VALUE_START]!,
     cells[row + VALUE_END]!,
   );
-  // Some clients send CONNECT with a length of 0, which announces nothing.
+  // Some clients send CONNECT with Content-Length: 0, which is harmless.
   return line.method === CONNECT && contentLength > 0
     ? fault(CONNECT_WITH_BODY, fieldStart)
     : contentLength;
@@ -100,7 +100,7 @@ function readContentLength(
         ? fault(REPEATED_CONTENT_LENGTH, at)
         : fault(INVALID_CONTENT_LENGTH, at);
     }
-    // In this order, for every sum up to the bound to be exact.
+    // The parentheses keep every sum up to MAX_SAFE_INTEGER exact.
     length = length * 10 + (byte - 0x30);
     if (length > Number.MAX_SAFE_INTEGER) {
       return fault(CONTENT_LENGTH_TOO_LARGE, start);
@@ -110,8 +110,8 @@ function readContentLength(
 }
 
 /**
- * The codings of all Transfer-Encoding lines as one list. An empty element, which
- * other lists may have, is refused: peers do not agree on what it means here.
+ * Reads all Transfer-Encoding lines as one list. An empty element, which other list
+ * fields allow, is refused: implementations disagree on its meaning here.
  */
 function readTransferEncoding(
   bytes: Uint8Array,

@@ -1,9 +1,6 @@
 /**
- * The line before the data of a chunk (RFC 9112 §7.1): `chunk-size [ chunk-ext ]
- * CRLF`. Extensions are checked and dropped.
- *
- * A chunk with a short size and no extension is the common one and takes no other
- * step than its digits.
+ * The line before a chunk's data (RFC 9112 §7.1): `chunk-size [ chunk-ext ] CRLF`.
+ * Extensions are validated and dropped; the fast path is a size without any.
  *
  * @module
  */
@@ -18,9 +15,9 @@ import {
   INVALID_CHUNK_SIZE,
 } from "./refusals.ts";
 
-/** Bytes of a chunk line, its extensions included and CRLF not: few senders use any. */
+/** Maximum bytes of a chunk line, with extensions, without CRLF. */
 export const MAX_CHUNK_LINE = 256;
-/** 13 hexadecimal digits are 52 bits, the most that a number counts exactly. */
+/** 13 hexadecimal digits are 52 bits; a 14th could exceed 2^53, the exact range. */
 const MAX_SIZE_DIGITS = 13;
 
 const SEMICOLON = 0x3b;
@@ -28,12 +25,12 @@ const EQUALS = 0x3d;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** The size that a chunk line announced. */
+/** Output of {@linkcode readChunkLine}. */
 export class ChunkLine {
   size = 0;
 }
 
-/** The value of each byte as a hexadecimal digit, or 255. */
+/** The value of each byte as a hexadecimal digit; 255 for any other byte. */
 const HEX_VALUE = new Uint8Array(256).fill(255);
 for (let value = 0; value < 16; value++) {
   HEX_VALUE[value.toString(16).charCodeAt(0)] = value;
@@ -41,8 +38,8 @@ for (let value = 0; value < 16; value++) {
 }
 
 /**
- * Reads the chunk line that begins at `start` and gives the position after its
- * CRLF, or a negative outcome, with offsets from `start`.
+ * Reads the chunk line at `start`. Returns the position after its CRLF, or a negative
+ * outcome with an offset relative to `start`.
  */
 export function readChunkLine(
   bytes: Uint8Array,
@@ -79,8 +76,8 @@ export function readChunkLine(
 }
 
 /**
- * `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`, from `at` up to
- * its CR, whose position it gives, or a negative outcome.
+ * Skips `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`. Returns the
+ * position of the CR after it, or a negative outcome.
  */
 function readExtensions(
   bytes: Uint8Array,
@@ -136,7 +133,7 @@ function skipToken(bytes: Uint8Array, at: number): number {
   return at;
 }
 
-/** Up to the closing quote, or to a byte that a quoted-string may not hold. */
+/** Stops at the closing quote, or at a byte not allowed in a quoted-string. */
 function skipQuoted(bytes: Uint8Array, at: number): number {
   for (;;) {
     const byte = bytes[at]!;
@@ -151,7 +148,7 @@ function skipQuoted(bytes: Uint8Array, at: number): number {
   }
 }
 
-/** What stands in a quoted-string: no control byte but HTAB (RFC 9110 §5.6.4). */
+/** Text of a quoted-string: any byte except controls other than HTAB (RFC 9110 §5.6.4). */
 function isText(byte: number): boolean {
   return byte === HTAB || (byte >= SP && byte !== 0x7f);
 }

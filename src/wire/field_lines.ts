@@ -1,14 +1,14 @@
 /**
- * Field lines (RFC 9112 §5): the header section and the trailer section.
+ * Field lines (RFC 9112 §5) of header and trailer sections.
  *
- * One pass with one cursor. A client sends the same fields in the same order
- * again and again, so the name that the row had in the message before is tried
- * first, four bytes a step; only when it is another is the name walked through the
- * token table and looked up. The value is skipped eight bytes a step until a byte
- * that is no plain ASCII, which in a good line is its CR. The window ends in a
- * NUL, which no part of a line may contain: the scanner stops on it and only then
- * asks whether the input went on. All of it is one flat function: a call for each
- * line, or a bounds test for each byte, costs more than the work itself.
+ * A single pass with one cursor. Clients repeat the same fields in the same order, so
+ * the scanner first compares the name with the one its row held in the previous
+ * message, four bytes a step. On a mismatch it scans the name as a token and looks it
+ * up. It skips the value eight bytes a step up to the first byte outside printable
+ * ASCII, normally the CR. The window ends in a NUL, which no line may contain, so the
+ * scanner stops there and only then checks for the end of the input. It is one flat
+ * function because a call per line or a bounds check per byte costs more than the
+ * scanning.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import {
   SPACE_BEFORE_COLON,
 } from "./refusals.ts";
 
-// Copies of the shared constants, which V8 then folds: see ascii.ts.
+// Local copies, so V8 can fold them: see ascii.ts.
 const CLASS = CLASSES;
 const TOKEN = 1;
 const VALUE = 2;
@@ -40,7 +40,7 @@ const LAST_FRAMING_FIELD = 8;
 const INCOMPLETE = -1;
 const TABLE_FULL = -2;
 
-/** Cells of a row: offsets count from the start of the section's message. */
+/** Cells of a row. Offsets are relative to the `base` given to the reader. */
 const NAME_START = 0;
 const NAME_ID = 1;
 const VALUE_START = 2;
@@ -49,8 +49,8 @@ const ROW = 4;
 export { NAME_ID, NAME_START, ROW, VALUE_END, VALUE_START };
 
 /**
- * Where the field lines of a section lie: a row of four 16-bit cells a line. The
- * end of a name is not kept: only white space and the colon lie between it and
+ * Positions of a section's field lines: a row of four 16-bit cells per line. The end
+ * of the name is not stored, because only the colon and white space separate it from
  * the value.
  */
 export class FieldTable {
@@ -58,11 +58,11 @@ export class FieldTable {
   readonly capacity: number;
   /** Lines read so far. */
   count = 0;
-  /** A bit for each framing field (see `names.ts`) that was seen, by its id. */
+  /** Bit `1 << id` for each framing field seen (see `names.ts`). */
   seen = 0;
-  /** A bit for each framing field that was seen more than once. */
+  /** Bit `1 << id` for each framing field seen more than once. */
   repeated = 0;
-  /** Where the first line begins that was not read, in the buffer. */
+  /** Buffer position of the first line not read. */
   unread = 0;
 
   constructor(capacity: number) {
@@ -83,7 +83,7 @@ export class FieldTable {
     this.repeated = other.repeated;
   }
 
-  /** The row of the first line with this known name from `row` on, or -1. */
+  /** The first row at or after `row` with this field id, or -1. */
   find(id: number, row: number): number {
     const { cells, count } = this;
     for (; row < count; row++) {
@@ -98,12 +98,12 @@ const HIGHS = 0x80808080 | 0;
 const SPACES = 0x20202020;
 
 /**
- * Reads field lines from `start`, adding a row to `table` for each, up to and with
- * the empty line that ends the section. Offsets are written relative to `base`;
- * no more than `rows` rows are used.
+ * Reads field lines from `start` through the empty line that ends the section and adds
+ * a row to `table` for each. Offsets are stored relative to `base`; `table` grows to at
+ * most `rows` rows.
  *
- * Gives the position after the empty line, or a negative outcome; then
- * `table.unread` is where to go on, and the rows hold what came before it.
+ * Returns the position after the empty line, or a negative outcome. In that case the
+ * rows hold the lines before `table.unread`, where reading can resume.
  */
 export function readFieldLines(
   bytes: Uint8Array,
@@ -120,7 +120,6 @@ export function readFieldLines(
   let outcome = 0;
 
   for (;;) {
-    // The empty line, or a line that cannot be a field.
     const first = bytes[line]!;
     if (first === CR) {
       if (bytes[line + 1] === LF) {
@@ -135,7 +134,7 @@ export function readFieldLines(
       break;
     }
 
-    // The name. Until the row is written, it still has the id of its last use.
+    // Until it is overwritten, the row holds the id from its previous use.
     const row = count * ROW;
     let id = cells[row + NAME_ID]!;
     let at = line + knownNameLength(id);
@@ -151,14 +150,13 @@ export function readFieldLines(
       id = matchFieldName(view, line, at);
     }
 
-    // White space before the value.
     at++;
     if (bytes[at] === SP) at++;
     while (bytes[at] === SP || bytes[at] === HTAB) at++;
     const valueStart = at;
 
-    // The value, up to a byte outside 0x20 to 0x7e. A tab and obs-text stop the
-    // words as well, but not the value.
+    // Skip to the first byte outside 0x20 to 0x7e. HTAB and obs-text end the word
+    // loop too, but not the value.
     for (;;) {
       const low = view.getInt32(at, true);
       const high = view.getInt32(at + 4, true);
@@ -167,7 +165,7 @@ export function readFieldLines(
         at += 8;
         continue;
       }
-      // The lowest mark is exact; a carry or borrow can only mark above it.
+      // The lowest mark is exact; carries and borrows produce false marks only above it.
       const lowMarks = marks & HIGHS;
       if (lowMarks !== 0) {
         at += (31 - Math.clz32(lowMarks & -lowMarks)) >>> 3;
@@ -211,7 +209,7 @@ export function readFieldLines(
   return outcome;
 }
 
-/** The fault of a line whose name stops being a token at `at`. */
+/** The fault of a line whose name ends at `at` without a colon. */
 function refuseName(
   bytes: Uint8Array,
   line: number,
@@ -228,14 +226,14 @@ function refuseName(
   } else if (space) {
     let colon = at;
     while (bytes[colon] === SP || bytes[colon] === HTAB) colon++;
-    // The cause depends on the byte after the white space; wait for it.
+    // The code depends on the byte after the white space; wait for it.
     if (colon >= end) return INCOMPLETE;
     if (bytes[colon] === COLON) return fault(SPACE_BEFORE_COLON, at - base);
   }
   return fault(INVALID_HEADER_NAME, at - base);
 }
 
-/** The fault of a value that stops being text at `at`. */
+/** The fault of a value with a forbidden byte at `at`. */
 function refuseValue(bytes: Uint8Array, at: number, base: number): number {
   const byte = bytes[at]!;
   if (byte === CR) return fault(BARE_CR, at - base);
@@ -243,7 +241,7 @@ function refuseValue(bytes: Uint8Array, at: number, base: number): number {
   return fault(INVALID_HEADER_VALUE, at - base);
 }
 
-/** Where the name of `row` ends, as an offset from the start of the message. */
+/** The end of the name in `row`, relative to `base`. */
 export function nameEnd(
   bytes: Uint8Array,
   base: number,

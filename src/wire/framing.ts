@@ -1,10 +1,9 @@
 /**
- * What the header fields say of the message as a whole: who it is for (Host,
- * RFC 9112 §3.2), how long its body is (§6, in `body_length.ts`), and what becomes
- * of the connection after it (§9).
+ * The fields that control the message and its connection: Host (RFC 9112 §3.2), body
+ * length (§6, in `body_length.ts`), Connection and Upgrade (§9), Expect.
  *
- * Read once the section is complete, from the rows of its table. The common
- * request has Host and perhaps Connection; everything else is out of line.
+ * Runs on the field table once the section is complete. Most requests have only Host
+ * and perhaps Connection; everything else is in separate functions.
  *
  * @module
  */
@@ -17,7 +16,7 @@ import { INVALID_HOST, MISSING_HOST, REPEATED_HOST } from "./refusals.ts";
 import type { RequestLine } from "./request_line.ts";
 import { equalsTextIgnoringCase } from "./text.ts";
 
-// Copies of the shared constants, which V8 then folds: see ascii.ts.
+// Local copies, so V8 can fold them: see ascii.ts.
 const HTAB = 0x09;
 const SP = 0x20;
 const COMMA = 0x2c;
@@ -32,24 +31,24 @@ const CONNECTION = 4;
 const UPGRADE = 5;
 const EXPECT = 6;
 
-// As they lie in memory, read little-endian. A byte that a field value may hold
-// becomes a lower-case letter or "-" under LOWER only if it is that, in any case.
+// Little-endian words. Among the bytes allowed in a field value, ORing with LOWER
+// yields a given lower-case letter or "-" only from that character, in either case.
 const LOWER = 0x20202020;
 const WORD_KEEP = 0x7065656b;
 const WORD_ALI = 0x696c612d;
 const WORD_LIVE = 0x6576696c;
 const WORD_CLOS = 0x736f6c63;
 
-/** How a message is framed and what it asks of the connection. */
+/** The body framing of a message and its connection options. */
 export class Framing {
   /** The value of Content-Length, or -1 without one. */
   contentLength = -1;
   chunked = false;
-  /** Whether there is a body of at least a byte, or of unknown length. */
+  /** True for a chunked body or a Content-Length above 0. */
   hasBody = false;
   keepAlive = true;
   expectContinue = false;
-  /** Whether there is an Upgrade field and Connection confirms it. */
+  /** True if Upgrade is present and listed in Connection. */
   upgrade = false;
 }
 
@@ -59,13 +58,13 @@ const TRANSFER_ENCODING_BIT = 1 << TRANSFER_ENCODING;
 const CONNECTION_BIT = 1 << CONNECTION;
 const UPGRADE_BIT = 1 << UPGRADE;
 const EXPECT_BIT = 1 << EXPECT;
-/** The fields besides Host that need a look; Upgrade counts only with Connection. */
+/** The fields besides Host to read. Upgrade is missing: it counts only with Connection. */
 const OTHER_BITS = CONTENT_LENGTH_BIT | TRANSFER_ENCODING_BIT |
   CONNECTION_BIT | EXPECT_BIT;
 
 /**
- * Fills `framing` from the fields of a request whose section ends at offset
- * `sectionEnd`. Gives 0, or the fault. Offsets count from `base`.
+ * Fills `framing` from the fields of a request. Returns 0 or a fault. Offsets,
+ * `sectionEnd` included, are relative to `base`.
  */
 export function readFraming(
   bytes: Uint8Array,
@@ -88,17 +87,17 @@ export function readFraming(
     const refused = checkHost(bytes, base, table);
     if (refused !== 0) return refused;
   } else if (line.minorVersion === 1) {
-    // Reported at the empty line, the last place where Host could have been.
+    // Reported at the empty line, the last position where Host could have appeared.
     return fault(MISSING_HOST, sectionEnd - 2);
   }
   if ((seen & OTHER_BITS) !== 0) {
-    return readOthers(bytes, view, base, line, table, framing);
+    return readOtherFields(bytes, view, base, line, table, framing);
   }
   return 0;
 }
 
-/** What a simple request does not have. Gives 0, or the fault. */
-function readOthers(
+/** The fields that most requests lack. Returns 0 or a fault. */
+function readOtherFields(
   bytes: Uint8Array,
   view: DataView,
   base: number,
@@ -144,7 +143,7 @@ function checkHost(bytes: Uint8Array, base: number, table: FieldTable): number {
     : 0;
 }
 
-/** The options of all Connection lines (RFC 9110 §7.6.1); unknown ones mean nothing here. */
+/** Reads the options of all Connection lines (RFC 9110 §7.6.1) and ignores unknown ones. */
 function readConnection(
   bytes: Uint8Array,
   view: DataView,
@@ -155,7 +154,7 @@ function readConnection(
 ): void {
   const cells = table.cells;
   if ((table.repeated & CONNECTION_BIT) === 0) {
-    // Nearly every client sends just "keep-alive" or "close".
+    // Fast path: nearly every client sends just "keep-alive" or "close".
     const row = table.find(CONNECTION, 0) * ROW;
     const start = base + cells[row + VALUE_START]!;
     const length = base + cells[row + VALUE_END]! - start;
@@ -191,7 +190,7 @@ function readConnection(
       while (at < end && bytes[at] !== COMMA) at++;
       let optionEnd = at;
       while (optionEnd > option && isSpace(bytes[optionEnd - 1]!)) optionEnd--;
-      // No two of the options have the same length.
+      // The three options differ in length.
       const length = optionEnd - option;
       if (length === 5) {
         close ||= equalsTextIgnoringCase(bytes, option, optionEnd, "close");

@@ -1,13 +1,13 @@
 /**
- * `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2.2): the value of Host, and
- * the authority of a request target.
+ * `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2.2): the value of Host and the
+ * authority of a request target.
  *
  * @module
  */
 
 import { CLASS as CLASSES } from "./ascii.ts";
 
-// Copies of the shared constants, which V8 then folds: see ascii.ts.
+// Local copies, so V8 can fold them: see ascii.ts.
 const CLASS = CLASSES;
 const REG_NAME = 8;
 const DIGIT = 16;
@@ -21,9 +21,9 @@ const RIGHT_BRACKET = 0x5d;
 const MAX_PORT = 65535;
 
 /**
- * The number of digits of the port in the authority `[start, end)`, 0 without a
- * port, or -1 when it is no authority. An empty host is none, and neither is one
- * with user information before it (RFC 9110 §4.2.1, §4.2.4).
+ * Returns the number of port digits in the authority `[start, end)`, 0 without a port,
+ * or -1 if it is invalid. An empty host and user information are invalid
+ * (RFC 9110 §4.2.1, §4.2.4).
  */
 export function readAuthority(
   bytes: Uint8Array,
@@ -38,7 +38,7 @@ export function readAuthority(
     at++;
   } else {
     for (;;) {
-      // What follows an authority (white space, a line end, "/", "?") stops this.
+      // The byte after an authority (white space, CR, LF, "/", "?") ends this loop.
       while ((CLASS[bytes[at]!]! & REG_NAME) !== 0) at++;
       if (at === end || bytes[at] !== PERCENT) break;
       if (at + 2 >= end || !isHex(bytes[at + 1]!) || !isHex(bytes[at + 2]!)) {
@@ -61,7 +61,7 @@ export function readAuthority(
   return end - port;
 }
 
-/** Eight groups of hexadecimal digits, a run of them as `::`, the last two as IPv4. */
+/** Eight hexadecimal groups; one run may be `::`, the last two may be an IPv4 address. */
 function isIpv6(bytes: Uint8Array, start: number, end: number): boolean {
   let groups = 0;
   let compressed = false;

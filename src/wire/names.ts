@@ -1,10 +1,10 @@
 /**
- * The methods and field names that get a number instead of a string.
+ * Numeric ids of well-known methods and field names.
  *
- * A name on the wire is looked up by a hash of its first and last four bytes and
- * its length, then compared with the one candidate, four bytes a step. Letters
- * match in either case: each word has a mask with 0x20 where a letter stands and
- * nothing elsewhere, so that no other byte can be folded into a match.
+ * A field name is looked up by a hash of its length and its first and last four bytes,
+ * then compared with the candidate, four bytes a step. Letters match in either case:
+ * each word has a mask with 0x20 at its letters and 0 elsewhere, so no other byte can
+ * fold into a match.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export const OPTIONS = 7;
 /** Field names by id, in lower case; id 0 is any other name. */
 export const FIELD_NAMES: readonly string[] = [
   "",
-  // What frames or routes a message comes first: see LAST_FRAMING_FIELD.
+  // Fields that frame or route a message come first: see LAST_FRAMING_FIELD.
   "host",
   "content-length",
   "transfer-encoding",
@@ -148,13 +148,12 @@ export const TE = 7;
 export const TRAILER = 8;
 export const CONTENT_TYPE: number = FIELD_NAMES.indexOf("content-type");
 export const DATE: number = FIELD_NAMES.indexOf("date");
-/** The last id of the fields that frame or route; a trailer may be none of them. */
+/** The last id of the fields that frame or route, which are forbidden in trailers. */
 export const LAST_FRAMING_FIELD = TRAILER;
 
-// Each name in lower case and as it is usually written. What else programs ask for
-// joins them, up to a bound: to fold a name's case makes a string, which nobody should
-// pay for twice.
-const MOST_NAMES = 1024;
+// Holds each name in lower case and in its usual spelling. Other spellings that
+// programs use are cached up to a bound, since `toLowerCase` allocates a string.
+const MAX_CACHED_NAMES = 1024;
 const ID_BY_NAME: Map<string, number> = new Map(
   FIELD_NAMES.flatMap((name, id) => [
     [name, id],
@@ -162,18 +161,18 @@ const ID_BY_NAME: Map<string, number> = new Map(
   ]),
 );
 
-/** The id of a field name given in any case, or 0. */
+/** The id of a field name in any case, or 0. */
 export function fieldId(name: string): number {
   const known = ID_BY_NAME.get(name);
   if (known !== undefined) return known;
   const id = ID_BY_NAME.get(name.toLowerCase()) ?? OTHER_FIELD;
-  if (ID_BY_NAME.size < MOST_NAMES) ID_BY_NAME.set(name, id);
+  if (ID_BY_NAME.size < MAX_CACHED_NAMES) ID_BY_NAME.set(name, id);
   return id;
 }
 
-// The words of name `id` are WORDS[FIRST_WORD[id] ..< FIRST_WORD[id + 1]], one for
-// each four bytes begun. The last word of a name of four bytes or more is that of
-// its last four bytes and overlaps the word before it.
+// Name `id` occupies WORDS[FIRST_WORD[id] ..< FIRST_WORD[id + 1]], one word per four
+// bytes, rounded up. In names of four bytes or more the last word holds the last four
+// bytes, so it may overlap the word before it.
 const LENGTHS = new Uint8Array(FIELD_NAMES.length);
 const FIRST_WORD = new Uint16Array(FIELD_NAMES.length + 1);
 const WORDS = new Int32Array(1024);
@@ -181,7 +180,6 @@ const CASE_MASKS = new Int32Array(1024);
 
 const SLOTS = new Uint8Array(1024);
 const SLOT_MASK = SLOTS.length - 1;
-/** 0x20 in each byte. */
 const LOWER = 0x20202020;
 
 function slotOf(first: number, last: number, length: number): number {
@@ -214,8 +212,8 @@ for (let id = 1, next = 0; id < FIELD_NAMES.length; id++) {
 }
 
 /**
- * The id of the field name in `[start, end)`, or 0 when it is none of the known.
- * A match proves the name to be a token. Reads up to three bytes past `end`.
+ * The id of the field name in `[start, end)`, or 0 if it is unknown. Reads up to three
+ * bytes past `end`.
  */
 export function matchFieldName(
   view: DataView,
@@ -235,12 +233,12 @@ export function matchFieldName(
   }
 }
 
-/** The length of the known name `id`, or 0. */
+/** The length of name `id`; 0 for id 0. */
 export function knownNameLength(id: number): number {
   return LENGTHS[id]!;
 }
 
-/** Whether the known name `id` stands at `start`. Gives false for id 0. */
+/** Whether name `id` is at `start`. A match is also a token. Always false for id 0. */
 export function isFieldName(
   view: DataView,
   start: number,

@@ -1,23 +1,22 @@
 /**
- * What a function over the wire answers, as one integer, so that an answer
- * allocates nothing: a position (zero or more) when it read what it looked for,
- * {@linkcode INCOMPLETE} when the bytes ended first, or a fault, which packs the
- * number of a refusal with its offset from the start of the section.
+ * The result of a wire function, as one integer so that it allocates nothing: a
+ * position (zero or more) on success, {@linkcode INCOMPLETE} if more bytes are needed,
+ * or a fault that packs a refusal number with its offset.
  *
  * @module
  */
 
-/** The bytes ended before the line did, and all of them were good so far. */
+/** The bytes ended inside the line, without a fault so far. */
 export const INCOMPLETE = -1;
-/** The field table has no row left; the line was not read. */
+/** The field table has no row left; the next line was not read. */
 export const TABLE_FULL = -2;
 
-/** Offsets in a section are 16 bits wide; no limit can be set as high as this. */
+/** Offsets are 16 bits wide. Every limit on a head is lower (`MAX_HEAD` in limits.ts). */
 export const MAX_OFFSET = 0xffff;
 
 /**
- * Packs refusal number `refusal` (one or more) found at `offset`. An offset too
- * large to pack is past every limit, and the limit is what gets reported.
+ * Packs refusal number `refusal` (1 or more) and `offset`. A larger offset is clamped:
+ * it lies past every limit, and the caller reports the limit instead.
  */
 export function fault(refusal: number, offset: number): number {
   return -((refusal << 16) | (offset > MAX_OFFSET ? MAX_OFFSET : offset));

@@ -1,6 +1,6 @@
 /**
- * Everything the parser refuses: one number for one cause. What each means to a
- * user (code, status, section) stands in the table of `src/errors.ts`.
+ * Refusal numbers, one per cause. The table in `src/errors.ts` maps each to its code,
+ * status and RFC section.
  *
  * @module
  */

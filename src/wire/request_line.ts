@@ -1,10 +1,10 @@
 /**
  * The request line (RFC 9112 §3): `method SP request-target SP HTTP-version CRLF`.
  *
- * GET and `HTTP/1.1` are compared as 32-bit words, the target is skipped four bytes
- * a step; what is anything else goes to the functions below. That keeps the first
- * one so short that the compiler can build it into its caller. As in
- * `field_lines.ts`, the NUL past the window stops the scanner.
+ * GET and `HTTP/1.1` are compared as 32-bit words, and the target is skipped four bytes
+ * a step. Everything else is in separate functions, which keeps `readRequestLine` short
+ * enough to be inlined. As in `field_lines.ts`, the scanner stops at the NUL after the
+ * window.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import {
 } from "./refusals.ts";
 import { equalsText } from "./text.ts";
 
-// Copies of the shared constants, which V8 then folds: see ascii.ts.
+// Local copies, so V8 can fold them: see ascii.ts.
 const CLASS = CLASSES;
 const TOKEN = 1;
 const DIGIT = 16;
@@ -46,16 +46,16 @@ const CONNECT = 6;
 const OPTIONS = 7;
 const INCOMPLETE = -1;
 
-/** What a request line says. Offsets count from the start of the line. */
+/** A parsed request line. Offsets are relative to the start of the line. */
 export class RequestLine {
   /** The id of the method in `METHODS`, or 0. */
   method = OTHER_METHOD;
   methodEnd = 0;
   targetStart = 0;
   targetEnd = 0;
-  /** Whether the target is in absolute-form, so that its path lies behind an authority. */
+  /** True if the target is in absolute-form, with its path after an authority. */
   absolute = false;
-  /** 1 for HTTP/1.1 (and higher minors), 0 for HTTP/1.0. */
+  /** 1 for HTTP/1.1 and higher minor versions, 0 for HTTP/1.0. */
   minorVersion = 1;
 }
 
@@ -64,15 +64,15 @@ const HIGHS = 0x80808080 | 0;
 const HASHES = 0x23232323;
 const ABOVE_SP = 0x21212121;
 
-// As they lie in memory, read little-endian.
+// Little-endian words.
 const WORD_GET = 0x20544547; // "GET "
 const WORD_POST = 0x54534f50; // "POST"
 const WORD_HTTP = 0x50545448; // "HTTP"
 const WORD_1_1 = 0x312e312f; // "/1.1"
 
 /**
- * Reads the request line that begins at `start` and gives the position after its
- * CRLF, or a negative outcome.
+ * Reads the request line at `start`. Returns the position after its CRLF, or a negative
+ * outcome.
  */
 export function readRequestLine(
   bytes: Uint8Array,
@@ -91,7 +91,7 @@ export function readRequestLine(
   }
   line.methodEnd = at - start;
 
-  // The target, up to a byte that is not visible ASCII, or "#".
+  // Skip the target up to the first "#" or byte outside visible ASCII.
   const target = ++at;
   for (;;) {
     const four = view.getInt32(at, true);
@@ -126,7 +126,7 @@ export function readRequestLine(
   return readOtherVersion(bytes, start, at, end, line);
 }
 
-/** Any method but GET: the position of the SP after it, or a negative outcome. */
+/** Any method except GET. Returns the position of the SP after it, or a negative outcome. */
 function readOtherMethod(
   bytes: Uint8Array,
   view: DataView,
@@ -157,7 +157,7 @@ function methodId(bytes: Uint8Array, start: number, end: number): number {
   return OTHER_METHOD;
 }
 
-/** A target that is not whole, or at fault, or in another form than origin-form. */
+/** A target that is incomplete, invalid, or not in origin-form. Returns 0 or an outcome. */
 function readOtherTarget(
   bytes: Uint8Array,
   start: number,
@@ -172,7 +172,7 @@ function readOtherTarget(
   return at >= end ? INCOMPLETE : refuseTarget(bytes, start, target, at);
 }
 
-/** The fault of a target that stops at `at`, too early or on a byte it may not hold. */
+/** The fault of a target that is empty or has a forbidden byte at `at`. */
 function refuseTarget(
   bytes: Uint8Array,
   start: number,
@@ -187,7 +187,7 @@ function refuseTarget(
   return fault(INVALID_TARGET, at - start);
 }
 
-/** The forms that do not begin with a slash. Gives 0, or the fault. */
+/** Every form except origin-form. Returns 0 or a negative outcome. */
 function readOtherForm(
   bytes: Uint8Array,
   start: number,
@@ -196,20 +196,20 @@ function readOtherForm(
   windowEnd: number,
   line: RequestLine,
 ): number {
-  // authority-form, for CONNECT alone, and with a port.
+  // authority-form: only for CONNECT, and the port is required.
   if (line.method === CONNECT) {
     return readAuthority(bytes, target, end) > 0
       ? 0
       : fault(INVALID_AUTHORITY, target - start);
   }
-  // asterisk-form, for OPTIONS alone.
+  // asterisk-form: only for OPTIONS.
   if (bytes[target] === ASTERISK && end - target === 1) {
     return line.method === OPTIONS
       ? 0
       : refuseAsterisk(bytes, start, target, windowEnd, line);
   }
-  // absolute-form: "http://" or "https://", authority, then a path, a query or
-  // nothing. To dereference another scheme is no business of HTTP (RFC 9110 §4.2).
+  // absolute-form: "http://" or "https://", authority, then an optional path and query.
+  // Other schemes have no meaning in HTTP (RFC 9110 §4.2).
   let at = readScheme(bytes, target);
   if (
     at === target || bytes[at] !== COLON || bytes[at + 1] !== SLASH ||
@@ -227,7 +227,7 @@ function readOtherForm(
   return 0;
 }
 
-/** The end of `http` or `https` in any case, or `start`. */
+/** The end of `http` or `https` in any case, or `start` if neither is there. */
 function readScheme(bytes: Uint8Array, start: number): number {
   const name = "https";
   let at = start;
@@ -236,8 +236,8 @@ function readScheme(bytes: Uint8Array, start: number): number {
 }
 
 /**
- * An asterisk with another method than OPTIONS. The preface of HTTP/2, `PRI * HTTP/2.0`
- * (RFC 9113 §3.4), is refused for its version, so that its sender learns why.
+ * An asterisk with a method other than OPTIONS. The HTTP/2 preface, `PRI * HTTP/2.0`
+ * (RFC 9113 §3.4), is refused for its version instead, which tells the sender why.
  */
 function refuseAsterisk(
   bytes: Uint8Array,
@@ -256,7 +256,7 @@ function refuseAsterisk(
   return fault(TARGET_FORM, target - start);
 }
 
-/** Any version but a plain `HTTP/1.1`, and why it is refused or not whole yet. */
+/** Any version except a complete `HTTP/1.1` with CRLF. */
 function readOtherVersion(
   bytes: Uint8Array,
   start: number,
@@ -297,7 +297,7 @@ function readOtherVersion(
   if (bytes[major] !== 0x31) {
     return fault(UNSUPPORTED_VERSION, version - start);
   }
-  // A higher minor version is read as the highest that is known (RFC 9110 §2.5).
+  // A higher minor version is treated as the highest known one (RFC 9110 §2.5).
   line.minorVersion = bytes[minor] === 0x30 ? 0 : 1;
   return cr + 2;
 }

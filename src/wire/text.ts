@@ -1,9 +1,9 @@
 /**
- * Bytes to strings, one byte a character (ISO-8859-1), as field values have it:
- * no byte is lost, and no encoding is guessed.
+ * Bytes to strings, one character per byte (ISO-8859-1): lossless, and no encoding is
+ * guessed.
  *
- * Where the runtime has a `Buffer`, its native slice does the work, at a quarter
- * of the cost of a `TextDecoder`; elsewhere a loop does.
+ * Uses the native slice of `Buffer` where the runtime has one, at a quarter of the cost
+ * of a `TextDecoder`, and a loop elsewhere.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const nativeSlice: Latin1Slice | undefined = (globalThis as {
   Buffer?: { prototype?: { latin1Slice?: Latin1Slice } };
 }).Buffer?.prototype?.latin1Slice;
 
-/** The bytes `[start, end)` as a string of as many characters. */
+/** The bytes `[start, end)` as a string of the same length. */
 export function latin1(bytes: Uint8Array, start: number, end: number): string {
   if (nativeSlice !== undefined) return nativeSlice.call(bytes, start, end);
   let text = "";
@@ -22,7 +22,7 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
   return text;
 }
 
-/** Whether the bytes `[start, end)` are the characters of `text`. */
+/** Whether the bytes `[start, end)` equal the characters of `text`. */
 export function equalsText(
   bytes: Uint8Array,
   start: number,
@@ -36,7 +36,7 @@ export function equalsText(
   return true;
 }
 
-/** The same without regard to the case of ASCII letters. */
+/** Like {@linkcode equalsText}, but ignores the case of ASCII letters. */
 export function equalsTextIgnoringCase(
   bytes: Uint8Array,
   start: number,

@@ -1,8 +1,9 @@
 /**
- * Where a whole request ends, or a whole body in chunks, if it lies in a window.
+ * Finds the end of a complete request or chunked body in a window.
  *
- * A server asks before an answer that may be its last: at a shutdown, and where the
- * handler left a body unread. That is rare, so the objects to read into are allocated.
+ * A server calls this before a response that may be the last on its connection: at
+ * shutdown, and when the handler left a body unread. That is rare, so these functions
+ * allocate.
  *
  * @module
  */
@@ -19,7 +20,7 @@ export interface SectionLimits {
   readonly maxHeaderBytes: number;
 }
 
-/** Whether a whole request that is not at fault begins at `start` and ends by `end`. */
+/** Whether a complete, valid request begins at `start` and ends by `end`. */
 export function holdsRequest(
   bytes: Uint8Array,
   view: DataView,
@@ -45,7 +46,7 @@ export function holdsRequest(
     : Math.max(0, framing.contentLength) <= end - body;
 }
 
-/** The position behind the chunks and trailers that begin at `start`, or -1. */
+/** The position after the chunks and trailers that begin at `start`, or -1. */
 export function endOfChunks(
   bytes: Uint8Array,
   view: DataView,
@@ -64,7 +65,7 @@ export function endOfChunks(
   }
 }
 
-/** The position behind `count` bytes of chunk data and their CRLF, or -1. */
+/** The position after `count` bytes of chunk data and their CRLF, or -1. */
 export function endOfData(
   bytes: Uint8Array,
   start: number,
@@ -77,7 +78,7 @@ export function endOfData(
     : -1;
 }
 
-/** The position behind the trailer section that begins at `start`, or -1. */
+/** The position after the trailer section that begins at `start`, or -1. */
 export function endOfTrailers(
   bytes: Uint8Array,
   view: DataView,
@@ -87,7 +88,7 @@ export function endOfTrailers(
 ): number {
   const table = new FieldTable(limits.maxHeaders);
   const at = endOfSection(bytes, view, start, end, limits, table);
-  // A field that frames or routes a message is refused here.
+  // Framing and routing fields are forbidden in trailers.
   return table.seen === 0 ? at : -1;
 }
 

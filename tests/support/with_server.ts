@@ -56,6 +56,7 @@ export async function withServer(
   } finally {
     await server.shutdown();
   }
+  await untilNoConnections(server);
   assertAtRest(pools);
 }
 

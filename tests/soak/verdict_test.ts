@@ -1,0 +1,82 @@
+/**
+ * The verdict of the soak finds what it is there to find.
+ */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Pools } from "@pooled/http1";
+import type { Sample } from "./report.ts";
+import {
+  heapTrend,
+  judgeErrors,
+  judgeRest,
+  judgeTrend,
+  MOST_GROWTH,
+} from "./verdict.ts";
+
+/** A sample every two seconds, with a heap that wavers around `heap`. */
+function samples(heap: (seconds: number) => number) {
+  return Array.from({ length: 60 }, (_, i) => ({
+    seconds: 2 * i,
+    heapUsed: heap(2 * i) + (i % 3) * 50_000,
+  }));
+}
+
+Deno.test("a heap that wavers is no leak, nor is one that grew at first", () => {
+  assertEquals(judgeTrend(heapTrend(samples(() => 9_000_000))), []);
+  assertEquals(
+    judgeTrend(heapTrend(samples((s) => s < 50 ? s * 1_000_000 : 5e7))),
+    [],
+  );
+});
+
+Deno.test("a heap that grows in the second half is a leak", () => {
+  const rate = 2 * MOST_GROWTH / 60;
+  const trend = heapTrend(samples((s) => 9_000_000 + rate * s));
+  assert(Math.abs(trend.slope - rate) < rate / 10, `${trend.slope}`);
+  assertEquals(judgeTrend(trend).length, 1);
+});
+
+Deno.test("too few samples make no verdict", () => {
+  assertThrows(() => heapTrend(samples(() => 1).slice(0, 4)), Error, "too few");
+});
+
+Deno.test("each error and each thing that is not at rest is told", () => {
+  assertEquals(
+    judgeErrors({ unexpectedErrors: ["a"], unhandled: ["b"] }),
+    ["reported to onError: a", "unhandled: b"],
+  );
+  const pools = new Pools().stats();
+  const rest: Sample = {
+    kind: "sample",
+    final: true,
+    seconds: 1,
+    heapUsed: 1,
+    rss: 1,
+    external: 1,
+    openFiles: 20,
+    openStreams: 0,
+    openUpgrades: 0,
+    expectedErrors: 0,
+    unexpectedErrors: [],
+    unhandled: [],
+    stats: {
+      connections: 0,
+      accepted: 1,
+      aborted: 0,
+      dropped: 0,
+      shed: 0,
+      buffered: 0,
+      requests: 1,
+      bytesReceived: 1,
+      bytesSent: 1,
+      refusals: {},
+      pools,
+    },
+  };
+  assertEquals(judgeRest(rest, 20), []);
+  rest.openStreams = 2;
+  rest.openFiles = 30;
+  rest.stats.connections = 1;
+  pools.requests.inUse = 3;
+  assertEquals(judgeRest(rest, 20).length, 4);
+});

@@ -1,0 +1,34 @@
+/**
+ * Rejections and exceptions that nobody handles: they would end a program.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { turn } from "./waiting.ts";
+
+/** Runs `work`, and asserts that it leaves no rejection and no exception unhandled. */
+export async function withoutUnhandled(
+  work: () => Promise<void>,
+): Promise<void> {
+  const unhandled: unknown[] = [];
+  const onRejection = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    unhandled.push(event.reason);
+  };
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    unhandled.push(event.error);
+  };
+  globalThis.addEventListener("unhandledrejection", onRejection);
+  globalThis.addEventListener("error", onError);
+  try {
+    await work();
+    // A rejection is found unhandled after the microtasks of its turn.
+    await turn();
+  } finally {
+    globalThis.removeEventListener("unhandledrejection", onRejection);
+    globalThis.removeEventListener("error", onError);
+  }
+  assertEquals(unhandled, [], "unhandled");
+}
