@@ -38,6 +38,11 @@ export class Child {
     return await this.line();
   }
 
+  /** The number of the process. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   kill(): void {
     this.#process.kill("SIGKILL");
   }

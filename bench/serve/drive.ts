@@ -9,7 +9,7 @@ import { exists } from "../../tests/support/needs.ts";
 import { Child } from "./child.ts";
 
 /** Connections that wrk keeps open. */
-const CONNECTIONS = 64;
+export const CONNECTIONS = 64;
 
 const PIPELINE = new URL("pipeline.lua", import.meta.url).pathname;
 
@@ -22,7 +22,7 @@ const pinned: boolean = exists("taskset") &&
   navigator.hardwareConcurrency > 1;
 
 /** A command pinned to one core, where that is possible. */
-function on(
+export function on(
   core: number,
   program: string,
   args: string[],

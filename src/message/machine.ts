@@ -56,6 +56,8 @@ const NOTHING = new Uint8Array(0);
 export class Machine {
   readonly limits: Required<ParserLimits>;
   readonly pools: OpenPools;
+  /** Counts the arrays of buffered reads; the machines of a server share it. */
+  readonly budget: Budget;
   readonly body: BodyReader;
   /**
    * Set by the driver; asks for bytes. Returns true if it has pushed some, else the
@@ -85,11 +87,11 @@ export class Machine {
   /** Input offset of the current body. */
   #bodyOffset = 0;
 
-  /** @param budget Counts the arrays of buffered reads; shared by the machines of a server. */
   constructor(
     options: ParserOptions = {},
-    readonly budget: Budget = new Budget(Infinity),
+    budget: Budget = new Budget(Infinity),
   ) {
+    this.budget = budget;
     this.limits = resolveParserLimits(options);
     this.pools = poolsOf(options.pools ?? sharedPools);
     this.window = new Window(this.pools.slabs);

@@ -123,7 +123,7 @@ sanitized(
     const server = serve(listen(), async (req, res) => {
       if (req.path === "/hang") await never();
       res.send("served");
-    }, { maxConnections: 1, idleTimeout: 100 });
+    }, { maxConnections: 1, goneTimeout: 100 });
     using client = await RawClient.connect(portOf(server));
     await client.send(
       "GET /first HTTP/1.1\r\nHost: a\r\n\r\nGET /hang HTTP/1.1\r\nHost: a\r\n\r\n",
