@@ -19,9 +19,10 @@ import {
   requestToFetch,
   unfetchableError,
 } from "./request_to_fetch.ts";
+import type { Arena } from "../memory/arena.ts";
 import { OWN_ROWS } from "../memory/sizes.ts";
 import type { Slab } from "../memory/slab.ts";
-import { CR, LF, QUESTION_MARK, SLASH } from "../wire/ascii.ts";
+import { QUESTION_MARK, SLASH } from "../wire/ascii.ts";
 import { FieldTable, ROW, VALUE_END } from "../wire/field_lines.ts";
 import { Framing } from "../wire/framing.ts";
 import { CONNECT, METHODS, OTHER_METHOD } from "../wire/names.ts";
@@ -264,19 +265,20 @@ export class PooledRequest implements HttpRequest, FetchSource {
     return this.fields.base - this.#base;
   }
 
-  /** A copy of the head, including the empty line. */
-  copyHead(): Uint8Array<ArrayBuffer> {
-    const { slab, base, table } = this.fields;
+  /** The length of the head without the line ends behind its last field. */
+  get headLength(): number {
+    const { base, table } = this.fields;
     const { cells, count } = table;
     const end = count === 0
       ? base - 2
       : base + cells[(count - 1) * ROW + VALUE_END]!;
-    const length = end - this.#base;
-    const head = new Uint8Array(length + 4);
-    head.set(slab!.bytes.subarray(this.#base, end));
-    head[length] = head[length + 2] = CR;
-    head[length + 1] = head[length + 3] = LF;
-    return head;
+    return end - this.#base;
+  }
+
+  /** Copies so much of the head; returns where it begins in the arena's chunk. */
+  copyHead(arena: Arena): number {
+    const start = this.#base;
+    return arena.copy(this.fields.slab!.bytes, start, start + this.headLength);
   }
 
   /** Called before the memory is given back. */

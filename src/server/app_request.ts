@@ -12,6 +12,7 @@
  * @module
  */
 
+import { Arena } from "../memory/arena.ts";
 import type { HttpHeaders } from "../message/headers.ts";
 import { Machine } from "../message/machine.ts";
 import { Pools } from "../message/pools.ts";
@@ -21,6 +22,7 @@ import {
   requestForApp,
   requestToFetch,
 } from "../message/request_to_fetch.ts";
+import { CR, LF } from "../wire/ascii.ts";
 import { METHODS, OTHER_METHOD } from "../wire/names.ts";
 
 /** A name that `Headers` does not refuse. */
@@ -72,11 +74,9 @@ export function appRequest(
   return new AppRequest(state) as unknown as Request;
 }
 
-/** What is left of a request when its memory serves others. */
-interface Kept {
-  head: Uint8Array;
-  fieldsStart: number;
-}
+/** Holds the heads of requests that were released, since they may be asked for later. */
+const heads = new Arena();
+const HEAD_END = new Uint8Array([CR, LF, CR, LF]);
 
 /** What is known of one request, and the real `Request` once there is one. */
 class RequestState implements RequestView {
@@ -87,7 +87,11 @@ class RequestState implements RequestView {
   readonly #hasBody: boolean;
   /** The pooled request, until its release. */
   #source: PooledRequest | null;
-  #kept: Kept | null = null;
+  /** The chunk that holds the head after the release, and where. */
+  #chunk: Uint8Array | null = null;
+  #headStart = 0;
+  #headLength = 0;
+  #fieldsStart = 0;
   #url: string | null = null;
   #headers: AppHeaders | null = null;
   #signal: AbortSignal | null = null;
@@ -111,7 +115,10 @@ class RequestState implements RequestView {
     this.#source = null;
     if (this.#real !== null) return;
     this.#used = source.bodyUsed;
-    this.#kept = { head: source.copyHead(), fieldsStart: source.fieldsStart };
+    this.#headStart = source.copyHead(heads);
+    this.#headLength = source.headLength;
+    this.#fieldsStart = source.fieldsStart;
+    this.#chunk = heads.chunk;
   }
 
   get url(): string {
@@ -163,20 +170,23 @@ class RequestState implements RequestView {
 
   #makeReal(): Request {
     const source = this.#source;
-    if (source === null) return this.#restore(this.#kept!);
+    if (source === null) return this.#restore();
     if (this.bodyUsed) return this.#makeUsed(source);
     return requestToFetch(source, this.#secure, this.#hasBody, this.signal);
   }
 
   /** Reads the head again that was kept. Its body went with the pooled request. */
-  #restore({ head, fieldsStart }: Kept): Request {
+  #restore(): Request {
+    const length = this.#headLength;
+    const start = this.#headStart;
     const machine = new Machine({
       pools: new Pools(),
-      maxRequestLine: fieldsStart,
-      maxHeaderBytes: head.length - fieldsStart,
-      maxHeaders: head.length,
+      maxRequestLine: this.#fieldsStart,
+      maxHeaderBytes: length - this.#fieldsStart + HEAD_END.length,
+      maxHeaders: length,
     });
-    machine.push(head);
+    machine.push(this.#chunk!.subarray(start, start + length));
+    machine.push(HEAD_END);
     const source = machine.next()!;
     try {
       return this.#hasBody

@@ -309,6 +309,11 @@ export class Exchange implements Answering {
     this.#sendText(response, text, init, JSON_LINE);
   }
 
+  sendText(response: ServerResponse, text: string, isJson: boolean): void {
+    this.#claim(response);
+    this.#sendText(response, text, undefined, isJson ? JSON_LINE : TEXT_LINE);
+  }
+
   upgrade(
     response: ServerResponse,
     init: Omit<HttpResponseInit, "trailers"> | undefined,

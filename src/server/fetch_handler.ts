@@ -10,6 +10,7 @@ import { appRequest } from "./app_request.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
 import { respond } from "./fetch_response.ts";
 import type { ServerResponse } from "./response.ts";
+import { probeInsides } from "./response_insides.ts";
 
 /** Connection details for a Fetch application, as in `Deno.serve`. */
 export interface FetchInfo {
@@ -99,6 +100,7 @@ export function fetchHandler(
   app: FetchApp | { fetch: FetchApp },
   options: FetchHandlerOptions = {},
 ): Handler {
+  probeInsides();
   const { onError } = options;
   const plain: FetchApp = typeof app === "function"
     ? app
@@ -110,12 +112,13 @@ export function fetchHandler(
       return res.send(REFUSED[request], { status: request });
     }
     const isHead = req.method === "HEAD";
-    const response = answer(request, new Info(info, res as ServerResponse));
+    const answering = res as ServerResponse;
+    const response = answer(request, new Info(info, answering));
     // An application that answers at once costs no turn of the microtask queue.
     return isPromise(response)
       ? Promise.resolve(response)
-        .then((response) => respond(res, response, isHead))
-      : respond(res, response, isHead);
+        .then((response) => respond(answering, response, isHead))
+      : respond(answering, response, isHead);
   };
 }
 

@@ -9,9 +9,21 @@
  */
 
 import { lengthError } from "./prepared_response.ts";
-import type { HttpResponse, HttpResponseInit } from "./response.ts";
+
+import type {
+  HttpResponse,
+  HttpResponseInit,
+  ServerResponse,
+} from "./response.ts";
 import { checkChunk } from "./response_body.ts";
-import { takeStaticBody } from "./static_body.ts";
+import {
+  type Full,
+  isDecoded,
+  type Pair,
+  readFull,
+  takeBrief,
+  useFull,
+} from "./response_insides.ts";
 
 /** Microtask turns within which a read of an already available body settles. */
 const TURNS = 4;
@@ -23,44 +35,71 @@ type Read = ReadableStreamReadResult<Uint8Array>;
 
 /** Sends a response; at once, unless its body is a stream. */
 export function respond(
-  res: HttpResponse,
+  res: ServerResponse,
   response: Response,
   isHead: boolean,
 ): void | Promise<void> {
   if (!(response instanceof Response)) {
     throw new TypeError("the application gave no Response");
   }
+  const brief = takeBrief(response);
+  if (brief !== null) return res.sendText(brief.text, brief.isJson);
   if (response.bodyUsed) {
     throw new TypeError("the body of the Response was already used");
   }
-  const headers = fieldsOf(response);
+  const { fields, content } = readFull(response) ?? readPublicly(response);
   const init = {
     status: response.status,
     statusText: response.statusText,
-    headers,
+    headers: fieldsToSend(response, fields),
   };
   // A HEAD response declares the length of the GET body and may carry another body.
-  if (isHead && headers.has("content-length")) {
-    return res.send(response.body, init);
+  const isPeek = isHead && valueOf(init.headers, "content-length") !== null;
+  if (content === undefined) {
+    const body = response.body!;
+    return isPeek ? res.send(body, init) : sendStream(res, body, init);
   }
-  const whole = takeStaticBody(response);
-  if (whole === undefined) return respondFromStream(res, response.body, init);
+  if (content !== null) useFull(response);
+  if (content === null || isPeek) return res.send(null, init);
   // Text would get a type of its own.
+  const isTyped = valueOf(init.headers, "content-type") !== null;
   res.send(
-    typeof whole === "string" && !headers.has("content-type")
-      ? encoder.encode(whole)
-      : whole,
+    typeof content === "string" && !isTyped ? encoder.encode(content) : content,
     init,
   );
 }
 
-async function respondFromStream(
+/** The same as `readFull`, on any runtime: every body is a stream. */
+function readPublicly({ headers, body }: Response): Full {
+  const fields: Pair[] = [];
+  headers.forEach((value, name) => fields.push([name, value]));
+  return { fields, content: body === null ? null : undefined };
+}
+
+/** The fields of a response, without those that describe an encoding already decoded. */
+function fieldsToSend(response: Response, fields: readonly Pair[]) {
+  const coding = valueOf(fields, "content-encoding");
+  return coding === null || !isDecoded(response, coding)
+    ? [...fields]
+    : fields.filter(([name]) => !/^content-(?:encoding|length)$/i.test(name));
+}
+
+/** The value of the first field of this name in lower case, or `null`. */
+function valueOf(fields: readonly Pair[], name: string): string | null {
+  for (const [other, value] of fields) {
+    if (other.length === name.length && other.toLowerCase() === name) {
+      return value;
+    }
+  }
+  return null;
+}
+
+async function sendStream(
   res: HttpResponse,
-  body: ReadableStream<Uint8Array> | null,
-  init: HttpResponseInit & { headers: Headers },
+  body: ReadableStream<Uint8Array>,
+  init: HttpResponseInit & { headers: Pair[] },
 ): Promise<void> {
-  if (body === null) return res.send(null, init);
-  const length = init.headers.get("content-length");
+  const length = valueOf(init.headers, "content-length");
   const declared = length === null ? Infinity : Number(length);
   let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   try {
@@ -84,32 +123,6 @@ async function respondFromStream(
     (reader ?? body).cancel(error).catch(() => {});
     throw error;
   }
-}
-
-/** The fields of a response, without those that describe an encoding already decoded. */
-function fieldsOf(response: Response): Headers {
-  const coding = response.headers.get("content-encoding");
-  if (coding === null || !isDecoded(response, coding)) return response.headers;
-  const headers = new Headers(response.headers);
-  headers.delete("content-encoding");
-  headers.delete("content-length");
-  return headers;
-}
-
-/**
- * Whether this response comes from `fetch` with a decoded body. Its fields describe the
- * encoded body in any case, and no public property tells the two apart: the response to
- * a request with `Accept-Encoding: identity` or Range stays encoded. Deno keeps a flag
- * for `Deno.serve` in a symbol-keyed property. Without that flag, gzip and br of a
- * fetched response count as decoded, since all runtimes decode them.
- */
-function isDecoded(response: Response, coding: string): boolean {
-  for (const key of Object.getOwnPropertySymbols(response)) {
-    const inner = (response as unknown as Record<symbol, unknown>)[key];
-    const flag = (inner as { bodyDecoded?: unknown } | null)?.bodyDecoded;
-    if (typeof flag === "boolean") return flag;
-  }
-  return response.url !== "" && /^(gzip|br)$/i.test(coding);
 }
 
 /** The result of a read if it settles within `TURNS`, else `undefined`. */

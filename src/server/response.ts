@@ -125,6 +125,7 @@ export interface Answering {
     value: unknown,
     init: HttpResponseInit | undefined,
   ): void;
+  sendText(response: ServerResponse, text: string, isJson: boolean): void;
   upgrade(
     response: ServerResponse,
     init: Omit<HttpResponseInit, "trailers"> | undefined,
@@ -150,6 +151,11 @@ export class ServerResponse implements HttpResponse {
 
   json(value: unknown, init?: HttpResponseInit): void {
     this.#exchange.json(this, value, init);
+  }
+
+  /** Sends text that is JSON, or plain. */
+  sendText(text: string, isJson: boolean): void {
+    this.#exchange.sendText(this, text, isJson);
   }
 
   upgrade(init?: Omit<HttpResponseInit, "trailers">): Duplex {
