@@ -89,6 +89,8 @@ export const LARGEST_UNCOUNTED = 65_536;
 export const LARGEST_STREAM_WRITE = 65_536;
 /** ASCII text up to this length is copied a character at a time instead of encoded. */
 export const LONGEST_LOOPED_TEXT = 256;
+/** Text of up to this length, 3 bytes a character, is less than a write in place. */
+export const LONGEST_SCRATCH_TEXT = 10_000;
 /**
  * With more than this many bytes pending, the output waits for a write before it takes
  * another response. Below the largest slab size, so that typical responses do not start

@@ -13,7 +13,11 @@
  */
 
 import type { HttpError } from "../errors.ts";
-import { LARGEST_UNCOUNTED, LONGEST_LOOPED_TEXT } from "../memory/sizes.ts";
+import {
+  LARGEST_UNCOUNTED,
+  LONGEST_LOOPED_TEXT,
+  LONGEST_SCRATCH_TEXT,
+} from "../memory/sizes.ts";
 import type { Machine } from "../message/machine.ts";
 import { ignoreUnhandled } from "../message/promises.ts";
 import type { PooledRequest } from "../message/request.ts";
@@ -87,13 +91,13 @@ export interface ExchangeOwner {
 type ResponseState = "open" | "streaming" | "done" | "upgraded";
 
 const encoder = new TextEncoder();
-
+/** Holds encoded text until the output has copied it. */
+const scratch = new Uint8Array(3 * LONGEST_SCRATCH_TEXT);
 const NO_LINE = new Uint8Array(0);
 const TEXT_LINE = encoder.encode(`Content-Type: ${TEXT_TYPE}\r\n`);
 const JSON_LINE = encoder.encode("Content-Type: application/json\r\n");
 /** The errors of failed responses, for a `completed` that is read late. */
 const FAILED = new WeakMap<ServerResponse, unknown>();
-
 /** Interim responses that a handler may send (RFC 9110 §15.2, RFC 8297). */
 const INTERIM: ReadonlySet<number> = new Set([100, 102, 103, 104]);
 
@@ -362,6 +366,11 @@ export class Exchange implements Answering {
     // Short ASCII text is written straight into the slab, without an encoded copy.
     if (text.length <= LONGEST_LOOPED_TEXT && isAscii(text)) {
       this.#sendWhole(read, text, null, type);
+    } else if (
+      text.length <= LONGEST_SCRATCH_TEXT && read.trailers === undefined
+    ) {
+      const { written } = encoder.encodeInto(text, scratch);
+      this.#sendWhole(read, null, scratch.subarray(0, written), type);
     } else if (this.#hasRoom(text.length, null)) {
       this.#sendWhole(read, null, encoder.encode(text), type);
     }
