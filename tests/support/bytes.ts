@@ -5,14 +5,15 @@
  */
 
 import { createHash } from "node:crypto";
-import { assert } from "@std/assert";
 
 /** Encodes `text` as Latin-1. */
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    assert(code < 256, "the text contains a character above U+00FF");
+    if (code > 255) {
+      throw new RangeError("the text contains a character above U+00FF");
+    }
     bytes[i] = code;
   }
   return bytes;
