@@ -29,6 +29,7 @@ import { announce, listen, type ServeOptions } from "./server/listen.ts";
 import {
   follow,
   type HttpServer,
+  type ServedConnectionOptions,
   Server,
   type ServerOptions,
 } from "./server/server.ts";
@@ -59,7 +60,12 @@ export type {
 export type { TrailerSource } from "./server/response_body.ts";
 export type { ServeOptions } from "./server/listen.ts";
 export type { ServerStats } from "./server/registry.ts";
-export type { HttpServer, ServerOptions } from "./server/server.ts";
+export type {
+  HttpServer,
+  ServedConnectionOptions,
+  ServerOptions,
+  ShutdownOptions,
+} from "./server/server.ts";
 export type { Conn, Duplex } from "./server/transport.ts";
 
 /**
@@ -95,6 +101,12 @@ export function serve(handler: Handler): HttpServer;
  */
 export function serve(options: ServeOptions, handler: Handler): HttpServer;
 /**
+ * The same, with the handler among the options, as `Deno.serve` takes it.
+ *
+ * @param options Address, limits, timeouts, callbacks, and the handler.
+ */
+export function serve(options: ServeOptions & { handler: Handler }): HttpServer;
+/**
  * Serves HTTP/1.1 on the connections of a source: a `Deno.Listener` (TCP, TLS, Unix),
  * or any async iterable of connections or pairs of streams. The server closes the
  * source when it ends.
@@ -118,8 +130,8 @@ export function serve(
   options?: ServerOptions,
 ): HttpServer;
 export function serve(
-  first: Handler | ServeOptions | AcceptSource,
-  second?: Handler,
+  first: Handler | ServeOptions & { handler?: Handler } | AcceptSource,
+  second: Handler | undefined = (first as { handler?: Handler }).handler,
   third: ServerOptions = {},
 ): HttpServer {
   if (typeof first === "function") return listenAndServe({}, first);
@@ -146,11 +158,8 @@ function listenAndServe(options: ServeOptions, handler: Handler): HttpServer {
 }
 
 /** Options of `serveConnection`, on top of limits, timeouts and `onError`. */
-export interface ServeConnectionOptions extends ConnectionOptions {
-  /** Overrides `info.remoteAddr`, for example with the address of a PROXY line. */
-  remoteAddr?: Deno.Addr;
-  /** HTTP bytes that were already read from the connection. They are copied. */
-  received?: Uint8Array;
+export interface ServeConnectionOptions
+  extends ConnectionOptions, ServedConnectionOptions {
   /** Closes the connection at once when aborted. */
   signal?: AbortSignal;
 }

@@ -48,7 +48,7 @@ import {
   readInit,
   UNFRAMED,
 } from "./response_head.ts";
-import { goneError, shedError } from "./reasons.ts";
+import { goneError, noResponseError, shedError } from "./reasons.ts";
 import type { Duplex } from "./transport.ts";
 import { planUpgrade } from "./upgrade.ts";
 
@@ -148,8 +148,9 @@ export class Exchange implements Answering {
     this.#continued = false;
     this.#completed = null;
     request.held = true;
+    let result: void | Promise<void>;
     try {
-      const result = owner.handler(request, response, owner.info);
+      result = owner.handler(request, response, owner.info);
       if (result !== undefined && typeof result?.then === "function") {
         // A foreign thenable may settle twice; a native promise does not.
         Promise.resolve(result).then(this.#settled, this.#failed);
@@ -158,14 +159,12 @@ export class Exchange implements Answering {
     } catch (error) {
       return this.#failed(error);
     }
-    this.#settled();
+    this.#settled(result);
   }
 
-  readonly #settled = (): void => {
+  readonly #settled = (result?: unknown): void => {
     if (this.#state === "open") {
-      return this.#failed(
-        new TypeError("the handler ended without a response"),
-      );
+      return this.#failed(noResponseError(result));
     }
     this.#handling = false;
     this.#finish();

@@ -27,6 +27,12 @@ export interface ServeOptions extends ServerOptions {
    * @default {false}
    */
   reusePort?: boolean;
+  /**
+   * Connections that the system queues before they are accepted.
+   *
+   * @default {511}
+   */
+  tcpBacklog?: number;
   /** The path of a Unix socket to listen on instead of a port. */
   path?: string;
   /** A certificate chain in PEM format. `cert` and `key` together enable TLS. */
@@ -46,17 +52,14 @@ export function listen(options: ServeOptions): Deno.Listener {
     }
     return Deno.listen({ transport: "unix", path });
   }
-  const { reusePort = false } = options;
+  const { reusePort = false, tcpBacklog } = options;
+  const tcp = {
+    ...{ port, hostname, reusePort },
+    ...tcpBacklog === undefined ? {} : { tcpBacklog },
+  };
   return cert !== undefined && key !== undefined
-    ? Deno.listenTls({
-      port,
-      hostname,
-      reusePort,
-      cert,
-      key,
-      alpnProtocols: ["http/1.1"],
-    })
-    : Deno.listen({ port, hostname, reusePort });
+    ? Deno.listenTls({ ...tcp, cert, key, alpnProtocols: ["http/1.1"] })
+    : Deno.listen(tcp);
 }
 
 /** The default `onListen`: prints the address in the format of `Deno.serve`. */

@@ -42,6 +42,15 @@ export function deadlineError(): DOMException {
   );
 }
 
+/** What is wrong with a handler that is done and has not answered. */
+export function noResponseError(result: unknown): TypeError {
+  return new TypeError(
+    result instanceof Response
+      ? "the handler returned a Response; serve it by fetchHandler(handler)"
+      : "the handler ended without a response",
+  );
+}
+
 /** The reason when a response finds its connection closed. */
 export function goneError(): DOMException {
   return new DOMException("the client is gone", "AbortError");

@@ -13,6 +13,7 @@ import { Connection } from "./connection.ts";
 import { resolveServerLimits, type ServerLimits } from "../limits.ts";
 import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
+import { noBytesError } from "../message/misuse.ts";
 import { deadlineError } from "./reasons.ts";
 import { closeUnserved, type Conn, type Duplex } from "./transport.ts";
 
@@ -29,6 +30,25 @@ export interface ServerOptions extends ConnectionOptions, ServerLimits {
    * @default {prints the address, where `serve` opened the listener itself}
    */
   onListen?: (addr: Deno.Addr) => void;
+}
+
+/** Options of {@linkcode HttpServer.shutdown}. */
+export interface ShutdownOptions {
+  /**
+   * Milliseconds after which connections that are not done are dropped. A later call can
+   * change it.
+   *
+   * @default {the server's `shutdownTimeout`}
+   */
+  timeout?: number;
+}
+
+/** What is known of a connection that a program accepted itself. */
+export interface ServedConnectionOptions {
+  /** Overrides `info.remoteAddr`, for example with the address of a PROXY line. */
+  remoteAddr?: Deno.Addr;
+  /** Bytes already read from the connection that belong to HTTP. They are copied. */
+  received?: Uint8Array;
 }
 
 /** A running server. `await using` shuts it down at the end of the block. */
@@ -48,9 +68,25 @@ export interface HttpServer extends AsyncDisposable {
    * are dropped. Those handed over by `upgrade()` stay open, and the shutdown does not
    * wait for them.
    *
+   * @param options How long to wait.
    * @returns The same as {@linkcode HttpServer.finished}.
+   * @throws {RangeError} The timeout is no number of milliseconds from 0 on.
    */
-  shutdown(): Promise<void>;
+  shutdown(options?: ShutdownOptions): Promise<void>;
+  /**
+   * Serves a connection that you accepted yourself, with the handler, limits and counts
+   * of this server, and until its shutdown. It counts towards `maxConnections`, but is
+   * served beyond. A server that has shut down closes it.
+   *
+   * @param connection A connection, or a pair of streams, which are locked.
+   * @param options What was read from the connection before, and whom it comes from.
+   * @returns Resolves when the connection has closed or was handed over by `upgrade()`.
+   * @throws {TypeError} A stream of the pair is locked, or `received` is no `Uint8Array`.
+   */
+  serve(
+    connection: Conn | Duplex,
+    options?: ServedConnectionOptions,
+  ): Promise<void>;
   /** Makes the server keep the program running. This is the default. */
   ref(): void;
   /** Lets the program exit while the server runs. */
@@ -159,11 +195,34 @@ export class Server implements HttpServer {
     }
   }
 
+  serve(
+    connection: Conn | Duplex,
+    { remoteAddr, received }: ServedConnectionOptions = {},
+  ): Promise<void> {
+    if (received !== undefined && !(received instanceof Uint8Array)) {
+      throw noBytesError();
+    }
+    if (this.#over || this.#registry.shuttingDown) {
+      closeUnserved(connection);
+      return Promise.resolve();
+    }
+    return this.#begin(connection, remoteAddr, received).done;
+  }
+
+  #begin(
+    conn: Conn | Duplex,
+    remoteAddr?: Deno.Addr,
+    received?: Uint8Array,
+  ): Connection {
+    const connection = new Connection(this.#registry, conn, remoteAddr);
+    if (!this.#keepsAlive) connection.keepAlive(false);
+    connection.start(received);
+    return connection;
+  }
+
   #serve(conn: Conn | Duplex): boolean {
     try {
-      const connection = new Connection(this.#registry, conn);
-      if (!this.#keepsAlive) connection.keepAlive(false);
-      connection.start();
+      this.#begin(conn);
       return true;
     } catch (error) {
       // Not usable as a connection, for example a pair with a locked stream.
@@ -178,16 +237,25 @@ export class Server implements HttpServer {
     return new Promise((resolve) => this.#wake = resolve);
   }
 
-  shutdown(): Promise<void> {
+  shutdown({ timeout }: ShutdownOptions = {}): Promise<void> {
     const registry = this.#registry;
-    if (registry.shuttingDown || this.#over) return this.finished;
+    if (timeout !== undefined && !(timeout >= 0)) {
+      throw new RangeError(
+        `timeout is ${timeout}; expected milliseconds from 0 on`,
+      );
+    }
+    if (this.#over) return this.finished;
+    if (registry.shuttingDown) {
+      if (timeout !== undefined) this.#setDeadline(timeout);
+      return this.finished;
+    }
     registry.shuttingDown = true;
     this.#acceptor.stop();
     this.#wake();
     if (registry.connections.size > 0) {
       this.#told = this.#tellConnections();
       if (this.#keepsAlive) this.#stayAwake();
-      this.#setDeadline();
+      this.#setDeadline(timeout ?? this.#limits.shutdownTimeout);
     }
     return this.finished;
   }
@@ -203,10 +271,10 @@ export class Server implements HttpServer {
     this.#awake = setInterval(() => {}, 1000);
   }
 
-  #setDeadline(): void {
-    const { shutdownTimeout } = this.#limits;
-    if (shutdownTimeout > LONGEST_TIMER) return;
-    this.#deadline = setTimeout(() => this.#expire(), shutdownTimeout);
+  #setDeadline(timeout: number): void {
+    clearTimeout(this.#deadline);
+    if (timeout > LONGEST_TIMER) return;
+    this.#deadline = setTimeout(() => this.#expire(), timeout);
     Deno.unrefTimer(this.#deadline as unknown as number);
   }
 
