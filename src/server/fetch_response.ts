@@ -47,6 +47,12 @@ export function respond(
   if (response.bodyUsed) {
     throw new TypeError("the body of the Response was already used");
   }
+  if (response.status === 101) {
+    throw new TypeError(
+      "a Response cannot switch protocols, nor can that of Deno.upgradeWebSocket; " +
+        "res.upgrade() of a native handler does",
+    );
+  }
   const { fields, content } = readFull(response) ?? readPublicly(response);
   const init = {
     status: response.status,

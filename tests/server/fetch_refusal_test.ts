@@ -278,3 +278,19 @@ Deno.test("the application sees the exact method, or does not see the request", 
     assertEquals(errors, []);
   });
 });
+
+Deno.test("Deno.upgradeWebSocket is told to use upgrade()", async () => {
+  await withApp(
+    (request) => Deno.upgradeWebSocket(request).response,
+    async ({ port, errors }) => {
+      const text = await answerTo(
+        port,
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+          "\r\nGET / HTTP/1.0\r\n\r\n",
+      );
+      assertStringIncludes(text, "HTTP/1.1 500 ");
+      assertStringIncludes(String(errors[0]), "res.upgrade()");
+    },
+  );
+});
