@@ -120,6 +120,9 @@ export class Connection
       remoteAddr: remoteAddr ?? known.remoteAddr ?? null,
       localAddr: known.localAddr ?? null,
       secure: this.machine.secure,
+      get closing() {
+        return registry.closing;
+      },
     };
     this.done = this.#done.promise;
     registry.add(this);

@@ -19,6 +19,11 @@ export interface FetchInfo {
    * Unix socket, `null` for a pair of streams unless given as an option.
    */
   readonly remoteAddr: Deno.Addr | null;
+  /**
+   * Aborts when the server begins to shut down; see {@linkcode ConnectionInfo}. It is
+   * always there; the type allows for handlers that are typed for `Deno.serve`.
+   */
+  readonly closing?: AbortSignal;
   /** Resolves when the response was sent; rejects if it could not be sent. */
   readonly completed: Promise<void>;
 }
@@ -141,12 +146,20 @@ function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
 
 /** Creates the `completed` promise only on access. */
 class Info implements FetchInfo {
-  readonly remoteAddr: Deno.Addr | null;
+  readonly #info: ConnectionInfo;
   readonly #response: ServerResponse;
 
   constructor(info: ConnectionInfo, response: ServerResponse) {
-    this.remoteAddr = info.remoteAddr;
+    this.#info = info;
     this.#response = response;
+  }
+
+  get remoteAddr(): Deno.Addr | null {
+    return this.#info.remoteAddr;
+  }
+
+  get closing(): AbortSignal {
+    return this.#info.closing;
   }
 
   get completed(): Promise<void> {

@@ -15,6 +15,12 @@ export interface ConnectionInfo {
   readonly localAddr: Deno.Addr | null;
   /** Whether the connection uses TLS. */
   readonly secure: boolean;
+  /**
+   * Aborts when the server begins to shut down. An exchange under way may finish; an
+   * event stream that would not end by itself should end now. Never aborts for
+   * `serveConnection`.
+   */
+  readonly closing: AbortSignal;
 }
 
 /**

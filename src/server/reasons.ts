@@ -34,6 +34,11 @@ export function shedError(): DOMException {
   );
 }
 
+/** What `info.closing` aborts with. */
+export function closingError(): DOMException {
+  return new DOMException("the server shuts down", "AbortError");
+}
+
 /** The reason when a server that shuts down waits no longer. */
 export function deadlineError(): DOMException {
   return new DOMException(

@@ -17,6 +17,7 @@ import { Budget } from "../memory/budget.ts";
 import { type PoolsStats, sharedPools } from "../message/pools.ts";
 import type { Handler } from "./handler.ts";
 import type { ConnectionOptions, ErrorHandler } from "./options.ts";
+import { closingError } from "./reasons.ts";
 import { type Sweepable, Sweeper } from "./timeouts.ts";
 
 /** A snapshot of a server's counters. */
@@ -87,6 +88,7 @@ export class Registry {
   #requests = 0;
   #received = 0;
   #sent = 0;
+  #closing: AbortController | null = null;
   /** The turn of the sweeper in which the last search for stalled clients ended. */
   #searched = -1;
 
@@ -124,6 +126,20 @@ export class Registry {
     this.#received += connection.received;
     this.#sent += connection.sent;
     this.onClosed();
+  }
+
+  /** The signal that handlers are told of; created when the first one asks. */
+  get closing(): AbortSignal {
+    if (this.#closing === null) {
+      this.#closing = new AbortController();
+      if (this.shuttingDown) this.#closing.abort(closingError());
+    }
+    return this.#closing.signal;
+  }
+
+  beginShutdown(): void {
+    this.shuttingDown = true;
+    this.#closing?.abort(closingError());
   }
 
   refused(code: HttpErrorCode): void {

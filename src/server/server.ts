@@ -249,7 +249,7 @@ export class Server implements HttpServer {
       if (timeout !== undefined) this.#setDeadline(timeout);
       return this.finished;
     }
-    registry.shuttingDown = true;
+    registry.beginShutdown();
     this.#acceptor.stop();
     this.#wake();
     if (registry.connections.size > 0) {

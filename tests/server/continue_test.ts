@@ -95,13 +95,9 @@ test("no 100 is sent if the body has already arrived", async () => {
     const handler of [echoText, (req, res) => res.send(req.body)] as Handler[]
   ) {
     const conn = new MemoryConn([expecting("/") + "hello" + get("/")]);
-    const wire = await serveMemory(conn, async (req, res) => {
+    const wire = await serveMemory(conn, async (req, res, info) => {
       if (req.method === "GET") return res.send("next");
-      await handler(req, res, {
-        remoteAddr: null,
-        localAddr: null,
-        secure: false,
-      });
+      await handler(req, res, info);
     });
     const answers = answersIn(wire).filter(({ status }) => status >= 200);
     assertEquals(answers.map(({ body }) => body), ["hello", "next"]);

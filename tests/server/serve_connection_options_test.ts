@@ -47,11 +47,11 @@ test("the handler gets both addresses of the connection", async () => {
     using client = await RawClient.connect(port);
     await client.send(get("/") + last());
     await client.rest();
-    assertEquals(infos[0], {
-      remoteAddr: client.conn.localAddr,
-      localAddr: client.conn.remoteAddr,
-      secure: false,
-    });
+    const { remoteAddr, localAddr, secure, closing } = infos[0]!;
+    assertEquals(
+      [remoteAddr, localAddr, secure, closing.aborted],
+      [client.conn.localAddr, client.conn.remoteAddr, false, false],
+    );
     assertStrictEquals(infos[0], infos[1]);
   });
   const remoteAddr: Deno.NetAddr = {
@@ -61,9 +61,15 @@ test("the handler gets both addresses of the connection", async () => {
   };
   await serveMemory(new MemoryConn([last()]), handler, { remoteAddr });
   await serveMemory(new MemoryConn([last()]), handler);
-  assertEquals(infos.slice(2), [
-    { remoteAddr, localAddr: null, secure: false },
-    { remoteAddr: null, localAddr: null, secure: false },
+  const told = infos.slice(2).map((info) => [
+    info.remoteAddr,
+    info.localAddr,
+    info.secure,
+    info.closing.aborted,
+  ]);
+  assertEquals(told, [
+    [remoteAddr, null, false, false],
+    [null, null, false, false],
   ]);
 });
 

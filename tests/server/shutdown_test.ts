@@ -9,13 +9,20 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { type Duplex, Pools, serve } from "@pooled/http1";
+import {
+  type Duplex,
+  fetchHandler,
+  type Handler,
+  Pools,
+  serve,
+} from "@pooled/http1";
 import { assertAtRest } from "../support/at_rest.ts";
 import { textOf } from "../support/bytes.ts";
 import { hello } from "../support/handlers.ts";
 import { portOf, untilRefused } from "../support/listeners.ts";
 import { answerTo, RawClient } from "../support/raw_client.ts";
-import { GET, LAST_GET, postWith } from "../support/requests.ts";
+import { GET, get, LAST_GET, postWith } from "../support/requests.ts";
+import { answersIn } from "../support/response_reader.ts";
 import { turn, until, within } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
@@ -304,3 +311,35 @@ Deno.test("a signal cuts a shutdown short", async () => {
     await within(finished, "the end of the server");
   }, { signal: aborter.signal });
 });
+
+for (const kind of ["native", "Fetch"]) {
+  Deno.test(`an event stream ends itself by info.closing, ${kind}`, async () => {
+    const events = (closing: AbortSignal) => {
+      let timer: ReturnType<typeof setInterval>;
+      return new ReadableStream<Uint8Array>({
+        start(controller) {
+          const event = new TextEncoder().encode("data: x\n\n");
+          timer = setInterval(() => controller.enqueue(event), 5);
+          closing.addEventListener("abort", () => {
+            clearInterval(timer);
+            controller.close();
+          });
+        },
+        cancel: () => clearInterval(timer),
+      });
+    };
+    const handler: Handler = kind === "native"
+      ? (_req, res, info) => res.send(events(info.closing))
+      : fetchHandler((_request, info) => new Response(events(info.closing!)));
+    await withServer(handler, async ({ port, server }) => {
+      using client = await RawClient.connect(port);
+      await client.send(get("/"));
+      await client.until("data: x");
+      const ended = server.shutdown();
+      const [answer] = answersIn(await client.rest());
+      assertEquals(answer!.whole, true);
+      await within(ended, "the end");
+      assertEquals(server.stats().dropped, 0);
+    });
+  });
+}
