@@ -50,21 +50,8 @@ export interface ParserLimits {
  * Limits and timeouts of a connection. Timeouts are in milliseconds. They never fire
  * early, and at most a quarter of the shortest one or half a second late, whichever is
  * less (20 ms at least). They count only time in which the event loop runs, so a busy
- * program does not time out its clients. `Infinity` disables a timeout or limit.
- *
- * | option | default | on expiry or excess |
- * |---|---|---|
- * | `headTimeout` | 30 s for a head, from its first byte or from the start of the connection | 408, close |
- * | `bodyTimeout` | 30 s of waiting for a body that arrives slower than `minBodyRate` | the read fails with an `HttpError`; 408, close |
- * | `minBodyRate` | 240 bytes per second, averaged over each `bodyTimeout` | as `bodyTimeout` |
- * | `totalBodyTimeout` | 3600 s of waiting for one body | as `bodyTimeout` |
- * | `idleTimeout` | 60 s between two requests | close |
- * | `goneTimeout` | 60 s for the response to a client that may be gone | the connection is dropped |
- * | `writeTimeout` | 30 s in which the client reads slower than `minResponseRate` | the connection is dropped |
- * | `minResponseRate` | 240 bytes per second, averaged over each `writeTimeout` | as `writeTimeout` |
- * | `maxRequests` | no limit on the requests of a connection | the last response says `Connection: close` |
- * | `maxDrain` | 256 KiB of a body left unread by the handler | close after the response |
- * | `maxBuffered` | 256 MiB of buffered bodies and responses across a server | 503 |
+ * program does not time out its clients. `Infinity` disables a timeout or limit, 0 a
+ * rate.
  */
 export interface ConnectionLimits {
   /**

@@ -7,7 +7,7 @@
  * @module
  */
 
-const CHUNK = 65_536;
+import { ARENA_CHUNK } from "./sizes.ts";
 
 /** Where copies are appended. */
 export class Arena {
@@ -19,7 +19,7 @@ export class Arena {
   copy(bytes: Uint8Array, start: number, end: number): number {
     const count = end - start;
     if (this.#end + count > this.chunk.length) {
-      this.chunk = new Uint8Array(Math.max(CHUNK, count));
+      this.chunk = new Uint8Array(Math.max(ARENA_CHUNK, count));
       this.#end = 0;
     }
     const at = this.#end;

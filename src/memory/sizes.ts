@@ -25,6 +25,9 @@ export const SLAB_PADDING = 16;
 /** Memories of each tier that a checked pool holds back, to catch late writes. */
 export const QUARANTINED = 16;
 
+/** Heads of requests that a Fetch application may keep are copied into such chunks. */
+export const ARENA_CHUNK = 65_536;
+
 // ------------------------------------------------------------------- requests
 
 /** Maximum idle request objects, of less than 1 KiB each. */

@@ -101,16 +101,7 @@ export class Registry {
     this.onError = options.onError ?? ((error) => console.error(error));
     const { limits } = this;
     this.budget = new Budget(limits.maxBuffered);
-    this.sweeper = Sweeper.for(
-      Math.min(
-        limits.headTimeout,
-        limits.bodyTimeout,
-        limits.totalBodyTimeout,
-        limits.idleTimeout,
-        limits.goneTimeout,
-        limits.writeTimeout,
-      ),
-    );
+    this.sweeper = Sweeper.for(Math.min(...timeoutsOf(limits)));
   }
 
   add(connection: Registered): void {
@@ -208,4 +199,11 @@ export class Registry {
     }
     return stats;
   }
+}
+
+/** The timeouts among the limits, by their names. */
+function timeoutsOf(limits: Required<ConnectionLimits>): number[] {
+  return Object.entries(limits)
+    .filter(([name]) => name.endsWith("Timeout"))
+    .map(([, value]) => value);
 }
