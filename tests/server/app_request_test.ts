@@ -74,6 +74,16 @@ const URLS: [host: string, target: string][] = [
   "/<a>",
   "/%zz%",
   "/a\\b",
+  "/a\\.b",
+  "/a\\./b",
+  "/a\\..\\.b",
+  "/{.",
+  "/`.",
+  '/".a',
+  "/<.>",
+  "/a?'.b",
+  "/a..b...",
+  "/%41.%42..",
   "/a;b=c,d:e@f",
   "/a?b=../c&d=%2e",
   "/a?",
@@ -477,4 +487,23 @@ test("fetch takes it, as a proxy gives it", async () => {
       });
     },
   );
+});
+
+test("a request with the longest head outlives its exchange", async () => {
+  const line = `GET /${"t".repeat(1000)} HTTP/1.1`;
+  const fields = `Host: a.example\r\nX-Long: `;
+  const maxRequestLine = line.length;
+  const maxHeaderBytes = 65_000 - maxRequestLine;
+  const long = "v".repeat(maxHeaderBytes - fields.length - 4);
+  const kept: Request[] = [];
+  await withApp((request) => {
+    kept.push(request);
+    return new Response("x");
+  }, async ({ port }) => {
+    using client = await RawClient.connect(port);
+    await client.send(`${line}\r\n${fields}${long}\r\n\r\n`);
+    await client.until("\r\n\r\nx");
+  }, { maxRequestLine, maxHeaderBytes });
+  assertEquals(kept[0]!.headers.get("x-long"), long);
+  assertEquals(kept[0]!.url, `http://a.example/${"t".repeat(1000)}`);
 });
