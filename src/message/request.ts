@@ -435,6 +435,11 @@ export class PooledRequest implements HttpRequest, FetchSource {
     return this.#aborter.signal;
   }
 
+  /** Whether the client is gone. */
+  get aborted(): boolean {
+    return this.#abortReason !== undefined;
+  }
+
   /** Aborts the signal, now or when it is first accessed. */
   abort(reason: unknown): void {
     this.#plain = false;

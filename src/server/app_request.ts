@@ -113,6 +113,7 @@ class RequestState implements RequestView {
   /** The pooled request is about to be released: keeps what may still be asked for. */
   detach(): void {
     const source = this.#source!;
+    if (source.aborted) void this.signal;
     this.#source = null;
     if (this.#real !== null) return;
     this.#used = source.bodyUsed;

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { withApp } from "../support/fetch_app.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { get } from "../support/requests.ts";
-import { test } from "../support/waiting.ts";
+import { test, until } from "../support/waiting.ts";
 
 const BODY = '{"a":[1,"ü"]}';
 
@@ -506,4 +506,26 @@ test("a request with the longest head outlives its exchange", async () => {
   }, { maxRequestLine, maxHeaderBytes });
   assertEquals(kept[0]!.headers.get("x-long"), long);
   assertEquals(kept[0]!.url, `http://a.example/${"t".repeat(1000)}`);
+});
+
+test("a request tells after its exchange that its client had left", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const kept: Request[] = [];
+  await withApp(async (request) => {
+    kept.push(request);
+    if (request.url.endsWith("/left")) await promise;
+    return new Response("x");
+  }, async ({ port, server }) => {
+    using staying = await RawClient.connect(port);
+    await staying.send(get("/stays"));
+    await staying.until("\r\n\r\nx");
+    using leaving = await RawClient.connect(port);
+    await leaving.send(get("/left"));
+    await until(() => kept.length === 2, "the request");
+    await leaving.conn.closeWrite();
+    leaving.conn.close();
+    await until(() => server.stats().connections === 1, "the end");
+    resolve();
+  }, { goneTimeout: 100 });
+  assertEquals(kept.map(({ signal }) => signal.aborted), [false, true]);
 });
