@@ -203,7 +203,8 @@ class RequestState implements RequestView {
   /** A real request whose body was used. */
   #makeUsed(source: PooledRequest): Request {
     const bodyless = requestToFetch(source, this.#secure, false, this.signal);
-    const request = new Request(bodyless, { body: "used" });
+    // Text would add a Content-Type.
+    const request = new Request(bodyless, { body: new Uint8Array(1) });
     request.text().catch(() => {});
     return request;
   }

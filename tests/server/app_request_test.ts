@@ -43,6 +43,7 @@ const SAMPLES: Sample[] = [
     body: "a=b&c=d%20e",
   },
   { method: "HEAD", target: "/", fields: [] },
+  { method: "POST", target: "/untyped", fields: [], body: BODY },
   { method: "GET", target: "/with-a-body", fields: [], body: "ignored" },
   { method: "DELETE", target: "/x", fields: [] },
   { method: "PROPFIND", target: "/x", fields: [] },
@@ -252,6 +253,10 @@ const OPERATIONS: Record<string, Operation> = {
     Object.fromEntries(r.headers),
     r.headers.getSetCookie(),
   ],
+  "headers once the body was read": async (r) => {
+    await r.text();
+    return [...r.headers];
+  },
   "headers.forEach": (r) => {
     const all: unknown[] = [];
     r.headers.forEach((value, name, of) => {
