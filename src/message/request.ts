@@ -255,9 +255,16 @@ export class PooledRequest implements HttpRequest, FetchSource {
     return this.hasCachedHead && this.#plain && !this.framing.hasBody;
   }
 
+  /** Adds a view; each one of several applications may have its own. */
   set view(view: RequestView) {
     this.#plain = false;
-    this.#view = view;
+    const before = this.#view;
+    this.#view = before === null ? view : {
+      detach() {
+        before.detach();
+        view.detach();
+      },
+    };
   }
 
   /** The offset of the field section in the head. */
@@ -428,6 +435,11 @@ export class PooledRequest implements HttpRequest, FetchSource {
     return this.#aborter.signal;
   }
 
+  /** Whether the client is gone. */
+  get aborted(): boolean {
+    return this.#abortReason !== undefined;
+  }
+
   /** Aborts the signal, now or when it is first accessed. */
   abort(reason: unknown): void {
     this.#plain = false;
@@ -494,6 +506,7 @@ export class PooledRequest implements HttpRequest, FetchSource {
     const owner = this.#owner;
     if (owner === null) return;
     if (!this.held) return owner.release(this);
+    this.detachView();
     this.#owner = null;
     owner.body.detach(this);
   }

@@ -32,7 +32,7 @@ const PLAIN_HOST =
   /^(?!.*xn--)[a-z][a-z-]*(?:\.[a-z][a-z-]*)*(?::[1-9]\d{3})?$/;
 /** A target that a URL has unchanged: no dot segments, nothing to be encoded. */
 const PLAIN_TARGET =
-  /^\/(?!\.)(?:[\w\-~!$&()*+,;=:@?]|\/(?!\.|%)|[^/]\.|%(?!2e)[\da-f]{2})*$/i;
+  /^\/(?!\.)(?:[\w\-~!$&()*+,;=:@?]\.*|\/(?!\.|%)|%(?!2e)[\da-f]{2}\.*)*$/i;
 
 /** The fetchable ones of the methods that have a number. */
 const FETCHABLE: readonly boolean[] = METHODS.map(isFetchable);
@@ -77,6 +77,7 @@ export function appRequest(
 /** Holds the heads of requests that were released, since they may be asked for later. */
 const heads = new Arena();
 const HEAD_END = new Uint8Array([CR, LF, CR, LF]);
+const LINE_END = 2;
 
 /** What is known of one request, and the real `Request` once there is one. */
 class RequestState implements RequestView {
@@ -112,6 +113,7 @@ class RequestState implements RequestView {
   /** The pooled request is about to be released: keeps what may still be asked for. */
   detach(): void {
     const source = this.#source!;
+    if (source.aborted) void this.signal;
     this.#source = null;
     if (this.#real !== null) return;
     this.#used = source.bodyUsed;
@@ -181,7 +183,7 @@ class RequestState implements RequestView {
     const start = this.#headStart;
     const machine = new Machine({
       pools: new Pools(),
-      maxRequestLine: this.#fieldsStart,
+      maxRequestLine: this.#fieldsStart - LINE_END,
       maxHeaderBytes: length - this.#fieldsStart + HEAD_END.length,
       maxHeaders: length,
     });
@@ -201,7 +203,8 @@ class RequestState implements RequestView {
   /** A real request whose body was used. */
   #makeUsed(source: PooledRequest): Request {
     const bodyless = requestToFetch(source, this.#secure, false, this.signal);
-    const request = new Request(bodyless, { body: "used" });
+    // Text would add a Content-Type.
+    const request = new Request(bodyless, { body: new Uint8Array(1) });
     request.text().catch(() => {});
     return request;
   }

@@ -331,6 +331,7 @@ export class Connection
     if (this.#phase === "open") {
       this.#phase = "raw";
       this.#registry.sweeper.delete(this);
+      this.#deadlines.stalled = false;
       this.flushSoon();
       this.#done.resolve();
     } else raw.fail(this.#gone);

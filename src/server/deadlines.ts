@@ -51,6 +51,7 @@ export class Deadlines {
   readonly #body = new Wait();
   readonly #wholeBody = new Wait();
   readonly #reading = new Wait();
+  readonly #stall = new Wait();
   /** Whether the client has stopped to read what is written. */
   stalled = false;
 
@@ -122,7 +123,8 @@ export class Deadlines {
     const step = bytesIn(writeTimeout, minResponseRate);
     // A small response now and then is no slow reading: an empty output starts anew.
     const sweeps = this.#reading.sweeps(timesEmpty, sent, step);
-    this.stalled = sweeps > STALLED;
+    // Slow reading is no stall, so a single byte is progress here.
+    this.stalled = this.#stall.sweeps(timesEmpty, sent) > STALLED;
     return sweeps > this.#sweeper.sweepsIn(writeTimeout);
   }
 }

@@ -39,7 +39,7 @@ import {
   type HttpResponseInit,
   ServerResponse,
 } from "./response.ts";
-import { BodySender } from "./response_body.ts";
+import { BodySender, streamOf } from "./response_body.ts";
 import {
   appendHead,
   CHUNKED,
@@ -287,7 +287,7 @@ export class Exchange implements Answering {
         throw new TypeError("the bytes of the body were transferred");
       }
       const read = this.#read(response, init);
-      if (body === null || this.#hasRoom(body.length, body.buffer)) {
+      if (body === null || this.#hasRoom(body)) {
         this.#sendWhole(read, null, body, NO_LINE);
       }
     } else if (body instanceof ReadableStream) {
@@ -370,30 +370,33 @@ export class Exchange implements Answering {
     ) {
       const { written } = encoder.encodeInto(text, scratch);
       this.#sendWhole(read, null, scratch.subarray(0, written), type);
-    } else if (this.#hasRoom(text.length, null)) {
-      this.#sendWhole(read, null, encoder.encode(text), type);
+    } else {
+      const bytes = encoder.encode(text);
+      if (this.#hasRoom(bytes)) this.#sendWhole(read, null, bytes, type);
     }
   }
 
   /**
-   * Whether the budget has room for a body of `bytes`. If not, a 503 was sent instead.
+   * Whether the budget has room for a body. If not, a 503 was sent instead.
    *
    * @throws {RangeError} The body alone exceeds the budget.
    */
-  #hasRoom(bytes: number, memory: ArrayBufferLike | null): boolean {
+  #hasRoom({ length, buffer }: Uint8Array): boolean {
     const owner = this.#owner;
     const { budget } = owner.machine;
     if (
-      bytes <= LARGEST_UNCOUNTED || owner.output.closed ||
-      this.request!.line.method === HEAD ||
-      (memory !== null && budget.holds(memory))
+      length <= LARGEST_UNCOUNTED || owner.output.closed ||
+      this.request!.line.method === HEAD || budget.holds(buffer)
     ) return true;
-    if (bytes > budget.most) {
+    if (length > budget.most) {
       throw new RangeError(
-        `the body has ${bytes} bytes, more than maxBuffered (${budget.most}): stream it`,
+        `the body has ${length} bytes, more than maxBuffered (${budget.most}): stream it`,
       );
     }
-    if (owner.makeRoom(bytes)) return true;
+    const fits = owner.makeRoom(length);
+    // An abort listener of a dropped connection may have sent this response.
+    this.#claim(this.#response!);
+    if (fits) return true;
     FAILED.set(this.#response!, shedError());
     this.#sendPrepared(UNAVAILABLE);
     return false;
@@ -587,13 +590,4 @@ function isDetached(bytes: Uint8Array | null): boolean {
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
-}
-
-function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(bytes);
-      controller.close();
-    },
-  });
 }

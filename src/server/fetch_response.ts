@@ -63,7 +63,10 @@ export function respond(
   const isPeek = isHead && valueOf(init.headers, "content-length") !== null;
   if (content === undefined) {
     const body = response.body!;
-    return isPeek ? res.send(body, init) : sendStream(res, body, init);
+    if (isPeek) return res.send(body, init);
+    // The runtime changes its pairs in place, and the head is sent a few turns later.
+    const headers = init.headers.map(([name, value]): Pair => [name, value]);
+    return sendStream(res, body, { ...init, headers });
   }
   if (content !== null) useFull(response);
   if (content === null || isPeek) return res.send(null, init);

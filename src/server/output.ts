@@ -180,6 +180,7 @@ export class Output {
       this.end = 0;
     } else {
       const piece = this.#queue.shift()!;
+      this.#writingCounted = piece.counted;
       if (piece.bytes.length !== piece.length) {
         return this.#onFailed(
           new MisuseError(
@@ -189,7 +190,6 @@ export class Output {
       }
       this.#writing = piece.bytes;
       this.#writingSlab = piece.slab;
-      this.#writingCounted = piece.counted;
     }
     this.#writeRest();
   }

@@ -102,3 +102,13 @@ export function writeLastChunk(output: Output, trailers: HeadersInit): void {
   appendText(output, "0\r\n");
   appendFields(output, fields);
 }
+
+/** A stream of one chunk. */
+export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+}

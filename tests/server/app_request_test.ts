@@ -7,7 +7,7 @@ import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { withApp } from "../support/fetch_app.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { get } from "../support/requests.ts";
-import { test } from "../support/waiting.ts";
+import { test, until } from "../support/waiting.ts";
 
 const BODY = '{"a":[1,"ü"]}';
 
@@ -43,6 +43,7 @@ const SAMPLES: Sample[] = [
     body: "a=b&c=d%20e",
   },
   { method: "HEAD", target: "/", fields: [] },
+  { method: "POST", target: "/untyped", fields: [], body: BODY },
   { method: "GET", target: "/with-a-body", fields: [], body: "ignored" },
   { method: "DELETE", target: "/x", fields: [] },
   { method: "PROPFIND", target: "/x", fields: [] },
@@ -74,6 +75,16 @@ const URLS: [host: string, target: string][] = [
   "/<a>",
   "/%zz%",
   "/a\\b",
+  "/a\\.b",
+  "/a\\./b",
+  "/a\\..\\.b",
+  "/{.",
+  "/`.",
+  '/".a',
+  "/<.>",
+  "/a?'.b",
+  "/a..b...",
+  "/%41.%42..",
   "/a;b=c,d:e@f",
   "/a?b=../c&d=%2e",
   "/a?",
@@ -242,6 +253,10 @@ const OPERATIONS: Record<string, Operation> = {
     Object.fromEntries(r.headers),
     r.headers.getSetCookie(),
   ],
+  "headers once the body was read": async (r) => {
+    await r.text();
+    return [...r.headers];
+  },
   "headers.forEach": (r) => {
     const all: unknown[] = [];
     r.headers.forEach((value, name, of) => {
@@ -477,4 +492,45 @@ test("fetch takes it, as a proxy gives it", async () => {
       });
     },
   );
+});
+
+test("a request with the longest head outlives its exchange", async () => {
+  const line = `GET /${"t".repeat(1000)} HTTP/1.1`;
+  const fields = `Host: a.example\r\nX-Long: `;
+  const maxRequestLine = line.length;
+  const maxHeaderBytes = 65_000 - maxRequestLine;
+  const long = "v".repeat(maxHeaderBytes - fields.length - 4);
+  const kept: Request[] = [];
+  await withApp((request) => {
+    kept.push(request);
+    return new Response("x");
+  }, async ({ port }) => {
+    using client = await RawClient.connect(port);
+    await client.send(`${line}\r\n${fields}${long}\r\n\r\n`);
+    await client.until("\r\n\r\nx");
+  }, { maxRequestLine, maxHeaderBytes });
+  assertEquals(kept[0]!.headers.get("x-long"), long);
+  assertEquals(kept[0]!.url, `http://a.example/${"t".repeat(1000)}`);
+});
+
+test("a request tells after its exchange that its client had left", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const kept: Request[] = [];
+  await withApp(async (request) => {
+    kept.push(request);
+    if (request.url.endsWith("/left")) await promise;
+    return new Response("x");
+  }, async ({ port, server }) => {
+    using staying = await RawClient.connect(port);
+    await staying.send(get("/stays"));
+    await staying.until("\r\n\r\nx");
+    using leaving = await RawClient.connect(port);
+    await leaving.send(get("/left"));
+    await until(() => kept.length === 2, "the request");
+    await leaving.conn.closeWrite();
+    leaving.conn.close();
+    await until(() => server.stats().connections === 1, "the end");
+    resolve();
+  }, { goneTimeout: 100 });
+  assertEquals(kept.map(({ signal }) => signal.aborted), [false, true]);
 });

@@ -310,3 +310,23 @@ Deno.test("a response stream is cancelled if its client has disconnected", async
     assertEquals(errors, []);
   }, { signal: aborter.signal });
 });
+
+Deno.test("a Response is sent with the fields that it was returned with", async () => {
+  for (const awaits of [false, true]) {
+    const app: FetchApp = () => {
+      const response = new Response(slowly("a"), {
+        headers: { "X-Field": "returned" },
+      });
+      queueMicrotask(() => {
+        if (awaits) queueMicrotask(() => response.headers.set("x-field", "no"));
+        else response.headers.set("x-field", "no");
+      });
+      return response;
+    };
+    await withApp(app, async ({ port }) => {
+      using client = await RawClient.connect(port);
+      await client.send(GET);
+      assertStringIncludes(await client.until("0\r\n\r\n"), ": returned\r\n");
+    });
+  }
+});
