@@ -470,9 +470,9 @@ export class PooledRequest implements HttpRequest, FetchSource {
   }
 
   /** The body for a Fetch request, which has a limit of its own. */
-  fetchBytes(): Promise<Uint8Array<ArrayBuffer>> {
+  fetchRead<T>(read: (bytes: Uint8Array<ArrayBuffer>) => T): Promise<T> {
     return ignoreUnhandled(
-      this.#gather((owner) => owner.limits.maxFetchBodySize),
+      this.#gather((owner) => owner.limits.maxFetchBodySize).then(read),
     );
   }
 

@@ -250,23 +250,23 @@ class AppRequest {
 
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
     const { readable } = this[STATE];
-    return readable?.fetchBytes() ?? this[STATE].real().bytes();
+    return readable?.fetchRead((bytes) => bytes) ?? this[STATE].real().bytes();
   }
 
   text(): Promise<string> {
     const { readable } = this[STATE];
-    return readable?.fetchBytes().then(decode) ?? this[STATE].real().text();
+    return readable?.fetchRead(decode) ?? this[STATE].real().text();
   }
 
   json(): Promise<unknown> {
     const { readable } = this[STATE];
-    return readable?.fetchBytes().then((bytes) => JSON.parse(decode(bytes))) ??
+    return readable?.fetchRead(parse) ??
       this[STATE].real().json();
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
     const { readable } = this[STATE];
-    return readable?.fetchBytes().then(({ buffer }) => buffer) ??
+    return readable?.fetchRead(({ buffer }) => buffer) ??
       this[STATE].real().arrayBuffer();
   }
 }
@@ -275,6 +275,10 @@ const decoder = new TextDecoder();
 
 function decode(bytes: Uint8Array): string {
   return decoder.decode(bytes);
+}
+
+function parse(bytes: Uint8Array): unknown {
+  return JSON.parse(decode(bytes));
 }
 
 /** The methods of `Headers` that need no real one. */

@@ -30,7 +30,11 @@ import { BODY_TIMEOUT, HEAD_TIMEOUT } from "../wire/refusals.ts";
 import { refreshDate } from "./date.ts";
 import { type Awaited, Deadlines, type Watched } from "./deadlines.ts";
 import { Exchange, type ExchangeOwner } from "./exchange.ts";
-import type { ConnectionInfo, Handler } from "./handler.ts";
+import {
+  ConnectionDetails,
+  type ConnectionInfo,
+  type Handler,
+} from "./handler.ts";
 import { Output, type OutputOwner } from "./output.ts";
 import { EncodedResponse } from "./prepared_response.ts";
 import { UpgradedConnection } from "./upgrade.ts";
@@ -116,14 +120,12 @@ export class Connection
     );
     const known = connection as Partial<Deno.Conn>;
     this.machine.secure = "handshake" in connection;
-    this.info = {
-      remoteAddr: remoteAddr ?? known.remoteAddr ?? null,
-      localAddr: known.localAddr ?? null,
-      secure: this.machine.secure,
-      get closing() {
-        return registry.closing;
-      },
-    };
+    this.info = new ConnectionDetails(
+      remoteAddr ?? known.remoteAddr ?? null,
+      known.localAddr ?? null,
+      this.machine.secure,
+      registry,
+    );
     this.done = this.#done.promise;
     registry.add(this);
   }

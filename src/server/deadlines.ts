@@ -48,10 +48,11 @@ export class Deadlines {
   readonly #limits: Required<ConnectionLimits>;
   readonly #sweeper: Sweeper;
   readonly #wait = new Wait();
-  readonly #body = new Wait();
-  readonly #wholeBody = new Wait();
-  readonly #reading = new Wait();
-  readonly #stall = new Wait();
+  // Made when first needed: most connections never wait for these at a sweep.
+  #body: Wait | null = null;
+  #wholeBody: Wait | null = null;
+  #reading: Wait | null = null;
+  #stall: Wait | null = null;
   /** Whether the client has stopped to read what is written. */
   stalled = false;
 
@@ -109,8 +110,12 @@ export class Deadlines {
     const { requests, machine } = this.#watched;
     const { bodyTimeout, minBodyRate, totalBodyTimeout } = this.#limits;
     const step = bytesIn(bodyTimeout, minBodyRate);
-    const waits = this.#body.sweeps(requests, machine.received, step);
-    const allWaits = this.#wholeBody.sweeps(requests, 0);
+    const waits = (this.#body ??= new Wait()).sweeps(
+      requests,
+      machine.received,
+      step,
+    );
+    const allWaits = (this.#wholeBody ??= new Wait()).sweeps(requests, 0);
     return waits > this.#sweeper.sweepsIn(bodyTimeout) ||
       allWaits > this.#sweeper.sweepsIn(totalBodyTimeout);
   }
@@ -122,9 +127,14 @@ export class Deadlines {
     const { writeTimeout, minResponseRate } = this.#limits;
     const step = bytesIn(writeTimeout, minResponseRate);
     // A small response now and then is no slow reading: an empty output starts anew.
-    const sweeps = this.#reading.sweeps(timesEmpty, sent, step);
+    const sweeps = (this.#reading ??= new Wait()).sweeps(
+      timesEmpty,
+      sent,
+      step,
+    );
     // Slow reading is no stall, so a single byte is progress here.
-    this.stalled = this.#stall.sweeps(timesEmpty, sent) > STALLED;
+    this.stalled =
+      (this.#stall ??= new Wait()).sweeps(timesEmpty, sent) > STALLED;
     return sweeps > this.#sweeper.sweepsIn(writeTimeout);
   }
 }

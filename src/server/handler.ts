@@ -23,6 +23,31 @@ export interface ConnectionInfo {
   readonly closing: AbortSignal;
 }
 
+/** The only implementation of {@linkcode ConnectionInfo}. */
+export class ConnectionDetails implements ConnectionInfo {
+  readonly remoteAddr: Deno.Addr | null;
+  readonly localAddr: Deno.Addr | null;
+  readonly secure: boolean;
+  readonly #server: Pick<ConnectionInfo, "closing">;
+
+  constructor(
+    remoteAddr: Deno.Addr | null,
+    localAddr: Deno.Addr | null,
+    secure: boolean,
+    server: Pick<ConnectionInfo, "closing">,
+  ) {
+    this.remoteAddr = remoteAddr;
+    this.localAddr = localAddr;
+    this.secure = secure;
+    this.#server = server;
+  }
+
+  // Created on access: few handlers ask for it.
+  get closing(): AbortSignal {
+    return this.#server.closing;
+  }
+}
+
 /**
  * Answers requests, one at a time per connection.
  *

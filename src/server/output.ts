@@ -34,6 +34,10 @@ export interface OutputOwner {
   written(): void;
   /** Called when a write failed; the output is closed then. */
   writeFailed(error: unknown): void;
+  /** Makes room in the budget. Returns whether `bytes` fit. */
+  makeRoom(bytes: number): boolean;
+  /** Drops the connection, whose output has no room in the budget. */
+  shed(): void;
 }
 
 /** Queued bytes: a filled slab, or an array of the program. */
@@ -128,6 +132,23 @@ export class Output {
     }
     this.#enqueueSlab(slab);
     return this.slab = this.#slabs.acquire(this.#tier, count);
+  }
+
+  /**
+   * Makes room for a chunk of a stream in the budget, or drops the connection: its head
+   * was sent, so there is no other answer.
+   *
+   * @throws {RangeError} The chunk alone exceeds the budget.
+   */
+  admit({ length, buffer }: Uint8Array): void {
+    if (length <= LARGEST_UNCOUNTED || this.#budget.holds(buffer)) return;
+    const { most } = this.#budget;
+    if (length > most) {
+      throw new RangeError(
+        `a chunk has ${length} bytes, more than maxBuffered (${most})`,
+      );
+    }
+    if (!this.#owner.makeRoom(length)) this.#owner.shed();
   }
 
   /** Appends bytes, copied if short; from `SMALLEST_DIRECT_WRITE` on, queued in place. */

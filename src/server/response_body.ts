@@ -50,7 +50,10 @@ export class BodySender {
         const { done, value } = await this.#reader.read();
         if (output.closed) return await output.room();
         if (done) break;
-        this.#send(checkChunk(value), chunked, length);
+        const chunk = checkChunk(value);
+        output.admit(chunk);
+        if (output.closed) return await output.room();
+        this.#send(chunk, chunked, length);
         output.flush();
         if (output.full) await output.room();
       }

@@ -162,3 +162,51 @@ test("a client that leaves within its body gives back what it took", async () =>
     assertEquals(server.stats().buffered, 0);
   });
 });
+
+test("large chunks of streams hold no more than the bound either", async () => {
+  const chunk = () => new Uint8Array(LARGE);
+  await withServer((_req, res) => {
+    res.send(
+      new ReadableStream({
+        pull(controller) {
+          controller.enqueue(chunk());
+          controller.close();
+        },
+      }, { highWaterMark: 0 }),
+    );
+  }, async ({ port, server, errors }) => {
+    const clients: RawClient[] = [];
+    try {
+      for (let i = 0; i < 6; i++) {
+        const client = await RawClient.connect(port);
+        clients.push(client);
+        await client.send(get("/"));
+        await until(() => {
+          const { requests, shed, buffered } = server.stats();
+          return requests === i + 1 && (shed > 0 || buffered >= LARGE);
+        }, "the chunk");
+        assert(server.stats().buffered <= MOST);
+      }
+      assert(server.stats().shed >= 1);
+      assertEquals(errors, []);
+    } finally {
+      for (const client of clients) client.conn.close();
+    }
+    await until(() => server.stats().buffered === 0, "the release");
+  }, { maxBuffered: MOST });
+  await withServer((_req, res) => {
+    res.send(
+      new ReadableStream({
+        pull(controller) {
+          controller.enqueue(chunk());
+        },
+      }, { highWaterMark: 0 }),
+    );
+  }, async ({ port, errors }) => {
+    using client = await RawClient.connect(port);
+    await client.send(last());
+    await client.rest().catch(() => {});
+    await until(() => errors.length > 0, "the report");
+    assert(errors[0] instanceof RangeError);
+  }, { maxBuffered: 1_000_000 });
+});
