@@ -28,7 +28,8 @@ import {
 } from "./pools.ts";
 import type { PooledRequest } from "./request.ts";
 import { CR, LF } from "../wire/ascii.ts";
-import { type FieldTable, readFieldLines } from "../wire/field_lines.ts";
+import { readFieldLines } from "../wire/field_lines.ts";
+import { type FieldTable } from "../wire/field_table.ts";
 import { readFraming } from "../wire/framing.ts";
 import {
   faultOffset,

@@ -17,7 +17,7 @@ import {
 } from "../memory/sizes.ts";
 import { SlabPool, type SlabStats } from "../memory/slab.ts";
 import { PooledRequest } from "./request.ts";
-import { FieldTable, NAME_ID, ROW } from "../wire/field_lines.ts";
+import { FieldTable, NAME_ID, ROW } from "../wire/field_table.ts";
 import { OTHER_FIELD } from "../wire/names.ts";
 
 /** The counters of all pools of a set. */

@@ -23,7 +23,7 @@ import type { Arena } from "../memory/arena.ts";
 import { OWN_ROWS } from "../memory/sizes.ts";
 import type { Slab } from "../memory/slab.ts";
 import { QUESTION_MARK, SLASH } from "../wire/ascii.ts";
-import { FieldTable, ROW, VALUE_END } from "../wire/field_lines.ts";
+import { FieldTable, ROW, VALUE_END } from "../wire/field_table.ts";
 import { Framing } from "../wire/framing.ts";
 import { CONNECT, METHODS, OTHER_METHOD } from "../wire/names.ts";
 import { RequestLine } from "../wire/request_line.ts";

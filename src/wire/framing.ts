@@ -10,7 +10,7 @@
 
 import { CHUNKED, readBodyLength } from "./body_length.ts";
 import { readAuthority } from "./host.ts";
-import type { FieldTable } from "./field_lines.ts";
+import type { FieldTable } from "./field_table.ts";
 import { fault, isFault } from "./outcome.ts";
 import { INVALID_HOST, MISSING_HOST, REPEATED_HOST } from "./refusals.ts";
 import type { RequestLine } from "./request_line.ts";
