@@ -29,7 +29,7 @@ import {
 import type { PooledRequest } from "./request.ts";
 import { CR, LF } from "../wire/ascii.ts";
 import { readFieldLines } from "../wire/field_lines.ts";
-import { type FieldTable } from "../wire/field_table.ts";
+import type { FieldTable } from "../wire/field_table.ts";
 import { readFraming } from "../wire/framing.ts";
 import {
   faultOffset,

@@ -49,6 +49,8 @@ const LAST_FRAMING_FIELD = 8;
 const INCOMPLETE = -1;
 const TABLE_FULL = -2;
 
+const HOST = 1;
+const CONNECTION = 4;
 const NAME_ID = 1;
 const VALUE_START = 2;
 const VALUE_END = 3;
@@ -166,6 +168,8 @@ export function readFieldLines(
       const bit = 1 << id;
       table.repeated |= table.seen & bit;
       table.seen |= bit;
+      if (id === HOST) table.hostRow = count;
+      else if (id === CONNECTION) table.connectionRow = count;
     }
     const row = count * ROW;
     count = (count + 1) | 0;

@@ -27,6 +27,10 @@ export class FieldTable {
   seen = 0;
   /** Bit `1 << id` for each framing field seen more than once. */
   repeated = 0;
+  /** The last row of Host, if one was seen. */
+  hostRow = 0;
+  /** The last row of Connection, if one was seen. */
+  connectionRow = 0;
   /** Buffer position of the first line not read. */
   unread = 0;
 
@@ -46,6 +50,8 @@ export class FieldTable {
     this.count = other.count;
     this.seen = other.seen;
     this.repeated = other.repeated;
+    this.hostRow = other.hostRow;
+    this.connectionRow = other.connectionRow;
   }
 
   /** The first row at or after `row` with this field id, or -1. */
