@@ -11,6 +11,7 @@ import { Duplex } from "node:stream";
 import process from "node:process";
 import {
   fetchHandler,
+  nodeConn,
   Pools,
   prepareResponse,
   serve,
@@ -145,18 +146,24 @@ const handler = (req, res, info) => {
   return route ? route(req, res) : res.send("none", { status: 404 });
 };
 
-const timeouts = JSON.parse(process.argv[2] ?? "{}");
+const [mode, limits = "{}"] = process.argv.slice(2);
 const options = {
-  ...timeouts,
+  ...JSON.parse(limits),
   pools,
   onError: (error) => say("onError", error?.message),
 };
 
 // Without allowHalfOpen, Node.js ends the output when the client half-closes.
-const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-  serveConnection(Duplex.toWeb(socket), handler, options)
-    .then(() => say("done"), (error) => say("rejected", error));
-});
+const server = createServer(
+  { allowHalfOpen: true, noDelay: true },
+  (socket) => {
+    const connection = mode === "pair"
+      ? Duplex.toWeb(socket)
+      : nodeConn(socket);
+    serveConnection(connection, handler, options)
+      .then(() => say("done"), (error) => say("rejected", error));
+  },
+);
 server.listen(0, "127.0.0.1", () => {
   say("listening on", server.address().port);
 });
