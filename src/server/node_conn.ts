@@ -17,8 +17,10 @@ import type { Conn } from "./transport.ts";
  * any other `stream.Duplex` of bytes.
  */
 export interface NodeDuplex {
-  /** Takes what has arrived, or `null`. */
-  read(): unknown;
+  /** Stops the `data` events. */
+  pause(): unknown;
+  /** Starts the `data` events. */
+  resume(): unknown;
   /** Writes bytes and calls back when they have left. */
   write(bytes: Uint8Array, done: (error?: Error | null) => void): unknown;
   /** Ends the output, and calls back when that has left. */
@@ -26,7 +28,7 @@ export interface NodeDuplex {
   /** Closes both directions. */
   destroy(): unknown;
   /** Adds a listener of an event. */
-  on(event: string, listener: (error: Error) => void): unknown;
+  on(event: string, listener: (argument: never) => void): unknown;
   /** Whether the stream was closed. */
   readonly destroyed: boolean;
   /** Whether the end of the input was read. */
@@ -79,8 +81,8 @@ class NodeConn implements Conn {
   readonly remoteAddr: Deno.Addr | null;
   readonly localAddr: Deno.Addr | null;
   protected readonly socket: Socket;
-  /** Bytes that were taken from the socket and not read yet. */
-  #rest: Uint8Array | null = null;
+  /** Bytes that came from the socket and were not read yet; it is paused meanwhile. */
+  readonly #arrived: Uint8Array[] = [];
   /** The pending read. */
   #read:
     | { into: Uint8Array; done: PromiseWithResolvers<number | null> }
@@ -95,55 +97,64 @@ class NodeConn implements Conn {
     const { remoteAddress, remotePort, localAddress, localPort } = socket;
     this.remoteAddr = addressOf(remoteAddress, remotePort);
     this.localAddr = addressOf(localAddress, localPort);
-    const wake = () => this.#resume();
-    socket.on("readable", wake);
-    socket.on("end", wake);
+    socket.on("data", (chunk: Uint8Array) => this.#take(chunk));
+    socket.on("end", () => this.#end());
     // Without a listener an error would end the program, also one after the close.
-    socket.on("error", (error) => this.#fail(error));
+    socket.on("error", (error: Error) => this.#fail(error));
     socket.on("close", () => this.#fail(closedError()));
+    socket.pause();
     if (socket.destroyed) this.#fail(socket.errored ?? closedError());
   }
 
   read(into: Uint8Array): Promise<number | null> {
     const done = Promise.withResolvers<number | null>();
     this.#read = { into, done };
-    this.#resume();
+    if (this.#arrived.length > 0) this.#deliver();
+    else if (this.socket.readableEnded) this.#end();
+    else if (this.#reason !== null) this.#fail(this.#reason);
+    else this.socket.resume();
     return done.promise;
   }
 
-  /** Answers the pending read, if there is something to answer it with. */
-  #resume(): void {
-    const read = this.#read;
-    if (read === null) return;
-    const rest = this.#rest ?? this.socket.read();
-    if (rest === null) {
-      if (this.socket.readableEnded) this.#settle(null);
-      else if (this.socket.destroyed) this.#fail(this.#reason ?? closedError());
-      return;
-    }
-    if (!(rest instanceof Uint8Array)) return this.#fail(noBytesError());
-    const count = Math.min(rest.length, read.into.length);
-    const all = count === rest.length;
-    read.into.set(all ? rest : rest.subarray(0, count));
-    this.#rest = all ? null : rest.subarray(count);
-    this.#settle(count);
+  #take(chunk: unknown): void {
+    if (!(chunk instanceof Uint8Array)) return this.#fail(noBytesError());
+    this.#arrived.push(chunk);
+    if (this.#read !== null) this.#deliver();
+    // Mostly the next read comes at once, and finds nothing; then the socket flows on.
+    if (this.#arrived.length > 0) this.socket.pause();
   }
 
-  #settle(count: number | null): void {
-    const { done } = this.#read!;
+  /** Answers the pending read. */
+  #deliver(): void {
+    const { into, done } = this.#read!;
+    const chunk = this.#arrived[0]!;
+    const count = Math.min(chunk.length, into.length);
+    if (count === chunk.length) {
+      into.set(chunk);
+      this.#arrived.shift();
+    } else {
+      into.set(chunk.subarray(0, count));
+      this.#arrived[0] = chunk.subarray(count);
+    }
     this.#read = null;
     done.resolve(count);
+  }
+
+  #end(): void {
+    const read = this.#read;
+    this.#read = null;
+    read?.done.resolve(null);
   }
 
   #fail(error: Error): void {
     this.#reason ??= error;
     for (const reject of this.#pending) reject(this.#reason);
     this.#pending.clear();
+    // A socket closes by itself once both directions have ended.
+    if (this.socket.readableEnded) return this.#end();
     const read = this.#read;
     this.#read = null;
-    // A socket closes by itself once both directions have ended.
-    if (this.socket.readableEnded) read?.done.resolve(null);
-    else read?.done.reject(this.#reason);
+    read?.done.reject(this.#reason);
   }
 
   /** Writes a part, so that the progress of a large write can be seen. */
