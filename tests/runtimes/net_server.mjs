@@ -1,12 +1,14 @@
 /**
- * A program for Node.js and Bun: serves `node:net` sockets by `serveConnection`, through
- * `Duplex.toWeb`. `net_server_test.ts` starts it and drives it with clients.
+ * A program for Node.js and Bun that serves the sockets of `node:net` or `node:tls`, made
+ * connections by `nodeConn` ("conn"), pairs of streams by `Duplex.toWeb` ("pair"), or given
+ * to `serve` as a source ("source"). The tests beside it drive it with clients.
  *
  * It prints the port, then a line for each event that a test waits for. SIGTERM makes it
  * stop to accept; it exits by itself once its connections are closed.
  */
 
 import { createServer } from "node:net";
+import { createServer as createSecureServer } from "node:tls";
 import { Duplex } from "node:stream";
 import process from "node:process";
 import {
@@ -22,7 +24,6 @@ const say = (...words) => console.log(...words);
 process.on("unhandledRejection", (error) => say("unhandled", error));
 process.on("uncaughtException", (error) => say("uncaught", error));
 
-const pools = new Pools();
 const MEBIBYTE = new Uint8Array(1 << 20);
 
 /** A stream of `count` mebibytes that tells how many were taken from it. */
@@ -45,8 +46,9 @@ const prepared = prepareResponse({
   body: "prepared\n",
 });
 
-const application = fetchHandler(async (request) => {
-  const { pathname } = new URL(request.url);
+/** A Fetch application. */
+async function answer(request) {
+  const { pathname, searchParams } = new URL(request.url);
   switch (pathname) {
     case "/fetch/json":
       return Response.json({
@@ -54,13 +56,20 @@ const application = fetchHandler(async (request) => {
         type: request.headers.get("content-type"),
       }, { status: 201, headers: { "x-app": "yes" } });
     case "/fetch/clone": {
-      const copy = new Request(request.clone(), { headers: { "x-more": "1" } });
-      const fields = [...request.headers.keys()].includes("host");
-      return new Response(
-        `${copy.method} ${copy.headers.get("x-more")} ${fields} ${await request
-          .text()} ${await copy.text()}`,
-      );
+      const copy = request.clone();
+      const changed = new Request(request.url, { headers: request.headers });
+      const names = [...request.headers.keys()];
+      return new Response([
+        ...[names.includes("host"), changed instanceof Request],
+        ...[await request.text(), await copy.text(), request.bodyUsed],
+      ].join());
     }
+    case "/fetch/copy": {
+      const copy = new Request(request, { headers: { "x-more": "1" } });
+      return new Response(`${copy.url} ${copy.headers.get("x-more")}`);
+    }
+    case "/fetch/proxy":
+      return fetch(searchParams.get("url"));
     case "/fetch/form": {
       const form = await request.formData();
       return new Response([...form.keys()].join());
@@ -75,7 +84,7 @@ const application = fetchHandler(async (request) => {
     default:
       return new Response(`${request.method} ${request.url}`, { status: 404 });
   }
-});
+}
 
 const routes = {
   "/hello": (req, res) => res.send(`${req.method} ${req.target}\n`),
@@ -130,42 +139,71 @@ const routes = {
     for await (const chunk of readable) size += chunk.length;
     say("then read", size);
   },
-  "/memory": (_req, res) => {
-    globalThis.gc?.();
-    const { requests, tables, slabs } = pools.stats();
-    res.json({
-      rss: process.memoryUsage.rss(),
-      inUse: [requests, tables, ...slabs].map((pool) => pool.inUse),
-    });
-  },
+  "/who": (_req, res, { remoteAddr, localAddr, secure }) =>
+    res.json({ remoteAddr, localAddr, secure }),
 };
+
+const [kind, json = "{}"] = process.argv.slice(2);
+const { hono, tls, limits } = JSON.parse(json);
+
+let application = fetchHandler(answer);
+if (hono !== undefined) {
+  const { Hono } = await import(hono);
+  const app = new Hono();
+  app.use("*", async (c, next) => {
+    await next();
+    c.header("x-middleware", `${c.req.method} ${c.res.status}`);
+  });
+  app.get("/fetch/users/:id", (c) => c.text(`user ${c.req.param("id")}`));
+  app.post("/fetch/json", async (c) => c.json(await c.req.json(), 201));
+  app.post("/fetch/form", async (c) => c.json(await c.req.parseBody()));
+  application = fetchHandler(app.fetch);
+}
 
 const handler = (req, res, info) => {
   if (req.path.startsWith("/fetch/")) return application(req, res, info);
   const route = routes[req.path];
-  return route ? route(req, res) : res.send("none", { status: 404 });
+  return route ? route(req, res, info) : res.send("none", { status: 404 });
 };
 
-const [mode, limits = "{}"] = process.argv.slice(2);
+const pools = new Pools();
 const options = {
-  ...JSON.parse(limits),
+  ...limits,
   pools,
   onError: (error) => say("onError", error?.message),
 };
 
-// Without allowHalfOpen, Node.js ends the output when the client half-closes.
-const server = createServer(
-  { allowHalfOpen: true, noDelay: true },
-  (socket) => {
-    const connection = mode === "pair"
-      ? Duplex.toWeb(socket)
-      : nodeConn(socket);
-    serveConnection(connection, handler, options)
-      .then(() => say("done"), (error) => say("rejected", error));
-  },
-);
-server.listen(0, "127.0.0.1", () => {
-  say("listening on", server.address().port);
+/** Without `allowHalfOpen`, a client that half-closes gets no response. */
+const net = tls === undefined
+  ? createServer({ allowHalfOpen: true }, accept)
+  : createSecureServer({ ...tls, allowHalfOpen: true }, accept);
+
+/** A source of connections, for `serve`. */
+const connections = new TransformStream();
+const accepted = connections.writable.getWriter();
+const server = kind === "source"
+  ? serve(connections.readable, handler, options)
+  : null;
+
+function accept(socket) {
+  if (server !== null) return accepted.write(nodeConn(socket)).catch(() => {});
+  serveConnection(
+    kind === "pair" ? Duplex.toWeb(socket) : nodeConn(socket),
+    handler,
+    options,
+  ).then(() => say("done"), (error) => say("rejected", error));
+}
+
+net.listen(0, "127.0.0.1", () => say("listening on", net.address().port));
+
+process.on("SIGTERM", async () => {
+  net.close(() => say("closed"));
+  await server?.shutdown();
+  say("shut down");
+});
+process.on("exit", () => {
+  const { requests, tables, slabs } = pools.stats();
+  say("in use", ...[requests, tables, ...slabs].map((pool) => pool.inUse));
 });
 
 try {
@@ -173,5 +211,3 @@ try {
 } catch (error) {
   say(error.name, error.message);
 }
-
-process.on("SIGTERM", () => server.close(() => say("closed")));
