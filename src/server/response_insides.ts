@@ -128,8 +128,8 @@ export function useFull(response: Response): void {
  * Whether this response comes from `fetch` with a decoded body. Its fields describe the
  * encoded body in any case, and no public property tells the two apart: the response to
  * a request with `Accept-Encoding: identity` or Range stays encoded. Deno keeps a flag
- * for `Deno.serve`. Without that flag, gzip and br of a fetched response count as
- * decoded, since all runtimes decode them.
+ * for `Deno.serve`. Without that flag, gzip, deflate and br of a fetched response count
+ * as decoded, as they are in Node.js and Bun.
  */
 export function isDecoded(response: Response, coding: string): boolean {
   for (const key of Object.getOwnPropertySymbols(response)) {
@@ -137,7 +137,7 @@ export function isDecoded(response: Response, coding: string): boolean {
     const flag = inner?.bodyDecoded;
     if (typeof flag === "boolean") return flag;
   }
-  return response.url !== "" && /^(gzip|br)$/i.test(coding);
+  return response.url !== "" && /^(gzip|deflate|br)$/i.test(coding);
 }
 
 // --------------------------------------------------------------------- probes

@@ -4,7 +4,7 @@
  * to `serve` as a source ("source"). The tests beside it drive it with clients.
  *
  * It prints the port, then a line for each event that a test waits for. SIGTERM makes it
- * stop to accept; it exits by itself once its connections are closed.
+ * stop to accept and end its connections; then it exits by itself.
  */
 
 import { createServer } from "node:net";
@@ -167,8 +167,10 @@ const handler = (req, res, info) => {
 };
 
 const pools = new Pools();
+const cut = new AbortController();
 const options = {
   ...limits,
+  ...(kind === "source" ? {} : { signal: cut.signal }),
   pools,
   onError: (error) => say("onError", error?.message),
 };
@@ -198,7 +200,8 @@ net.listen(0, "127.0.0.1", () => say("listening on", net.address().port));
 
 process.on("SIGTERM", async () => {
   net.close(() => say("closed"));
-  await server?.shutdown();
+  if (server === null) return cut.abort();
+  await server.shutdown();
   say("shut down");
 });
 process.on("exit", () => {

@@ -21,19 +21,17 @@ const [OLDEST, , NODE, BUN] = RUNTIMES as [Runtime, Runtime, Runtime, Runtime];
 /** How the program makes connections of sockets. */
 type Kind = "conn" | "pair" | "source";
 
-/** The runtimes, and the kinds of connections that are tested in each. */
-const CASES: [Runtime, Kind][] = [
-  [OLDEST, "conn"],
-  [NODE, "conn"],
-  [NODE, "pair"],
-  [BUN, "conn"],
-  [BUN, "pair"],
-];
-
 interface Served {
   program: Program;
   port: number;
   url: string;
+}
+
+interface Scenario {
+  what: string;
+  run(served: Served): Promise<void>;
+  /** Whether it runs in this case. */
+  fits(runtime: Runtime, kind: Kind): boolean;
 }
 
 /** Runs the program, then ends it: it must exit by itself, and at rest. */
@@ -52,40 +50,33 @@ async function withProgram(
   await run({ program, port, url: `http://127.0.0.1:${port}` });
   program.terminate();
   const { code, errors } = await program.end();
-  const { lines } = program;
-  assertEquals([code, errors], [0, ""], lines.join("\n"));
-  const bad = lines.filter((line) =>
+  program.forget();
+  assertEquals([code, errors], [0, ""]);
+  const bad = program.past.filter((line) =>
     /^(unhandled|uncaught|rejected)/.test(line)
   );
   assertEquals(bad, []);
-  assertEquals(lines.at(-1), "in use 0 0 0 0 0 0");
+  assertEquals(program.past.at(-1), "in use 0 0 0 0 0 0");
 }
 
-function inAll(
+const scenarios: Scenario[] = [];
+
+function scenario(
   what: string,
-  run: (served: Served, kind: Kind, runtime: Runtime) => Promise<void>,
-  settings: Record<string, unknown> = {},
-  cases = CASES,
+  run: Scenario["run"],
+  fits: Scenario["fits"] = () => true,
 ): void {
-  for (const [runtime, kind] of cases) {
-    Deno.test(`${runtime.name}, ${kind}: ${what}`, () =>
-      within(
-        withProgram(
-          runtime,
-          kind,
-          settings,
-          (served) => run(served, kind, runtime),
-        ),
-        "the test",
-        60_000,
-      ));
-  }
+  scenarios.push({ what, run, fits });
 }
 
-/** Those that see a half-close and can still answer: Bun's streams end both ways. */
-const CONNS = CASES.filter(([, kind]) => kind === "conn");
+/** The streams of Duplex.toWeb notice late in Node.js that the input has ended. */
+const seesEnd: Scenario["fits"] = (runtime, kind) =>
+  kind === "conn" || runtime === BUN;
+/** Bun closes a connection that its client half-closes. */
+const halfCloses: Scenario["fits"] = (runtime, kind) =>
+  kind === "conn" && runtime !== BUN;
 
-inAll("requests and responses", async ({ port, url, program }) => {
+scenario("requests and responses", async ({ port, url, program }) => {
   const two = await curl(
     ...["-w", "%{num_connects}\n", `${url}/hello?a`, `${url}/prepared`],
   );
@@ -126,7 +117,7 @@ inAll("requests and responses", async ({ port, url, program }) => {
   await program.line("onError the handler failed");
 });
 
-inAll("uploads", async ({ url }) => {
+scenario("uploads", async ({ url }) => {
   const bytes = new Uint8Array(3_000_000).fill(65);
   const sized = await curlWith(bytes, "-T", "-", `${url}/length`);
   assertEquals(sized.stdout, "3000000");
@@ -150,15 +141,18 @@ inAll("uploads", async ({ url }) => {
   assert(large.stdout.endsWith(" 413"), large.stdout);
 });
 
-inAll("a refusal is answered, and the connection closed", async ({ port }) => {
-  // The client keeps its side open.
-  const answer = await answerTo(port, "GET / HTTP/1.1\nHost: a\n\n");
-  assertStringIncludes(answer, "HTTP/1.1 400 Bad Request\r\n");
-  assertStringIncludes(answer, "Connection: close\r\n");
-  assertStringIncludes(answer, "bare-lf");
-});
+scenario(
+  "a refusal is answered, and the connection closed",
+  async ({ port }) => {
+    // The client keeps its side open.
+    const answer = await answerTo(port, "GET / HTTP/1.1\nHost: a\n\n");
+    assertStringIncludes(answer, "HTTP/1.1 400 Bad Request\r\n");
+    assertStringIncludes(answer, "Connection: close\r\n");
+    assertStringIncludes(answer, "bare-lf");
+  },
+);
 
-inAll("a refusal arrives although more input follows", async ({ port }) => {
+scenario("a refusal arrives although more input follows", async ({ port }) => {
   using client = await RawClient.connect(port);
   const sending = client.send("GET / HTTP/1.1\n" + "x".repeat(1_000_000));
   sending.catch(() => {});
@@ -166,7 +160,7 @@ inAll("a refusal arrives although more input follows", async ({ port }) => {
   await sending.catch(() => {});
 });
 
-inAll("upgrade", async ({ port, program }) => {
+scenario("upgrade", async ({ port }) => {
   using client = await RawClient.connect(port);
   await client.send(
     "GET /echo HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello",
@@ -176,11 +170,9 @@ inAll("upgrade", async ({ port, program }) => {
   assertStringIncludes(await client.until("world"), " 101 ");
   assert(client.received.endsWith("\r\n\r\nhello world"), client.received);
   client.conn.close();
-  // The streams of Duplex.toWeb report no end of the input before that of the output.
-  if (program.lines.length === 0) return;
-}, {});
+});
 
-inAll(
+scenario(
   "upgrade, and both ends half-close",
   async ({ port, program }) => {
     const upgrade = (path: string) =>
@@ -200,11 +192,10 @@ inAll(
     second.conn.close();
     await program.line("then read 4");
   },
-  {},
-  CONNS,
+  halfCloses,
 );
 
-inAll("a Fetch application", async ({ url }) => {
+scenario("a Fetch application", async ({ url }) => {
   const json = await fetch(`${url}/fetch/json`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -229,7 +220,7 @@ inAll("a Fetch application", async ({ url }) => {
   assertEquals(await curl(`${url}/fetch/a/../b?c`), `GET ${url}/fetch/b?c`);
 });
 
-inAll(
+scenario(
   "a response of fetch that the runtime decoded",
   async ({ url }) => {
     const text = new TextEncoder().encode("decoded ".repeat(100));
@@ -257,8 +248,6 @@ inAll(
       assert(!/content-encoding/i.test(head!), head);
     }
   },
-  {},
-  CONNS,
 );
 
 for (const [runtime, kind] of [[NODE, "conn"], [BUN, "conn"]] as const) {
@@ -291,15 +280,18 @@ for (const [runtime, kind] of [[NODE, "conn"], [BUN, "conn"]] as const) {
 const PARTIAL =
   "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf";
 
-inAll("a client resets in the middle of a body", async ({ port, program }) => {
-  const client = new ResettingClient(port, PARTIAL);
-  await program.line("reads");
-  await client.reset();
-  await until(program, /^body failed/);
-  await program.line("done");
-});
+scenario(
+  "a client resets in the middle of a body",
+  async ({ port, program }) => {
+    const client = new ResettingClient(port, PARTIAL);
+    await program.line("reads");
+    await client.reset();
+    await until(program, /^body failed/);
+    await program.line("done");
+  },
+);
 
-inAll(
+scenario(
   "a client leaves in the middle of a body",
   async ({ port, program }) => {
     const client = await RawClient.connect(port);
@@ -309,11 +301,10 @@ inAll(
     await until(program, /^body failed/);
     await program.line("done");
   },
-  {},
-  CONNS,
+  seesEnd,
 );
 
-inAll(
+scenario(
   "a client resets in the middle of a response",
   async ({ port, program }) => {
     const client = new ResettingClient(
@@ -327,7 +318,7 @@ inAll(
   },
 );
 
-inAll(
+scenario(
   "a client half-closes, is told of, and gets its response",
   async ({ port, program }) => {
     using client = await RawClient.connect(port);
@@ -338,11 +329,10 @@ inAll(
     await until(program, /^aborted/);
     await program.line("done");
   },
-  {},
-  CONNS,
+  halfCloses,
 );
 
-inAll(
+scenario(
   "a client that resets aborts the signal of a waiting handler",
   async ({ port, program }) => {
     const client = new ResettingClient(
@@ -356,7 +346,7 @@ inAll(
   },
 );
 
-inAll(
+scenario(
   "a client that leaves an idle connection is noticed",
   async ({ port, program }) => {
     const client = await RawClient.connect(port);
@@ -365,11 +355,10 @@ inAll(
     client.conn.close();
     await program.line("done");
   },
-  {},
-  CONNS,
+  seesEnd,
 );
 
-inAll(
+scenario(
   "a client that stalls holds up the response",
   async ({ port, program }) => {
     using client = await RawClient.connect(port);
@@ -399,7 +388,7 @@ inAll(
   },
 );
 
-inAll(
+scenario(
   "a handler that does not read holds up the upload",
   async ({ port, program }) => {
     const client = await RawClient.connect(port);
@@ -425,52 +414,6 @@ inAll(
     await until(program, /^aborted/);
     await program.line("done");
   },
-  { limits: { goneTimeout: 1000 } },
-);
-
-inAll("timeouts", async ({ port, program }) => {
-  const late = await answerTo(port, "GET / HTTP/1.1\r\nHost:");
-  assertStringIncludes(late, "HTTP/1.1 408 Request Timeout\r\n");
-  using idle = await RawClient.connect(port);
-  await idle.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
-  assert((await idle.rest()).endsWith("GET /hello\n"), idle.received);
-  using body = await RawClient.connect(port);
-  await body.send(PARTIAL);
-  assertStringIncludes(await body.rest(), "HTTP/1.1 408 Request Timeout\r\n");
-  await program.line("body failed HttpError");
-}, { limits: { headTimeout: 200, idleTimeout: 200, bodyTimeout: 200 } });
-
-inAll(
-  "serve opens no port",
-  async ({ program }) => {
-    await until(
-      program,
-      /^TypeError serve opens a port only in Deno.*serveConnection/,
-    );
-  },
-  {},
-  CONNS,
-);
-
-inAll(
-  "serve and shutdown",
-  async ({ url, port, program }) => {
-    assertEquals(await curl(`${url}/hello`), "GET /hello\n");
-    using idle = await RawClient.connect(port);
-    await idle.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
-    await idle.until("/hello\n");
-    const running = await RawClient.connect(port);
-    await running.send("GET /waits HTTP/1.1\r\nHost: a\r\n\r\n");
-    await program.line("waits");
-    program.terminate();
-    assert((await idle.rest()).endsWith("GET /hello\n"), idle.received);
-    await running.conn.closeWrite();
-    assert((await running.rest()).endsWith("\r\n\r\nlate"), running.received);
-    running.conn.close();
-    await program.line("shut down");
-  },
-  {},
-  [[NODE, "source"], [BUN, "source"]],
 );
 
 for (const runtime of [NODE, BUN]) {
@@ -495,6 +438,64 @@ for (const runtime of [NODE, BUN]) {
       assertEquals(stream, String(20 * 2 ** 20));
       assertStringIncludes(await curl("-k", `${url}/fetch/x`), `GET ${url}/`);
       await program.line("done", 4);
+    });
+  });
+}
+
+for (
+  const [runtime, kind] of [
+    [OLDEST, "conn"],
+    [NODE, "conn"],
+    [NODE, "pair"],
+    [BUN, "conn"],
+    [BUN, "pair"],
+  ] as [Runtime, Kind][]
+) {
+  Deno.test(`${runtime.name} serves, ${kind}`, async (t) => {
+    const settings = { limits: { goneTimeout: 1000 } };
+    await withProgram(runtime, kind, settings, async (served) => {
+      for (const { what, run, fits } of scenarios) {
+        if (!fits(runtime, kind)) continue;
+        await t.step(what, () => within(run(served), "the step", 40_000));
+        served.program.forget();
+      }
+    });
+  });
+
+  test(`${runtime.name} keeps time, ${kind}`, async () => {
+    const limits = { headTimeout: 200, idleTimeout: 200, bodyTimeout: 200 };
+    await withProgram(runtime, kind, { limits }, async ({ port, program }) => {
+      const late = await answerTo(port, "GET / HTTP/1.1\r\nHost:");
+      assertStringIncludes(late, "HTTP/1.1 408 Request Timeout\r\n");
+      using idle = await RawClient.connect(port);
+      await idle.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+      assert((await idle.rest()).endsWith("GET /hello\n"), idle.received);
+      using body = await RawClient.connect(port);
+      await body.send(PARTIAL);
+      assertStringIncludes(await body.rest(), " 408 Request Timeout\r\n");
+      await program.line("body failed HttpError");
+    });
+  });
+}
+
+for (const runtime of [NODE, BUN]) {
+  test(`${runtime.name}: serve takes a source, and shuts down`, async () => {
+    await withProgram(runtime, "source", {}, async ({ url, port, program }) => {
+      await until(
+        program,
+        /^TypeError serve opens a port only in Deno.*serveConnection/,
+      );
+      assertEquals(await curl(`${url}/hello`), "GET /hello\n");
+      using idle = await RawClient.connect(port);
+      await idle.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+      await idle.until("/hello\n");
+      using running = await RawClient.connect(port);
+      await running.send("GET /waits HTTP/1.1\r\nHost: a\r\n\r\n");
+      await program.line("waits");
+      program.terminate();
+      assert((await idle.rest()).endsWith("GET /hello\n"), idle.received);
+      running.conn.close();
+      await program.line("shut down");
     });
   });
 }

@@ -34,9 +34,14 @@ async function npx(args: string[]): Promise<string> {
   return textOf(stdout).trim();
 }
 
+const executables = new Map<Runtime, Promise<string>>();
+
 /** The path of a runtime's executable. npx would not pass on the signals of a test. */
-function executableOf({ name }: Runtime): Promise<string> {
-  return npx([name, "-e", "console.log(process.execPath)"]);
+function executableOf(runtime: Runtime): Promise<string> {
+  const known = executables.get(runtime) ??
+    npx([runtime.name, "-e", "console.log(process.execPath)"]);
+  executables.set(runtime, known);
+  return known;
 }
 
 /** The folder of an npm package such as `hono@4.13.19`. */
@@ -54,8 +59,10 @@ export class Program implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #errors: Promise<string>;
   readonly #output: Promise<void>;
-  /** The lines of its output so far. */
-  readonly lines: string[] = [];
+  /** The lines of its output. */
+  lines: string[] = [];
+  /** Earlier lines, which `forget` moved here. */
+  readonly past: string[] = [];
 
   private constructor(process: Deno.ChildProcess) {
     this.#process = process;
@@ -92,6 +99,12 @@ export class Program implements AsyncDisposable {
       rest = lines.pop()!;
       this.lines.push(...lines);
     }
+  }
+
+  /** Moves the lines so far out of the way. */
+  forget(): void {
+    this.past.push(...this.lines);
+    this.lines = [];
   }
 
   /** How often a line was printed. */
