@@ -59,6 +59,10 @@ async function withProgram(
   assertEquals(program.past.at(-1), "in use 0 0 0 0 0 0");
 }
 
+/** In Bun a reset during a write is no event, and a paused socket reads on into memory. */
+const reportsResets: Scenario["fits"] = (runtime) => runtime !== BUN;
+const pauses: Scenario["fits"] = (runtime) => runtime !== BUN;
+
 const scenarios: Scenario[] = [];
 
 function scenario(
@@ -316,6 +320,7 @@ scenario(
     await until(program, /^cancelled/);
     await program.line("done");
   },
+  reportsResets,
 );
 
 scenario(
@@ -414,6 +419,7 @@ scenario(
     await until(program, /^aborted/);
     await program.line("done");
   },
+  pauses,
 );
 
 for (const runtime of [NODE, BUN]) {
@@ -463,7 +469,12 @@ for (
   });
 
   test(`${runtime.name} keeps time, ${kind}`, async () => {
-    const limits = { headTimeout: 200, idleTimeout: 200, bodyTimeout: 200 };
+    const limits = {
+      headTimeout: 200,
+      idleTimeout: 200,
+      bodyTimeout: 200,
+      writeTimeout: 200,
+    };
     await withProgram(runtime, kind, { limits }, async ({ port, program }) => {
       const late = await answerTo(port, "GET / HTTP/1.1\r\nHost:");
       assertStringIncludes(late, "HTTP/1.1 408 Request Timeout\r\n");
@@ -474,6 +485,13 @@ for (
       await body.send(PARTIAL);
       assertStringIncludes(await body.rest(), " 408 Request Timeout\r\n");
       await program.line("body failed HttpError");
+      const gone = new ResettingClient(
+        port,
+        "GET /stream?100 HTTP/1.1\r\nHost: a\r\n\r\n",
+      );
+      await gone.until("200 OK");
+      await gone.reset();
+      await until(program, /^cancelled/);
     });
   });
 }

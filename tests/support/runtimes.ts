@@ -61,6 +61,7 @@ export class Program implements AsyncDisposable {
   readonly #output: Promise<void>;
   /** The lines of its output. */
   lines: string[] = [];
+  #isTerminated = false;
   /** Earlier lines, which `forget` moved here. */
   readonly past: string[] = [];
 
@@ -135,6 +136,9 @@ export class Program implements AsyncDisposable {
 
   /** Asks the program to end. */
   terminate(): void {
+    // A second signal could meet a program without its handler, on its way out.
+    if (this.#isTerminated) return;
+    this.#isTerminated = true;
     this.#process.kill("SIGTERM");
   }
 
