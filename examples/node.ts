@@ -1,7 +1,8 @@
 /**
- * A server in Node.js or Bun, on the sockets of `node:net`.
+ * A server in Node.js and Bun, on the sockets of `node:net`.
  *
- * `node examples/node.ts 8000` or `bun examples/node.ts 8000`; Node.js 22.18 or later.
+ * `node examples/node.ts 8000`, `bun examples/node.ts 8000` or, since Deno has these
+ * sockets as well, `deno run -N examples/node.ts 8000`. Node.js is 22.18 or later.
  *
  * @module
  */

@@ -28,7 +28,8 @@ export interface NodeDuplex {
   /** Closes both directions. */
   destroy(): unknown;
   /** Adds a listener of an event. */
-  on(event: string, listener: (argument: never) => void): unknown;
+  // deno-lint-ignore no-explicit-any -- the types of Node.js say the same
+  on(event: string, listener: (argument: any) => void): unknown;
   /** Whether the stream was closed. */
   readonly destroyed: boolean;
   /** Whether the end of the input was read. */

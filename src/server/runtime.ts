@@ -27,6 +27,12 @@ export function isErrorOf(
     (names as string[]).includes(error.name);
 }
 
+/** Whether `fetch` decodes this coding; those that runtimes beside Deno share. */
+export function fetchDecodes(coding: string): boolean {
+  const known = deno === undefined ? /^(gzip|deflate|br)$/i : /^(gzip|br)$/i;
+  return known.test(coding);
+}
+
 /**
  * Deno's API, for what only Deno has: its listeners.
  *
