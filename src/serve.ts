@@ -67,6 +67,7 @@ export type {
   ShutdownOptions,
 } from "./server/server.ts";
 export type { Conn, Duplex } from "./server/transport.ts";
+export { nodeConn, type NodeDuplex } from "./server/node_conn.ts";
 
 /**
  * Serves HTTP/1.1 on port 8000 of all interfaces.

@@ -351,7 +351,7 @@ export class Connection
   }
 
   takeBack(error: unknown): void {
-    this.#raw!.fail(error);
+    this.#raw?.fail(error);
   }
 
   // ------------------------------------------------------ Consumer, OutputOwner

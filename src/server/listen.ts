@@ -4,6 +4,7 @@
  * @module
  */
 
+import { needDeno } from "./runtime.ts";
 import type { ServerOptions } from "./server.ts";
 
 /** Options of `serve` when it opens the listener itself. */
@@ -41,16 +42,18 @@ export interface ServeOptions extends ServerOptions {
   key?: string;
 }
 
+/** @throws {TypeError} The options contradict each other, or the runtime is not Deno. */
 export function listen(options: ServeOptions): Deno.Listener {
   const { port = 8000, hostname = "0.0.0.0", path, cert, key } = options;
   if ((cert === undefined) !== (key === undefined)) {
     throw new TypeError("cert and key are given together, or neither is");
   }
+  const deno = needDeno();
   if (path !== undefined) {
     if (cert !== undefined) {
       throw new TypeError("a Unix socket takes no cert and key");
     }
-    return Deno.listen({ transport: "unix", path });
+    return deno.listen({ transport: "unix", path });
   }
   const { reusePort = false, tcpBacklog } = options;
   const tcp = {
@@ -58,8 +61,8 @@ export function listen(options: ServeOptions): Deno.Listener {
     ...tcpBacklog === undefined ? {} : { tcpBacklog },
   };
   return cert !== undefined && key !== undefined
-    ? Deno.listenTls({ ...tcp, cert, key, alpnProtocols: ["http/1.1"] })
-    : Deno.listen(tcp);
+    ? deno.listenTls({ ...tcp, cert, key, alpnProtocols: ["http/1.1"] })
+    : deno.listen(tcp);
 }
 
 /** The default `onListen`: prints the address in the format of `Deno.serve`. */

@@ -15,6 +15,7 @@ import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
 import { noBytesError } from "../message/misuse.ts";
 import { deadlineError } from "./reasons.ts";
+import { unrefTimer } from "./runtime.ts";
 import { closeUnserved, type Conn, type Duplex } from "./transport.ts";
 
 /** Options of `serve` on any listener. */
@@ -275,7 +276,7 @@ export class Server implements HttpServer {
     clearTimeout(this.#deadline);
     if (timeout > LONGEST_TIMER) return;
     this.#deadline = setTimeout(() => this.#expire(), timeout);
-    Deno.unrefTimer(this.#deadline as unknown as number);
+    unrefTimer(this.#deadline);
   }
 
   /** Drops the connections that are not done. */
