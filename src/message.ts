@@ -15,4 +15,5 @@ export {
   type PoolsOptions,
   type PoolsStats,
 } from "./message/pools.ts";
+export type { HttpMessage } from "./message/pooled_message.ts";
 export type { HttpRequest } from "./message/request.ts";

@@ -15,10 +15,10 @@
  * @module
  */
 
-import { Machine } from "./message/machine.ts";
 import type { ParserOptions } from "./message/pools.ts";
 import { noBytesError } from "./message/misuse.ts";
 import type { HttpRequest } from "./message/request.ts";
+import { RequestMachine } from "./message/request_machine.ts";
 
 export * from "./message.ts";
 
@@ -27,7 +27,7 @@ export * from "./message.ts";
  * bytes, `next` returns requests.
  */
 export class RequestParser implements Disposable {
-  readonly #machine: Machine;
+  readonly #machine: RequestMachine;
 
   /**
    * Creates a parser for one input.
@@ -37,7 +37,7 @@ export class RequestParser implements Disposable {
    * `maxRequestLine` and `maxHeaderBytes` add up to more than 65,000.
    */
   constructor(options?: ParserOptions) {
-    this.#machine = new Machine(options);
+    this.#machine = new RequestMachine(options);
   }
 
   /**

@@ -21,10 +21,10 @@
  * @module
  */
 
-import { Machine } from "./message/machine.ts";
 import type { ParserOptions } from "./message/pools.ts";
 import { noBytesError } from "./message/misuse.ts";
 import type { HttpRequest } from "./message/request.ts";
+import { RequestMachine } from "./message/request_machine.ts";
 import { ByteSource, Feed, type Inlet } from "./message/byte_source.ts";
 
 export * from "./message.ts";
@@ -35,7 +35,7 @@ export type RequestStreamOptions = ParserOptions;
 /** The readable stream of requests of one machine. */
 class Outlet {
   readonly readable: ReadableStream<HttpRequest>;
-  readonly #machine: Machine;
+  readonly #machine: RequestMachine;
   readonly #inlet: Inlet;
   #controller!: ReadableStreamDefaultController<HttpRequest>;
   /** Whether a reader waits for a request. */
@@ -47,7 +47,7 @@ class Outlet {
     return this.#closed;
   }
 
-  constructor(machine: Machine, inlet: Inlet) {
+  constructor(machine: RequestMachine, inlet: Inlet) {
     this.#machine = machine;
     this.#inlet = inlet;
     machine.demand = () => inlet.demand();
@@ -271,7 +271,7 @@ export function readRequests(
   source: ReadableStream<Uint8Array>,
   options?: RequestStreamOptions,
 ): ReadableStream<HttpRequest> {
-  const machine = new Machine(options);
+  const machine = new RequestMachine(options);
   const inlet = new ByteSource(machine, source);
   const outlet = new Outlet(machine, inlet);
   inlet.consumer = outlet;
@@ -282,13 +282,13 @@ export function readRequests(
 class WriterInlet implements Inlet {
   outlet!: Outlet;
   readonly writable: WritableStream<Uint8Array>;
-  readonly #machine: Machine;
+  readonly #machine: RequestMachine;
   readonly #feed: Feed;
   #controller!: WritableStreamDefaultController;
   /** The pending write, settled once its chunk is used up. */
   #write: PromiseWithResolvers<void> | null = null;
 
-  constructor(machine: Machine) {
+  constructor(machine: RequestMachine) {
     this.#machine = machine;
     this.#feed = new Feed(machine);
     this.writable = new WritableStream<Uint8Array>({
@@ -383,7 +383,7 @@ export class RequestStream implements TransformStream<Uint8Array, HttpRequest> {
    * `maxRequestLine` and `maxHeaderBytes` add up to more than 65,000.
    */
   constructor(options?: RequestStreamOptions) {
-    const machine = new Machine(options);
+    const machine = new RequestMachine(options);
     const inlet = new WriterInlet(machine);
     inlet.outlet = new Outlet(machine, inlet);
     this.writable = inlet.writable;

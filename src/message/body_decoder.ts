@@ -15,7 +15,7 @@ import { LARGEST_LOOPED_MOVE, LARGEST_MOVED_CHUNK } from "../memory/sizes.ts";
 import type { Window } from "../memory/window.ts";
 import { PartialLine } from "./partial_line.ts";
 import { acquireTable, type OpenPools, releaseTable } from "./pools.ts";
-import type { PooledRequest } from "./request.ts";
+import type { PooledMessage } from "./pooled_message.ts";
 import { CR, LF } from "../wire/ascii.ts";
 import {
   ChunkLine,
@@ -93,7 +93,7 @@ export class BodyDecoder {
   readonly #chunk = new ChunkLine();
   readonly #trailerLine = new PartialLine();
   #trailers: FieldTable | null = null;
-  #request: PooledRequest | null = null;
+  #message: PooledMessage | null = null;
 
   constructor(host: DecoderHost) {
     this.#host = host;
@@ -101,21 +101,21 @@ export class BodyDecoder {
   }
 
   /** Starts a body of `length` bytes, or a chunked one if `length` is negative. */
-  begin(request: PooledRequest, length: number): void {
-    this.#request = request;
+  begin(message: PooledMessage, length: number): void {
+    this.#message = message;
     this.#remaining = length;
     this.#state = length < 0 ? AT_CHUNK_LINE : IN_LENGTH;
     this.#window.setRun(0, 0);
   }
 
-  /** Detaches the request; its trailers will be dropped. */
-  forgetRequest(): void {
-    this.#request = null;
+  /** Detaches the message; its trailers will be dropped. */
+  forgetMessage(): void {
+    this.#message = null;
   }
 
   /** Ends an unfinished body and releases its memory. */
   close(): void {
-    this.#request = null;
+    this.#message = null;
     this.#window.setRun(0, 0);
     this.#state = AT_END;
     if (this.#trailers !== null) {
@@ -344,11 +344,11 @@ export class BodyDecoder {
       throw host.fail(FORBIDDEN_TRAILER, start + firstFramingField(table));
     }
     this.#trailers = null;
-    if (this.#request === null) {
+    if (this.#message === null) {
       releaseTable(pools, table);
     } else {
       slab.refs++;
-      this.#request.openTrailers(slab, start, table);
+      this.#message.openTrailers(slab, start, table);
     }
     window.advance(outcome);
     this.#state = AT_END;
