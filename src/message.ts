@@ -1,5 +1,5 @@
 /**
- * Exports shared by the entry points: errors, limits, pools and the request.
+ * Exports shared by the entry points: errors, limits, pools and the messages.
  *
  * @module
  */
@@ -17,3 +17,4 @@ export {
 } from "./message/pools.ts";
 export type { HttpMessage } from "./message/pooled_message.ts";
 export type { HttpRequest } from "./message/request.ts";
+export type { ReceivedResponse } from "./message/response.ts";

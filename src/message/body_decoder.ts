@@ -17,6 +17,7 @@ import { PartialLine } from "./partial_line.ts";
 import { acquireTable, type OpenPools, releaseTable } from "./pools.ts";
 import type { PooledMessage } from "./pooled_message.ts";
 import { CR, LF } from "../wire/ascii.ts";
+import { CHUNKED, UNTIL_END } from "../wire/body_length.ts";
 import {
   ChunkLine,
   MAX_CHUNK_LINE,
@@ -61,6 +62,7 @@ const IN_CHUNK = 2;
 const AT_CHUNK_END = 3;
 const IN_TRAILERS = 4;
 const AT_END = 5;
+const UNTIL_END_OF_INPUT = 6;
 
 /** The decoder's view of its machine. */
 export interface DecoderHost {
@@ -100,11 +102,12 @@ export class BodyDecoder {
     this.#window = host.window;
   }
 
-  /** Starts a body of `length` bytes, or a chunked one if `length` is negative. */
+  /** Starts a body of `length` bytes, or one that is `CHUNKED` or lasts `UNTIL_END`. */
   begin(message: PooledMessage, length: number): void {
     this.#message = message;
     this.#remaining = length;
-    this.#state = length < 0 ? AT_CHUNK_LINE : IN_LENGTH;
+    if (length === CHUNKED) this.#state = AT_CHUNK_LINE;
+    else this.#state = length === UNTIL_END ? UNTIL_END_OF_INPUT : IN_LENGTH;
     this.#window.setRun(0, 0);
   }
 
@@ -140,7 +143,7 @@ export class BodyDecoder {
 
   /** The slab position where the body ends, or -1 if that is not in the window. */
   get endInWindow(): number {
-    const { limits, lent } = this.#host;
+    const { limits, lent, ended } = this.#host;
     const { slab, start, end } = this.#window;
     if (slab === null || lent) return -1;
     const { bytes, view } = slab;
@@ -148,6 +151,8 @@ export class BodyDecoder {
     switch (this.#state) {
       case AT_END:
         return start;
+      case UNTIL_END_OF_INPUT:
+        return ended ? end : -1;
       case IN_LENGTH:
         return start + this.#remaining <= end ? start + this.#remaining : -1;
       case IN_TRAILERS:
@@ -186,6 +191,7 @@ export class BodyDecoder {
     const host = this.#host;
     if (this.#state === AT_END) return FINISHED;
     if (host.lent) return STARVED;
+    if (this.#state === UNTIL_END_OF_INPUT) return this.#nextUntilEnd();
     const found = this.#state === IN_LENGTH
       ? this.#nextOfLength()
       : this.#nextOfChunks();
@@ -208,6 +214,19 @@ export class BodyDecoder {
     window.advance(start + count);
     this.#remaining -= count;
     return DATA;
+  }
+
+  #nextUntilEnd(): number {
+    const window = this.#window;
+    const { start, end } = window;
+    if (start < end) {
+      window.setRun(start, end);
+      window.advance(end);
+      return DATA;
+    }
+    if (!this.#host.ended) return STARVED;
+    this.#state = AT_END;
+    return FINISHED;
   }
 
   // One flat function with the cursor in locals: a call per chunk would cost more than

@@ -112,7 +112,7 @@ export class BodyReader implements MessageBody {
     return this.#waiting;
   }
 
-  /** Starts a body of `length` bytes, or a chunked one if `length` is negative. */
+  /** Starts a body of `length` bytes, or one that is `CHUNKED` or lasts `UNTIL_END`. */
   begin(message: PooledMessage, length: number): void {
     this.#message = message;
     this.#mode = UNREAD;

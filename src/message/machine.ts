@@ -14,7 +14,7 @@
  */
 
 import { BodyReader } from "./body_reader.ts";
-import { HttpError, refusalCode } from "../errors.ts";
+import { HttpError, type HttpErrorCode, refusalCode } from "../errors.ts";
 import { type ParserLimits, resolveParserLimits } from "../limits.ts";
 import type { Budget } from "../memory/budget.ts";
 import { type Pool, Shelf } from "../memory/pool.ts";
@@ -229,7 +229,7 @@ export abstract class Machine<M extends PooledMessage = PooledMessage> {
     return this.readFraming(slab, message, section, outcome);
   }
 
-  /** Starts a body of `length` bytes, or a chunked one if `length` is negative. */
+  /** Starts a body of `length` bytes, or one that is `CHUNKED` or lasts `UNTIL_END`. */
   protected beginBody(message: M, length: number): void {
     this.#bodyOffset = this.window.offsetOf(this.window.start);
     this.body.begin(message, length);
@@ -361,7 +361,16 @@ export abstract class Machine<M extends PooledMessage = PooledMessage> {
 
   #refuse(refusal: number, offset: number, found: string): HttpError {
     this.errorInBody = this.body.active;
-    return this.error = new HttpError(refusalCode(refusal), offset, found);
+    return this.error = this.errorOf(refusalCode(refusal), offset, found);
+  }
+
+  /** The error for a refused message. */
+  protected errorOf(
+    code: HttpErrorCode,
+    offset: number,
+    found: string,
+  ): HttpError {
+    return new HttpError(code, offset, found);
   }
 
   /**
@@ -369,7 +378,7 @@ export abstract class Machine<M extends PooledMessage = PooledMessage> {
    * the machine.
    */
   bodyRefusal(refusal: number, found: string): HttpError {
-    return new HttpError(refusalCode(refusal), this.#bodyOffset, found);
+    return this.errorOf(refusalCode(refusal), this.#bodyOffset, found);
   }
 
   // ------------------------------------------------------------------ bytes in
