@@ -45,7 +45,6 @@ export class ResponseMachine extends Machine<PooledResponse> {
    * @param source The method of its request. If it throws, so does `next`.
    * @throws {HttpError} The next message is refused. Each later call throws it again.
    */
-  // As in `RequestMachine.next`, the fast path is a cache hit on the head.
   next(source: MethodSource): PooledResponse | null {
     this.#source = source;
     const { window } = this;
@@ -54,16 +53,7 @@ export class ResponseMachine extends Machine<PooledResponse> {
       slab === null || this.error !== null || window.lent ||
       this.partial !== null || this.body.active || start === end
     ) return this.#nextInProgress();
-    const response = this.pool.acquire(this.shelf);
-    const { headCache, framing } = response;
-    if (headCache === null || !headCache.isAt(slab.view, start, end)) {
-      return this.readFresh(slab, response);
-    }
-    this.partial = response;
-    if (framing.kind !== this.#kind()) return this.readFresh(slab, response);
-    const section = start + headCache.lineLength;
-    this.#open(slab, response, section, start + headCache.length);
-    return response;
+    return this.#begin(slab);
   }
 
   /** The slow path of `next`: a head or body is in progress, or no response is possible. */
@@ -74,11 +64,25 @@ export class ResponseMachine extends Machine<PooledResponse> {
     const { slab } = this.window;
     if (slab === null) return null;
     if (this.partial !== null) return this.resume(slab, this.partial);
-    if (!this.empty) {
-      return this.readFresh(slab, this.pool.acquire(this.shelf));
-    }
+    if (!this.empty) return this.#begin(slab);
     if (this.ended) this.window.drop();
     return null;
+  }
+
+  // The fast path is a cache hit on the head, as in `RequestMachine.next`. Most responses
+  // have a body, so it is taken behind one as well.
+  #begin(slab: Slab): PooledResponse | null {
+    const { start, end } = this.window;
+    const response = this.pool.acquire(this.shelf);
+    const { headCache, framing } = response;
+    if (headCache === null || !headCache.isAt(slab.view, start, end)) {
+      return this.readFresh(slab, response);
+    }
+    this.partial = response;
+    if (framing.kind !== this.#kind()) return this.readFresh(slab, response);
+    const section = start + headCache.lineLength;
+    this.#open(slab, response, section, start + headCache.length);
+    return response;
   }
 
   /** The kind of the method that the response belongs to. */

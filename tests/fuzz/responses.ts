@@ -21,7 +21,7 @@ import { mutated } from "./mutations.ts";
 export interface Answers {
   wire: string;
   /** GET where there are no more. */
-  methods: string[];
+  methods: readonly string[];
 }
 
 const version = mostly(14, ["HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0"], [
