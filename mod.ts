@@ -8,7 +8,9 @@
  * - {@linkcode readRequests} reads the requests of any byte stream, such as the
  *   `readable` of a connection that you accepted yourself;
  * - {@linkcode RequestStream} does the same as a transform stream, for `pipeThrough`;
- * - {@linkcode RequestParser} is the synchronous parser behind them, without I/O.
+ * - {@linkcode RequestParser} is the synchronous parser behind them, without I/O;
+ * - {@linkcode readResponses}, {@linkcode ResponseStream} and {@linkcode ResponseParser} do
+ *   the same for responses.
  *
  * @example
  * ```ts ignore
@@ -26,6 +28,6 @@
  * @module
  */
 
-export { RequestParser } from "./src/parser.ts";
+export { RequestParser, ResponseParser } from "./src/parser.ts";
 export * from "./src/stream.ts";
 export * from "./src/serve.ts";

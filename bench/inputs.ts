@@ -19,6 +19,59 @@ function wire(...lines: string[]): Uint8Array<ArrayBuffer> {
   return encoder.encode([...lines, "", ""].join("\r\n"));
 }
 
+/** A response of a web server, with a body of the length that it announces. */
+function response(
+  body: string,
+  line: string,
+  ...fields: string[]
+): Uint8Array<ArrayBuffer> {
+  return encoder.encode(
+    [line, ...fields, `Content-Length: ${body.length}`, "", body].join("\r\n"),
+  );
+}
+
+/** A short answer of an API. */
+export const JSON_RESPONSE = response(
+  '{"message":"Hello, World!"}',
+  "HTTP/1.1 200 OK",
+  "Date: Mon, 01 Jan 2024 00:00:00 GMT",
+  "Content-Type: application/json",
+  "Connection: keep-alive",
+);
+
+/** The answer of a large site, with the fields of its proxies. */
+export const PAGE_RESPONSE = response(
+  "<!doctype html>",
+  "HTTP/1.1 200 OK",
+  "Date: Mon, 01 Jan 2024 00:00:00 GMT",
+  "Content-Type: text/html; charset=utf-8",
+  "Connection: keep-alive",
+  "Server: cloudflare",
+  "Cache-Control: private, max-age=0, must-revalidate",
+  'ETag: W/"3147526947+gzip"',
+  "Vary: Accept-Encoding, Cookie",
+  "Set-Cookie: session=0af7651916cd43dd8448eb211c80319c; Path=/; Secure; HttpOnly",
+  "Set-Cookie: theme=dark; Path=/",
+  "Strict-Transport-Security: max-age=31536000; includeSubDomains; preload",
+  "X-Content-Type-Options: nosniff",
+  "X-Frame-Options: SAMEORIGIN",
+  "Referrer-Policy: strict-origin-when-cross-origin",
+  'Alt-Svc: h3=":443"; ma=86400',
+  "CF-Ray: 83e8a1b2c3d4e5f6-FRA",
+  "X-Request-Id: 4bf92f3577b34da6",
+);
+
+/** The same answer many times, with another id each time: no head repeats. */
+export const FRESH_RESPONSES: Uint8Array<ArrayBuffer>[] = Array.from(
+  { length: 64 },
+  (_, i) => {
+    const text = new TextDecoder().decode(PAGE_RESPONSE);
+    return encoder.encode(
+      text.replace("4bf92f3577b34da6", `4bf92f3577b3${1000 + i}`),
+    );
+  },
+);
+
 /** `bytes`, repeated. */
 export function repeat(
   bytes: Uint8Array<ArrayBuffer>,

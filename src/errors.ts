@@ -19,6 +19,7 @@ import {
   CONNECT_WITH_BODY,
   CONTENT_LENGTH_TOO_LARGE,
   EMPTY_HEADER_NAME,
+  FORBIDDEN_BODY,
   FORBIDDEN_TRAILER,
   HEAD_TIMEOUT,
   HEADERS_TOO_LARGE,
@@ -30,17 +31,22 @@ import {
   INVALID_HEADER_VALUE,
   INVALID_HOST,
   INVALID_METHOD,
+  INVALID_REASON,
   INVALID_REQUEST_LINE,
+  INVALID_STATUS,
+  INVALID_STATUS_LINE,
   INVALID_TARGET,
   INVALID_TRANSFER_ENCODING,
   INVALID_VERSION,
   LENGTH_AND_TRANSFER_ENCODING,
   MISSING_HOST,
+  MISSING_UPGRADE,
   OBS_FOLD,
   REPEATED_CONTENT_LENGTH,
   REPEATED_HOST,
   REQUEST_LINE_TOO_LONG,
   SPACE_BEFORE_COLON,
+  STATUS_LINE_TOO_LONG,
   TARGET_FORM,
   TARGET_FRAGMENT,
   TOO_MANY_HEADERS,
@@ -108,6 +114,16 @@ type Cause = readonly [
  * | `head-timeout` | 408 | the head was not complete within `headTimeout` (RFC 9110 §15.5.9) |
  * | `body-timeout` | 408 | a body arrived slower than `bodyTimeout`, `minBodyRate` or `totalBodyTimeout` allows (RFC 9110 §15.5.9) |
  * | `buffers-full` | 503 | a buffered read would exceed `maxBuffered` (RFC 9110 §15.6.4) |
+ * | `invalid-status-line` | 502 | not `HTTP/1.x SP status SP [reason]` (RFC 9112 §4) |
+ * | `invalid-status` | 502 | the status is not three digits, or below 100 (RFC 9110 §15) |
+ * | `invalid-reason` | 502 | a control byte in the reason phrase (RFC 9112 §4) |
+ * | `status-line-too-long` | 502 | over `maxRequestLine` (RFC 9112 §4) |
+ * | `forbidden-body` | 502 | a 1xx or 204 response that announces content (RFC 9112 §6.1, RFC 9110 §8.6) |
+ * | `missing-upgrade` | 502 | a 101 response without Upgrade, or with one that Connection does not list (RFC 9110 §15.2.2) |
+ *
+ * The last six concern responses only. A refused response has the status that a gateway
+ * sends its own client instead: 502 whatever the cause (RFC 9110 §15.6.3), except 504 for
+ * the two timeouts (§15.6.5) and 503 for `buffers-full`.
  */
 export type HttpErrorCode =
   | "invalid-request-line"
@@ -152,9 +168,17 @@ export type HttpErrorCode =
   | "unexpected-eof"
   | "head-timeout"
   | "body-timeout"
-  | "buffers-full";
+  | "buffers-full"
+  | "invalid-status-line"
+  | "invalid-status"
+  | "invalid-reason"
+  | "status-line-too-long"
+  | "forbidden-body"
+  | "missing-upgrade";
 
 const HOST_PORT = "host or host:port";
+const BAD_GATEWAY = 502;
+const GATEWAY_TIMEOUT = 504;
 
 /** The causes by code. The type makes the compiler check that none is missing. */
 const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
@@ -381,12 +405,54 @@ const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
     "RFC 9110 §15.6.4",
     "room for the body within maxBuffered",
   ],
+  "invalid-status-line": [
+    INVALID_STATUS_LINE,
+    BAD_GATEWAY,
+    "RFC 9112 §4",
+    "HTTP/1.x, one space, three digits, one space, a reason or none",
+  ],
+  "invalid-status": [
+    INVALID_STATUS,
+    BAD_GATEWAY,
+    "RFC 9110 §15",
+    "a status from 100 to 999",
+  ],
+  "invalid-reason": [
+    INVALID_REASON,
+    BAD_GATEWAY,
+    "RFC 9112 §4",
+    "visible characters, spaces and tabs in the reason phrase",
+  ],
+  "status-line-too-long": [
+    STATUS_LINE_TOO_LONG,
+    BAD_GATEWAY,
+    "RFC 9112 §4",
+    "a status line within maxRequestLine",
+  ],
+  "forbidden-body": [
+    FORBIDDEN_BODY,
+    BAD_GATEWAY,
+    "RFC 9112 §6.1",
+    "no content in a 1xx or 204 response",
+  ],
+  "missing-upgrade": [
+    MISSING_UPGRADE,
+    BAD_GATEWAY,
+    "RFC 9110 §15.2.2",
+    "Upgrade, listed in Connection, in a 101 response",
+  ],
 };
 
 /** Error codes indexed by refusal number. */
 const CODES: HttpErrorCode[] = [];
 for (const [code, [refusal]] of Object.entries(CAUSES)) {
   CODES[refusal] = code as HttpErrorCode;
+}
+
+/** The status of a gateway that got a response with this fault. */
+function gatewayStatus(code: HttpErrorCode): number {
+  if (code === "buffers-full") return CAUSES[code][1];
+  return code.endsWith("-timeout") ? GATEWAY_TIMEOUT : BAD_GATEWAY;
 }
 
 /** The error code of a refusal number. */
@@ -415,7 +481,10 @@ export function refusalCode(refusal: number): HttpErrorCode {
 export class HttpError extends Error {
   /** The cause; see {@linkcode HttpErrorCode}. */
   readonly code: HttpErrorCode;
-  /** The status of the response, such as 400 or 431. */
+  /**
+   * The status of the response, such as 400 or 431. If a response was refused, that of a
+   * gateway, such as 502.
+   */
   readonly status: number;
   /** The position of the fault, in bytes from the start of the input. */
   readonly offset: number;
@@ -426,15 +495,21 @@ export class HttpError extends Error {
    * @param code The cause.
    * @param offset The position of the fault, in bytes from the start of the input.
    * @param found The offending input, as a phrase for the error message.
+   * @param message The kind of the refused message, which decides the status.
    */
-  constructor(code: HttpErrorCode, offset: number, found: string) {
+  constructor(
+    code: HttpErrorCode,
+    offset: number,
+    found: string,
+    message: "request" | "response" = "request",
+  ) {
     const [, status, section, expected] = CAUSES[code];
     super(
       `${code}: found ${found} at byte ${offset}, expected ${expected} (${section})`,
     );
     this.name = "HttpError";
     this.code = code;
-    this.status = status;
+    this.status = message === "request" ? status : gatewayStatus(code);
     this.offset = offset;
   }
 }

@@ -8,6 +8,7 @@
 export interface ParserLimits {
   /**
    * Maximum bytes of a request line, without its CRLF. A longer one is refused with 414.
+   * The limit also applies to the status line of a response.
    *
    * @default {8192}
    */

@@ -1,5 +1,5 @@
 /**
- * Exports shared by the entry points: errors, limits, pools and the request.
+ * Exports shared by the entry points: errors, limits, pools and the messages.
  *
  * @module
  */
@@ -15,4 +15,6 @@ export {
   type PoolsOptions,
   type PoolsStats,
 } from "./message/pools.ts";
+export type { HttpMessage } from "./message/pooled_message.ts";
 export type { HttpRequest } from "./message/request.ts";
+export type { ReceivedResponse } from "./message/response.ts";

@@ -1,11 +1,5 @@
 /**
- * The Web Streams interface: turns a byte stream into a stream of requests.
- *
- * Both entry points drive the same machine and share one output, the `Outlet`: a
- * readable stream without a queue. A request is parsed on demand, so an error follows
- * all requests before it, and a cancel has only the window to clean up. They differ in
- * where more bytes come from: `readRequests` reads its source, `RequestStream` releases
- * its writer from backpressure.
+ * The Web Streams interface: turns a byte stream into a stream of requests or responses.
  *
  * @example Requests of a connection
  * ```ts ignore
@@ -21,223 +15,29 @@
  * @module
  */
 
-import { Machine } from "./message/machine.ts";
+import { readMessages, transformMessages } from "./message/message_stream.ts";
 import type { ParserOptions } from "./message/pools.ts";
-import { noBytesError } from "./message/misuse.ts";
 import type { HttpRequest } from "./message/request.ts";
-import { ByteSource, Feed, type Inlet } from "./message/byte_source.ts";
+import { RequestMachine } from "./message/request_machine.ts";
+import type { ReceivedResponse } from "./message/response.ts";
+import { ResponseMachine } from "./message/response_machine.ts";
 
 export * from "./message.ts";
 
 /** Options of `readRequests` and `RequestStream`: those of a parser. */
 export type RequestStreamOptions = ParserOptions;
 
-/** The readable stream of requests of one machine. */
-class Outlet {
-  readonly readable: ReadableStream<HttpRequest>;
-  readonly #machine: Machine;
-  readonly #inlet: Inlet;
-  #controller!: ReadableStreamDefaultController<HttpRequest>;
-  /** Whether a reader waits for a request. */
-  #readPending = false;
-  #closed = false;
-
-  /** Whether the stream was closed, cancelled or errored. */
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  constructor(machine: Machine, inlet: Inlet) {
-    this.#machine = machine;
-    this.#inlet = inlet;
-    machine.demand = () => inlet.demand();
-    this.readable = new RequestReadable(this, {
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      pull: () => this.pull(),
-      cancel: (reason) => {
-        // After a refusal the reader may still want to respond on the connection.
-        const { refused } = machine;
-        this.#close(reason);
-        return refused ? inlet.refuse(reason) : inlet.cancel(reason);
-      },
-    }, { highWaterMark: 0 });
-  }
-
-  /** Resumes the waiting reader after bytes arrived or the input ended. */
-  wake(): void {
-    if (this.#closed) return;
-    this.#machine.body.progress();
-    if (this.#machine.error !== null) this.#refuse(this.#machine.error);
-    else if (this.#readPending) this.pull();
-    else if (this.#machine.finished) this.#end();
-  }
-
-  /** Ends the stream with an error. */
-  fail(error: unknown): void {
-    if (this.#closed) return;
-    this.#close(error);
-    this.#controller.error(error);
-  }
-
-  /** Forgets the pending read of a reader that is gone. */
-  forgetRead(): void {
-    this.#readPending = false;
-  }
-
-  /** Returns a request that is already buffered, bypassing the stream. */
-  take(): HttpRequest | null {
-    if (this.#closed) return null;
-    try {
-      return this.#machine.next();
-    } catch (error) {
-      this.#refuse(error);
-      return null;
-    }
-  }
-
-  /** Enqueues a request, now or once it has arrived. */
-  pull(): void {
-    this.#readPending = true;
-    try {
-      for (;;) {
-        // Without a reader the request would stay in the queue, where a cancel could not
-        // release it. The next reader pulls again.
-        if (!this.readable.locked) return;
-        const request = this.#machine.next();
-        if (request !== null) {
-          this.#readPending = false;
-          this.#controller.enqueue(request);
-          return;
-        }
-        if (this.#machine.finished) return this.#end();
-        if (!this.#inlet.demand()) return;
-      }
-    } catch (error) {
-      this.#refuse(error);
-    }
-  }
-
-  #refuse(error: unknown): void {
-    this.fail(error);
-    this.#inlet.refuse(error);
-  }
-
-  #end(): void {
-    this.#close(undefined);
-    this.#controller.close();
-  }
-
-  #close(reason: unknown): void {
-    this.#closed = true;
-    this.#machine.close(
-      reason ?? new TypeError("the stream of requests ended"),
-    );
-  }
-}
-
-/**
- * The stream of an outlet, with a faster iterator: the built-in one costs 200 ns or more
- * per item, this one a single promise while requests are buffered.
- */
-class RequestReadable extends ReadableStream<HttpRequest> {
-  readonly #outlet: Outlet;
-
-  constructor(
-    outlet: Outlet,
-    source: UnderlyingDefaultSource<HttpRequest>,
-    strategy: QueuingStrategy<HttpRequest>,
-  ) {
-    super(source, strategy);
-    this.#outlet = outlet;
-  }
-
-  /** Also drops a read that the previous reader left pending. */
-  override getReader(options?: ReadableStreamGetReaderOptions): never {
-    const reader = super.getReader(options as { mode: "byob" });
-    this.#outlet.forgetRead();
-    return reader as never;
-  }
-
-  override values(
-    options?: ReadableStreamIteratorOptions,
-  ): RequestIterator {
-    return new RequestIterator(
-      this.#outlet,
-      this.getReader(),
-      options?.preventCancel ?? false,
-    );
-  }
-
-  override [Symbol.asyncIterator](
-    options?: ReadableStreamIteratorOptions,
-  ): RequestIterator {
-    return this.values(options);
-  }
-}
-
-/** Takes requests directly from the outlet while any are buffered, else reads the stream. */
-class RequestIterator implements AsyncIterableIterator<HttpRequest> {
-  readonly #outlet: Outlet;
-  readonly #reader: ReadableStreamDefaultReader<HttpRequest>;
-  readonly #preventCancel: boolean;
-  /** Pending reads of the stream, which must get the next requests to keep the order. */
-  #reads = 0;
-  #done = false;
-
-  constructor(
-    outlet: Outlet,
-    reader: ReadableStreamDefaultReader<HttpRequest>,
-    preventCancel: boolean,
-  ) {
-    this.#outlet = outlet;
-    this.#reader = reader;
-    this.#preventCancel = preventCancel;
-  }
-
-  next(): Promise<IteratorResult<HttpRequest, undefined>> {
-    if (this.#done) return Promise.resolve({ done: true, value: undefined });
-    const request = this.#reads === 0 ? this.#outlet.take() : null;
-    return request !== null
-      ? Promise.resolve({ done: false, value: request })
-      : this.#read();
-  }
-
-  async return(): Promise<IteratorResult<HttpRequest, undefined>> {
-    if (!this.#done) {
-      this.#done = true;
-      if (!this.#preventCancel && !this.#outlet.closed) {
-        await this.#reader.cancel();
-      }
-      this.#reader.releaseLock();
-    }
-    return { done: true, value: undefined };
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async #read(): Promise<IteratorResult<HttpRequest, undefined>> {
-    this.#reads++;
-    try {
-      const { done, value } = await this.#reader.read();
-      if (!done) return { done, value };
-      this.#end();
-      return { done, value: undefined };
-    } catch (error) {
-      this.#end();
-      throw error;
-    } finally {
-      this.#reads--;
-    }
-  }
-
-  #end(): void {
-    this.#done = true;
-    this.#reader.releaseLock();
-  }
+/** Options of `readResponses` and `ResponseStream`: those of a parser, and the method. */
+export interface ResponseStreamOptions extends ParserOptions {
+  /**
+   * The method of the requests that the responses answer. It decides their length: a
+   * response to HEAD has no body, and a 2xx to CONNECT no end. A function is asked once
+   * for each final response, when its head, or that of an interim response before it, is
+   * complete. If it throws, or returns no string, the stream errors.
+   *
+   * @default {"GET"}
+   */
+  method?: string | (() => string);
 }
 
 /**
@@ -271,89 +71,8 @@ export function readRequests(
   source: ReadableStream<Uint8Array>,
   options?: RequestStreamOptions,
 ): ReadableStream<HttpRequest> {
-  const machine = new Machine(options);
-  const inlet = new ByteSource(machine, source);
-  const outlet = new Outlet(machine, inlet);
-  inlet.consumer = outlet;
-  return outlet.readable;
-}
-
-/** Settles the pending write when the machine has used up its chunk. */
-class WriterInlet implements Inlet {
-  outlet!: Outlet;
-  readonly writable: WritableStream<Uint8Array>;
-  readonly #machine: Machine;
-  readonly #feed: Feed;
-  #controller!: WritableStreamDefaultController;
-  /** The pending write, settled once its chunk is used up. */
-  #write: PromiseWithResolvers<void> | null = null;
-
-  constructor(machine: Machine) {
-    this.#machine = machine;
-    this.#feed = new Feed(machine);
-    this.writable = new WritableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller;
-        // The sink's `abort` would wait for the pending write, which may never settle. Bun
-        // has nothing else.
-        controller.signal?.addEventListener("abort", () => {
-          this.#abort(controller.signal.reason);
-        });
-      },
-      abort: (reason) => this.#abort(reason),
-      write: (chunk) => this.#written(chunk),
-      close: () => this.#closed(),
-    });
-  }
-
-  demand(): boolean {
-    if (this.#feed.feed()) return true;
-    this.#write?.resolve();
-    this.#write = null;
-    return false;
-  }
-
-  // deno-lint-ignore require-await -- the interface requires a promise
-  async cancel(reason: unknown): Promise<void> {
-    this.refuse(reason);
-  }
-
-  refuse(error: unknown): void {
-    this.#controller.error(error);
-    this.#settleWrite(error);
-  }
-
-  #abort(reason: unknown): void {
-    this.outlet.fail(reason);
-    this.#settleWrite(reason);
-  }
-
-  #settleWrite(error: unknown): void {
-    this.#feed.clear();
-    this.#write?.reject(error);
-    this.#write = null;
-  }
-
-  #written(chunk: Uint8Array): Promise<void> {
-    if (!(chunk instanceof Uint8Array)) {
-      const error = noBytesError();
-      this.outlet.fail(error);
-      return Promise.reject(error);
-    }
-    const write = this.#write = Promise.withResolvers<void>();
-    this.#feed.set(chunk);
-    this.#feed.feed();
-    this.outlet.wake();
-    return write.promise;
-  }
-
-  #closed(): void {
-    this.#machine.finish();
-    this.outlet.wake();
-    // All writes are used up, so any bytes left are an incomplete message.
-    if (!this.outlet.closed) this.outlet.pull();
-    if (this.#machine.error !== null) throw this.#machine.error;
-  }
+  const machine = new RequestMachine(options);
+  return readMessages(machine, () => machine.next(), source);
 }
 
 /**
@@ -388,10 +107,91 @@ export class RequestStream implements TransformStream<Uint8Array, HttpRequest> {
    * `maxRequestLine` and `maxHeaderBytes` add up to more than 65,000.
    */
   constructor(options?: RequestStreamOptions) {
-    const machine = new Machine(options);
-    const inlet = new WriterInlet(machine);
-    inlet.outlet = new Outlet(machine, inlet);
-    this.writable = inlet.writable;
-    this.readable = inlet.outlet.readable;
+    const machine = new RequestMachine(options);
+    const { writable, readable } = transformMessages(
+      machine,
+      () => machine.next(),
+    );
+    this.writable = writable;
+    this.readable = readable;
   }
+}
+
+/**
+ * Reads the responses of a byte stream, in order, and parses them on demand: the other
+ * half of {@linkcode readRequests}, with the same rules. Leaving the loop cancels the
+ * source; after a refusal it stays open and is unlocked.
+ *
+ * Interim responses come out too, ahead of the final one.
+ *
+ * @param source The bytes, such as `conn.readable`. Gets locked.
+ * @param options Limits on messages, the pools to use, and the method of the requests.
+ * @returns The responses. The stream errors with an {@linkcode HttpError} at the first
+ * refused message, after all responses before it.
+ * @throws {TypeError} The source is already locked.
+ * @throws {RangeError} A limit is negative or not a whole number, or `maxRequestLine` and
+ * `maxHeaderBytes` add up to more than 65,000.
+ *
+ * @example Responses to a GET and a HEAD
+ * ```ts
+ * import { readResponses } from "@pooled/http1";
+ *
+ * const sent = ["GET", "HEAD"];
+ * const head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+ * const wire = new Blob([head, "hi", head]);
+ * const method = () => sent.shift()!;
+ * for await (using response of readResponses(wire.stream(), { method })) {
+ *   console.log(response.status, await response.text()); // 200 hi, then 200
+ * }
+ * ```
+ */
+export function readResponses(
+  source: ReadableStream<Uint8Array>,
+  options?: ResponseStreamOptions,
+): ReadableStream<ReceivedResponse> {
+  const { machine, next } = openResponses(options);
+  return readMessages(machine, next, source);
+}
+
+/**
+ * A transform stream from bytes to responses, for `pipeThrough`: the other half of
+ * {@linkcode RequestStream}, with the same rules.
+ *
+ * @example
+ * ```ts
+ * import { ResponseStream } from "@pooled/http1";
+ *
+ * const wire = new Blob(["HTTP/1.1 204 No Content\r\n\r\n"]);
+ * for await (using response of wire.stream().pipeThrough(new ResponseStream())) {
+ *   console.log(response.status); // 204
+ * }
+ * ```
+ */
+export class ResponseStream
+  implements TransformStream<Uint8Array, ReceivedResponse> {
+  /** The side for the bytes. */
+  readonly writable: WritableStream<Uint8Array>;
+  /** The side for the responses, in order and parsed on demand. */
+  readonly readable: ReadableStream<ReceivedResponse>;
+
+  /**
+   * Creates both sides.
+   *
+   * @param options Limits on messages, the pools to use, and the method of the requests.
+   * @throws {RangeError} A limit is negative or not a whole number, or
+   * `maxRequestLine` and `maxHeaderBytes` add up to more than 65,000.
+   */
+  constructor(options?: ResponseStreamOptions) {
+    const { machine, next } = openResponses(options);
+    const { writable, readable } = transformMessages(machine, next);
+    this.writable = writable;
+    this.readable = readable;
+  }
+}
+
+function openResponses(
+  { method = "GET", ...options }: ResponseStreamOptions = {},
+) {
+  const machine = new ResponseMachine(options);
+  return { machine, next: () => machine.next(method) };
 }

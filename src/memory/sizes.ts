@@ -28,11 +28,13 @@ export const QUARANTINED = 16;
 /** Heads of requests that a Fetch application may keep are copied into such chunks. */
 export const ARENA_CHUNK = 65_536;
 
-// ------------------------------------------------------------------- requests
+// ------------------------------------------------------------------- messages
 
 /** Maximum idle request objects, of less than 1 KiB each. */
 export const IDLE_REQUESTS = 1024;
-/** Rows of the field table built into each request. */
+/** Maximum idle response objects, of less than 1 KiB each. */
+export const IDLE_RESPONSES = 1024;
+/** Rows of the field table built into each message. */
 export const OWN_ROWS = 32;
 /** Rows of a pooled table: 1 KiB, enough for the default `maxHeaders`. */
 export const LARGE_TABLE_ROWS = 128;

@@ -15,8 +15,9 @@ import { LARGEST_LOOPED_MOVE, LARGEST_MOVED_CHUNK } from "../memory/sizes.ts";
 import type { Window } from "../memory/window.ts";
 import { PartialLine } from "./partial_line.ts";
 import { acquireTable, type OpenPools, releaseTable } from "./pools.ts";
-import type { PooledRequest } from "./request.ts";
+import type { PooledMessage } from "./pooled_message.ts";
 import { CR, LF } from "../wire/ascii.ts";
+import { CHUNKED, UNTIL_END } from "../wire/body_length.ts";
 import {
   ChunkLine,
   MAX_CHUNK_LINE,
@@ -57,6 +58,7 @@ const IN_CHUNK = 2;
 const AT_CHUNK_END = 3;
 const IN_TRAILERS = 4;
 const AT_END = 5;
+const UNTIL_END_OF_INPUT = 6;
 
 /** The decoder's view of its machine. */
 export interface DecoderHost {
@@ -89,29 +91,30 @@ export class BodyDecoder {
   readonly #chunk = new ChunkLine();
   readonly #trailerLine = new PartialLine();
   #trailers: FieldTable | null = null;
-  #request: PooledRequest | null = null;
+  #message: PooledMessage | null = null;
 
   constructor(host: DecoderHost) {
     this.#host = host;
     this.#window = host.window;
   }
 
-  /** Starts a body of `length` bytes, or a chunked one if `length` is negative. */
-  begin(request: PooledRequest, length: number): void {
-    this.#request = request;
+  /** Starts a body of `length` bytes, or one that is `CHUNKED` or lasts `UNTIL_END`. */
+  begin(message: PooledMessage, length: number): void {
+    this.#message = message;
     this.#remaining = length;
-    this.#state = length < 0 ? AT_CHUNK_LINE : IN_LENGTH;
+    if (length === CHUNKED) this.#state = AT_CHUNK_LINE;
+    else this.#state = length === UNTIL_END ? UNTIL_END_OF_INPUT : IN_LENGTH;
     this.#window.setRun(0, 0);
   }
 
-  /** Detaches the request; its trailers will be dropped. */
-  forgetRequest(): void {
-    this.#request = null;
+  /** Detaches the message; its trailers will be dropped. */
+  forgetMessage(): void {
+    this.#message = null;
   }
 
   /** Ends an unfinished body and releases its memory. */
   close(): void {
-    this.#request = null;
+    this.#message = null;
     this.#window.setRun(0, 0);
     this.#state = AT_END;
     if (this.#trailers !== null) {
@@ -136,7 +139,7 @@ export class BodyDecoder {
 
   /** The slab position where the body ends, or -1 if that is not in the window. */
   get endInWindow(): number {
-    const { limits, lent } = this.#host;
+    const { limits, lent, ended } = this.#host;
     const { slab, start, end } = this.#window;
     if (slab === null || lent) return -1;
     const { bytes, view } = slab;
@@ -144,6 +147,8 @@ export class BodyDecoder {
     switch (this.#state) {
       case AT_END:
         return start;
+      case UNTIL_END_OF_INPUT:
+        return ended ? end : -1;
       case IN_LENGTH:
         return start + this.#remaining <= end ? start + this.#remaining : -1;
       case IN_TRAILERS:
@@ -182,6 +187,7 @@ export class BodyDecoder {
     const host = this.#host;
     if (this.#state === AT_END) return FINISHED;
     if (host.lent) return STARVED;
+    if (this.#state === UNTIL_END_OF_INPUT) return this.#nextUntilEnd();
     const found = this.#state === IN_LENGTH
       ? this.#nextOfLength()
       : this.#nextOfChunks();
@@ -204,6 +210,19 @@ export class BodyDecoder {
     window.advance(start + count);
     this.#remaining -= count;
     return DATA;
+  }
+
+  #nextUntilEnd(): number {
+    const window = this.#window;
+    const { start, end } = window;
+    if (start < end) {
+      window.setRun(start, end);
+      window.advance(end);
+      return DATA;
+    }
+    if (!this.#host.ended) return STARVED;
+    this.#state = AT_END;
+    return FINISHED;
   }
 
   // One flat function with the cursor in locals: a call per chunk would cost more than
@@ -340,11 +359,11 @@ export class BodyDecoder {
       throw host.fail(FORBIDDEN_TRAILER, start + firstFramingField(table));
     }
     this.#trailers = null;
-    if (this.#request === null) {
+    if (this.#message === null) {
       releaseTable(pools, table);
     } else {
       slab.refs++;
-      this.#request.openTrailers(slab, start, table);
+      this.#message.openTrailers(slab, start, table);
     }
     window.advance(outcome);
     this.#state = AT_END;

@@ -27,7 +27,7 @@ import {
   FINISHED,
   STARVED,
 } from "./body_decoder.ts";
-import type { PooledRequest, RequestBody } from "./request.ts";
+import type { MessageBody, PooledMessage } from "./pooled_message.ts";
 import { BODY_TOO_LARGE, BUFFERS_FULL } from "../wire/refusals.ts";
 
 /** No body is in progress. */
@@ -57,13 +57,13 @@ export interface ReaderHost extends DecoderHost {
 }
 
 /** Reads the body of the current message. */
-export class BodyReader implements RequestBody {
+export class BodyReader implements MessageBody {
   readonly decoder: BodyDecoder;
   readonly #host: ReaderHost;
   readonly #window: Window;
   #mode = IDLE;
-  /** The request of the body, until its release. */
-  #request: PooledRequest | null = null;
+  /** The message of the body, until its release. */
+  #message: PooledMessage | null = null;
   /** The `body-too-large` error of the current body, if a buffered read got one. */
   refused: HttpError | null = null;
   /** Whether the consumer ran out of bytes and waits for `progress()`. */
@@ -88,7 +88,7 @@ export class BodyReader implements RequestBody {
   /** Maximum bytes that the stream may deliver. */
   #mostStreamed = Infinity;
   #controller: ReadableByteStreamController | null = null;
-  #outlivesRequest = false;
+  #outlivesMessage = false;
 
   constructor(host: ReaderHost) {
     this.#host = host;
@@ -112,18 +112,18 @@ export class BodyReader implements RequestBody {
     return this.#waiting;
   }
 
-  /** Starts a body of `length` bytes, or a chunked one if `length` is negative. */
-  begin(request: PooledRequest, length: number): void {
-    this.#request = request;
+  /** Starts a body of `length` bytes, or one that is `CHUNKED` or lasts `UNTIL_END`. */
+  begin(message: PooledMessage, length: number): void {
+    this.#message = message;
     this.#mode = UNREAD;
     this.#unreadable = usedError;
     this.#streamed = 0;
-    this.decoder.begin(request, length);
+    this.decoder.begin(message, length);
   }
 
   /** Reads the whole body, of at most `most` bytes, into one array. */
-  gather(request: PooledRequest, most: number): Promise<Bytes> {
-    if (this.#request !== request || this.#mode !== UNREAD) {
+  gather(message: PooledMessage, most: number): Promise<Bytes> {
+    if (this.#message !== message || this.#mode !== UNREAD) {
       return Promise.reject(this.#unreadable());
     }
     const length = this.decoder.knownRemaining;
@@ -151,8 +151,8 @@ export class BodyReader implements RequestBody {
   }
 
   /** The body as a byte stream. */
-  stream(request: PooledRequest): ReadableStream<Bytes> {
-    const usable = this.#request === request && this.#mode === UNREAD;
+  stream(message: PooledMessage): ReadableStream<Bytes> {
+    const usable = this.#message === message && this.#mode === UNREAD;
     let own: ReadableByteStreamController;
     return new ReadableStream({
       type: "bytes",
@@ -164,13 +164,13 @@ export class BodyReader implements RequestBody {
         if (this.#controller !== controller) {
           return controller.error(this.#unreadable());
         }
-        this.#request?.useBody();
+        this.#message?.useBody();
         this.#mode = STREAMING;
         this.#runStream(controller);
       },
       cancel: () => {
         if (this.#controller !== own) return;
-        this.#request?.useBody();
+        this.#message?.useBody();
         this.#controller = null;
         this.#waiting = false;
         this.#mode = DISCARDING;
@@ -178,19 +178,19 @@ export class BodyReader implements RequestBody {
     });
   }
 
-  /** Keeps the body stream readable after the release of `request`, for a Fetch request. */
-  outliveRequest(request: PooledRequest): void {
-    if (this.#request !== request) return;
-    this.#outlivesRequest = true;
+  /** Keeps the body stream readable after the release of `message`, for Fetch. */
+  outliveMessage(message: PooledMessage): void {
+    if (this.#message !== message) return;
+    this.#outlivesMessage = true;
     this.#mostStreamed = this.#host.limits.maxFetchBodySize;
   }
 
-  /** Handles the release of `request`: its body ends too, unless `outliveRequest` was called. */
-  detach(request: PooledRequest): void {
-    if (this.#request !== request) return;
-    this.#request = null;
-    this.decoder.forgetRequest();
-    if (!this.#outlivesRequest) this.#abandon(releasedError);
+  /** Handles the release of `message`: its body ends too, unless `outliveMessage` was called. */
+  detach(message: PooledMessage): void {
+    if (this.#message !== message) return;
+    this.#message = null;
+    this.decoder.forgetMessage();
+    if (!this.#outlivesMessage) this.#abandon(releasedError);
   }
 
   /**
@@ -307,7 +307,7 @@ export class BodyReader implements RequestBody {
   #refuse(refusal: number, found: string): HttpError {
     const error = this.#host.bodyRefusal(refusal, found);
     this.refused = error;
-    this.decoder.forgetRequest(); // Not read to its end, so it gets no trailers.
+    this.decoder.forgetMessage(); // Not read to its end, so it gets no trailers.
     this.#abandon(() => error);
     return error;
   }
@@ -456,12 +456,12 @@ export class BodyReader implements RequestBody {
   #finish(): void {
     this.#mode = IDLE;
     this.refused = null;
-    this.#request = null;
+    this.#message = null;
     this.#gatherer = null;
     this.#controller = null;
     this.#releaseArray();
     this.#waiting = false;
-    this.#outlivesRequest = false;
+    this.#outlivesMessage = false;
     this.#mostStreamed = Infinity;
   }
 }

@@ -1,23 +1,27 @@
 /**
- * The sans-I/O machine: bytes in, pooled requests out, no await.
+ * The sans-I/O machine: bytes in, pooled messages out, no await.
  *
  * Drivers fill the window, with `push` or by lending its free tail to a reader, and call
  * `next` until it returns `null`. A head is parsed in place and must be contiguous, so a
  * partial head moves along when the window moves to make room (see `window.ts`).
  *
- * `RequestParser` wraps this class and hides the methods meant for drivers.
+ * This class holds what all messages share: the input, field sections, bodies, refusals.
+ * `RequestMachine` and `ResponseMachine` add their start line, their framing, and a
+ * `next` of their own, since that is the hot path. `RequestParser` and `ResponseParser`
+ * wrap them and hide the methods meant for drivers.
  *
  * @module
  */
 
 import { BodyReader } from "./body_reader.ts";
-import { HttpError, refusalCode } from "../errors.ts";
+import { HttpError, type HttpErrorCode, refusalCode } from "../errors.ts";
 import { type ParserLimits, resolveParserLimits } from "../limits.ts";
-import { Budget } from "../memory/budget.ts";
-import { Shelf } from "../memory/pool.ts";
+import type { Budget } from "../memory/budget.ts";
+import { type Pool, Shelf } from "../memory/pool.ts";
 import type { Slab } from "../memory/slab.ts";
 import { Window } from "../memory/window.ts";
 import { PartialLine } from "./partial_line.ts";
+import type { PooledMessage } from "./pooled_message.ts";
 import {
   acquireTable,
   type OpenPools,
@@ -26,11 +30,8 @@ import {
   releaseTable,
   sharedPools,
 } from "./pools.ts";
-import type { PooledRequest } from "./request.ts";
-import { CR, LF } from "../wire/ascii.ts";
 import { readFieldLines } from "../wire/field_lines.ts";
 import type { FieldTable } from "../wire/field_table.ts";
-import { readFraming } from "../wire/framing.ts";
 import {
   faultOffset,
   faultRefusal,
@@ -39,22 +40,15 @@ import {
   TABLE_FULL,
 } from "../wire/outcome.ts";
 import {
-  BARE_CR,
   HEADERS_TOO_LARGE,
-  INVALID_REQUEST_LINE,
-  REQUEST_LINE_TOO_LONG,
   TOO_MANY_HEADERS,
   UNEXPECTED_EOF,
 } from "../wire/refusals.ts";
-import { readRequestLine } from "../wire/request_line.ts";
-import { holdsRequest } from "../wire/whole_request.ts";
 
-/** Maximum empty lines skipped before a request line (RFC 9112 §2.2 asks for one). */
-const MAX_EMPTY_LINES = 4;
 const NOTHING = new Uint8Array(0);
 
 /** The machine behind parsers, streams and servers. */
-export class Machine {
+export abstract class Machine<M extends PooledMessage = PooledMessage> {
   readonly limits: Required<ParserLimits>;
   readonly pools: OpenPools;
   /** Counts the arrays of buffered reads; the machines of a server share it. */
@@ -71,30 +65,37 @@ export class Machine {
   ended = false;
   /** The refusal that stopped the machine, or `null`. */
   error: HttpError | null = null;
-  /** Whether `error` is in a body, so that its request was already handed out. */
+  /** Whether `error` is in a body, so that its message was already handed out. */
   errorInBody = false;
   /** Whether the connection uses TLS, which sets the scheme of target URIs. */
   secure = false;
 
-  readonly #shelf = new Shelf<PooledRequest>();
+  protected readonly pool: Pool<M>;
+  /** Released messages, for reuse by this machine only. */
+  protected readonly shelf: Shelf<M> = new Shelf<M>();
+  /** The message of an incomplete head. */
+  protected partial: M | null = null;
+  /** Offset of its field section in the head; 0 while in the start line. */
+  protected fieldsStart = 0;
+  protected readonly line: PartialLine = new PartialLine();
   /** The array of a buffered read while it is lent to a reader. */
   #lentArray: ArrayBuffer | null = null;
-  #emptyLines = 0;
-  /** The request of an incomplete head. */
-  #request: PooledRequest | null = null;
-  /** Offset of its field section in the head; 0 while in the request line. */
-  #fieldsStart = 0;
-  readonly #line = new PartialLine();
   /** Input offset of the current body. */
   #bodyOffset = 0;
 
+  /**
+   * @param budget Counts the arrays of buffered reads.
+   * @param poolOf The pool of the messages.
+   */
   constructor(
-    options: ParserOptions = {},
-    budget: Budget = new Budget(Infinity),
+    options: ParserOptions,
+    budget: Budget,
+    poolOf: (pools: OpenPools) => Pool<M>,
   ) {
     this.budget = budget;
     this.limits = resolveParserLimits(options);
     this.pools = poolsOf(options.pools ?? sharedPools);
+    this.pool = poolOf(this.pools);
     this.window = new Window(this.pools.slabs);
     this.body = new BodyReader(this);
   }
@@ -123,7 +124,7 @@ export class Machine {
 
   /** Whether the window is empty and no message is in progress. */
   get idle(): boolean {
-    return this.empty && !this.body.active && this.#request === null;
+    return this.empty && !this.body.active && this.partial === null;
   }
 
   /** Whether no bytes are left to parse. */
@@ -142,157 +143,77 @@ export class Machine {
     return this.window.received;
   }
 
-  /** Whether the first `received` bytes of the input contain a complete next request. */
-  holdsRequest(received: number): boolean {
-    const { window, body, limits } = this;
-    const { slab } = window;
-    // A window is lent only after everything complete in it was parsed.
-    if (slab === null || this.lent) return false;
-    const start = body.active ? body.decoder.endInWindow : window.start;
-    const end = Math.min(window.end, window.positionOf(received));
-    return start >= 0 &&
-      holdsRequest(slab.bytes, slab.view, start, end, limits);
-  }
-
   /** Whether the input has ended and was consumed completely. */
   get finished(): boolean {
     return this.ended && this.idle;
   }
 
   /**
-   * Returns the next request, or `null` if more bytes are needed. Discards the unread
-   * rest of the previous body.
-   *
-   * @throws {HttpError} The next message is refused. Each later call throws it again.
+   * Reads the start line at the beginning of the window, then the fields. Returns the
+   * message, or `null` if more bytes are needed.
    */
-  // The fast path is a cache hit on the head. Kept within TurboFan's inlining budget:
-  // parsing a head and rare paths are separate methods.
-  next(): PooledRequest | null {
-    const { window } = this;
-    const { slab, start, end } = window;
-    if (
-      slab === null || this.error !== null || window.lent ||
-      this.#request !== null || this.body.active
-    ) return this.#nextInProgress();
-    if (start === end && !this.ended) return null;
-    if (start === end || slab.bytes[start] === CR) {
-      return this.#nextAfterEmptyLines(slab);
-    }
-    const request = this.pools.requests.acquire(this.#shelf);
-    const { headCache } = request;
-    if (headCache === null || !headCache.isAt(slab.view, start, end)) {
-      return this.#readFresh(slab, request);
-    }
-    this.#emptyLines = 0;
-    const section = start + headCache.lineLength;
-    this.#open(slab, request, section, start + headCache.length);
-    return request;
-  }
+  protected abstract readLine(slab: Slab, message: M): M | null;
 
-  /** The slow path of `next`: a head or body is in progress, or no request is possible. */
-  #nextInProgress(): PooledRequest | null {
-    if (this.error !== null) throw this.error;
-    if (this.lent) return null;
-    if (this.body.active && !this.body.discard()) return null;
-    const { slab, start, end } = this.window;
-    if (slab === null) return null;
-    const resumed = this.#request;
-    if (resumed === null) return this.#nextAfterEmptyLines(slab);
-    return this.ended || this.#line.shouldRetry(slab.bytes, start, end)
-      ? this.#resumeHead(slab, resumed)
-      : null;
-  }
+  /** Reads the framing of a complete head and hands out its message. */
+  protected abstract readFraming(
+    slab: Slab,
+    message: M,
+    section: number,
+    sectionEnd: number,
+  ): M;
 
-  #nextAfterEmptyLines(slab: Slab): PooledRequest | null {
-    return this.#skipEmptyLines(slab)
-      ? this.#readFresh(slab, this.pools.requests.acquire(this.#shelf))
-      : null;
-  }
-
-  /** Returns a request and all memory it holds to the pools. */
-  release(request: PooledRequest): void {
-    if (this.body.active) this.body.detach(request);
-    const { plain } = request;
-    if (!plain) request.detachView();
-    const { slab } = request.fields;
+  /** Returns a message and all memory it holds to the pools. */
+  release(message: M): void {
+    if (this.body.active) this.body.detach(message);
+    const { plain } = message;
+    if (!plain) message.detachView();
+    const { slab } = message.fields;
     if (slab !== null) this.pools.slabs.release(slab);
-    if (plain) request.close();
-    else this.#reset(request);
-    this.pools.requests.release(request, this.#shelf);
+    if (plain) message.close();
+    else this.#reset(message);
+    this.pool.release(message, this.shelf);
   }
 
-  /** Releases what only non-plain requests hold: a larger table, trailers. */
-  #reset(request: PooledRequest): void {
-    const { fields, openedTrailers, ownTable } = request;
+  /** Releases what only non-plain messages hold: a larger table, trailers. */
+  #reset(message: M): void {
+    const { fields, openedTrailers, ownTable } = message;
     if (fields.table !== ownTable) releaseTable(this.pools, fields.table);
     if (openedTrailers !== null) {
       releaseTable(this.pools, openedTrailers.table);
       this.pools.slabs.release(openedTrailers.slab!);
     }
-    request.reset();
-  }
-
-  /** Skips empty lines. Returns whether the window then starts with a request line. */
-  #skipEmptyLines({ bytes }: Slab): boolean {
-    const { window } = this;
-    const { end } = window;
-    let { start } = window;
-    while (bytes[start] === CR && start < end) {
-      if (start + 1 === end) {
-        if (this.ended) throw this.fail(UNEXPECTED_EOF, end);
-        return false;
-      }
-      if (bytes[start + 1] !== LF) throw this.fail(BARE_CR, start);
-      if (this.#emptyLines === MAX_EMPTY_LINES) {
-        throw this.fail(INVALID_REQUEST_LINE, start);
-      }
-      this.#emptyLines++;
-      window.advance(start += 2);
-    }
-    if (start < end) return true;
-    if (this.ended) window.drop();
-    return false;
+    message.reset();
   }
 
   /** Parses a head from its first byte, on a cache miss. */
-  #readFresh(slab: Slab, request: PooledRequest): PooledRequest | null {
-    if (request.hasCachedHead) request.forgetHead();
-    this.#request = request;
-    this.#fieldsStart = 0;
-    this.#emptyLines = 0;
-    return this.#readLine(slab, request);
+  protected readFresh(slab: Slab, message: M): M | null {
+    if (message.hasCachedHead) message.forgetHead();
+    this.partial = message;
+    this.fieldsStart = 0;
+    return this.readLine(slab, message);
   }
 
-  /** Continues an incomplete head at its incomplete line. */
-  #resumeHead(slab: Slab, request: PooledRequest): PooledRequest | null {
-    return this.#fieldsStart === 0
-      ? this.#readLine(slab, request)
-      : this.#readFields(slab, request, this.window.start + this.#line.start);
-  }
-
-  #readLine(slab: Slab, request: PooledRequest): PooledRequest | null {
-    const { bytes, view } = slab;
+  /** Continues an incomplete head at its incomplete line, if that is worth a try. */
+  protected resume(slab: Slab, message: M): M | null {
     const { start, end } = this.window;
-    const outcome = readRequestLine(bytes, view, start, end, request.line);
-    // The limit does not count the CRLF.
-    const lineEnd = start + this.limits.maxRequestLine + 2;
-    if (outcome < 0 || outcome > lineEnd) {
-      return this.#stopInRequestLine(outcome, lineEnd);
+    if (!this.ended && !this.line.shouldRetry(slab.bytes, start, end)) {
+      return null;
     }
-    this.#fieldsStart = outcome - start;
-    return this.#readFields(slab, request, outcome);
+    return this.fieldsStart === 0
+      ? this.readLine(slab, message)
+      : this.readFields(slab, message, start + this.line.start);
   }
 
   /** Reads the field lines from `at` on, then the framing. */
-  #readFields(
+  protected readFields(
     slab: Slab,
-    request: PooledRequest,
+    message: M,
     at: number,
-  ): PooledRequest | null {
+  ): M | null {
     const { bytes, view } = slab;
     const { start, end } = this.window;
-    const section = start + this.#fieldsStart;
-    const table = request.fields.table;
+    const section = start + this.fieldsStart;
+    const table = message.fields.table;
     const outcome = readFieldLines(
       bytes,
       view,
@@ -304,100 +225,64 @@ export class Machine {
     );
     const sectionEnd = section + this.limits.maxHeaderBytes;
     if (outcome < 0 || outcome > sectionEnd) {
-      return this.#stopInFields(slab, request, outcome, section, sectionEnd);
+      return this.#stopInFields(slab, message, outcome, section, sectionEnd);
     }
-    return this.#readFraming(slab, request, section, outcome);
+    return this.readFraming(slab, message, section, outcome);
   }
 
-  /** Reads the framing of a complete head and hands out its request. */
-  #readFraming(
-    slab: Slab,
-    request: PooledRequest,
-    section: number,
-    sectionEnd: number,
-  ): PooledRequest {
-    const { line, framing, headCache } = request;
-    const { table } = request.fields;
-    const refused = readFraming(
-      slab.bytes,
-      slab.view,
-      section,
-      line,
-      table,
-      sectionEnd - section,
-      framing,
-    );
-    if (refused !== 0) {
-      throw this.fail(faultRefusal(refused), section + faultOffset(refused));
-    }
-    // A larger table is returned at the release, so its head cannot be cached.
-    if (headCache !== null && table === request.ownTable) {
-      headCache.keep(slab.view, this.window.start, section, sectionEnd);
-    }
-    this.#open(slab, request, section, sectionEnd);
-    return request;
+  /** Starts a body of `length` bytes, or one that is `CHUNKED` or lasts `UNTIL_END`. */
+  protected beginBody(message: M, length: number): void {
+    this.#bodyOffset = this.window.offsetOf(this.window.start);
+    this.body.begin(message, length);
   }
 
-  /** Hands out the request of a complete head. */
-  #open(
+  /** Caches the head of `message`, which was read from the start of the window. */
+  protected keepHead(
     slab: Slab,
-    request: PooledRequest,
+    message: M,
     section: number,
     sectionEnd: number,
   ): void {
-    const { window } = this;
-    slab.refs++;
-    request.open(this, slab, window.start, section);
-    this.#request = null;
-    window.advance(sectionEnd);
-    if (request.framing.hasBody) this.#beginBody(request);
+    const { headCache } = message;
+    // A larger table is returned at the release, so its head cannot be cached.
+    if (headCache !== null && message.fields.table === message.ownTable) {
+      headCache.keep(slab.view, this.window.start, section, sectionEnd);
+    }
   }
 
-  #beginBody(request: PooledRequest): void {
-    const { chunked, contentLength } = request.framing;
-    this.#bodyOffset = this.window.offsetOf(this.window.start);
-    this.body.begin(request, chunked ? -1 : contentLength);
-  }
-
-  /** Handles a request line that is incomplete, too long, or invalid. */
-  #stopInRequestLine(outcome: number, lineEnd: number): null {
+  /** Handles a start line that is incomplete, too long, or invalid. */
+  protected stopInLine(
+    outcome: number,
+    lineEnd: number,
+    tooLong: number,
+    read: (slab: Slab) => number,
+  ): null {
     const { start, end } = this.window;
-    if (isFault(outcome)) throw this.#refuseLine(outcome, lineEnd);
+    if (isFault(outcome)) {
+      // The length limit takes precedence if the bytes within it do not show the fault.
+      throw this.window.readWithin(lineEnd, read) === INCOMPLETE
+        ? this.fail(tooLong, lineEnd - 2)
+        : this.fail(faultRefusal(outcome), start + faultOffset(outcome));
+    }
     if (outcome > lineEnd || end >= lineEnd) {
-      throw this.fail(REQUEST_LINE_TOO_LONG, lineEnd - 2);
+      throw this.fail(tooLong, lineEnd - 2);
     }
     if (this.ended) throw this.fail(UNEXPECTED_EOF, end);
-    this.#line.wait(0, end - start, lineEnd - start);
+    this.line.wait(0, end - start, lineEnd - start);
     return null;
-  }
-
-  /**
-   * The refusal of an invalid request line. The length limit takes precedence if the
-   * bytes within the limit do not show the fault.
-   */
-  #refuseLine(outcome: number, lineEnd: number): HttpError {
-    const { start } = this.window;
-    const { line } = this.#request!;
-    const tooLong = this.window.readWithin(
-      lineEnd,
-      ({ bytes, view }) => readRequestLine(bytes, view, start, lineEnd, line),
-    ) === INCOMPLETE;
-    return tooLong
-      ? this.fail(REQUEST_LINE_TOO_LONG, lineEnd - 2)
-      : this.fail(faultRefusal(outcome), start + faultOffset(outcome));
   }
 
   /** Handles a field section that is incomplete, too large, invalid, or outgrew its table. */
   #stopInFields(
     slab: Slab,
-    request: PooledRequest,
+    message: M,
     outcome: number,
     section: number,
     sectionEnd: number,
-  ): PooledRequest | null {
+  ): M | null {
     const { limits } = this;
     const { start, end } = this.window;
-    const table = request.fields.table;
+    const table = message.fields.table;
     if (
       outcome > sectionEnd || (outcome === INCOMPLETE && end >= sectionEnd) ||
       (outcome === TABLE_FULL && table.unread >= sectionEnd)
@@ -410,8 +295,8 @@ export class Machine {
       }
       const larger = acquireTable(this.pools, limits.maxHeaders);
       larger.copyFrom(table);
-      request.fields.table = larger;
-      return this.#readFields(slab, request, table.unread);
+      message.fields.table = larger;
+      return this.readFields(slab, message, table.unread);
     }
     if (isFault(outcome)) {
       throw this.refuseFields(
@@ -423,7 +308,7 @@ export class Machine {
       );
     }
     if (this.ended) throw this.fail(UNEXPECTED_EOF, end);
-    this.#line.wait(table.unread - start, end - start, sectionEnd - start);
+    this.line.wait(table.unread - start, end - start, sectionEnd - start);
     return null;
   }
 
@@ -460,7 +345,7 @@ export class Machine {
   fail(refusal: number, at: number): HttpError {
     const { window } = this;
     const error = this.#refuse(refusal, window.offsetOf(at), window.quote(at));
-    this.#dropRequest();
+    this.#dropPartial();
     window.drop();
     return error;
   }
@@ -477,7 +362,16 @@ export class Machine {
 
   #refuse(refusal: number, offset: number, found: string): HttpError {
     this.errorInBody = this.body.active;
-    return this.error = new HttpError(refusalCode(refusal), offset, found);
+    return this.error = this.errorOf(refusalCode(refusal), offset, found);
+  }
+
+  /** The error for a refused message. */
+  protected errorOf(
+    code: HttpErrorCode,
+    offset: number,
+    found: string,
+  ): HttpError {
+    return new HttpError(code, offset, found);
   }
 
   /**
@@ -485,7 +379,7 @@ export class Machine {
    * the machine.
    */
   bodyRefusal(refusal: number, found: string): HttpError {
-    return new HttpError(refusalCode(refusal), this.#bodyOffset, found);
+    return this.errorOf(refusalCode(refusal), this.#bodyOffset, found);
   }
 
   // ------------------------------------------------------------------ bytes in
@@ -517,7 +411,7 @@ export class Machine {
   /** Ends the input. Bytes already received can still be parsed. */
   finish(): void {
     this.ended = true;
-    if (this.unread === 0 && this.#request === null) this.window.drop();
+    if (this.unread === 0 && this.partial === null) this.window.drop();
   }
 
   /**
@@ -531,7 +425,7 @@ export class Machine {
 
   /**
    * Lends the same memory to a reader that fills it in place, until `commit` or `lose`.
-   * The buffer is not detached, so requests may keep pointing into the slab.
+   * The buffer is not detached, so messages may keep pointing into the slab.
    */
   offer(): Uint8Array<ArrayBuffer> {
     const direct = this.#directMemory();
@@ -583,19 +477,19 @@ export class Machine {
     this.ended = true;
     this.lose();
     this.body.close(reason);
-    this.#dropRequest();
+    this.#dropPartial();
     this.window.drop();
-    for (let i = 0; i < this.#shelf.count; i++) {
-      this.#shelf.items[i]!.forgetHead();
+    for (let i = 0; i < this.shelf.count; i++) {
+      this.shelf.items[i]!.forgetHead();
     }
-    this.pools.requests.closeShelf(this.#shelf);
+    this.pool.closeShelf(this.shelf);
   }
 
-  /** Releases the request of an incomplete head. */
-  #dropRequest(): void {
-    const request = this.#request;
-    if (request === null) return;
-    this.#request = null;
-    this.release(request);
+  /** Releases the message of an incomplete head. */
+  #dropPartial(): void {
+    const message = this.partial;
+    if (message === null) return;
+    this.partial = null;
+    this.release(message);
   }
 }

@@ -13,9 +13,9 @@ export function noBytesError(): TypeError {
   return new MisuseError("a chunk of the input is no Uint8Array");
 }
 
-/** A request was used after its release. */
+/** A message was used after its release. */
 export function releasedError(): TypeError {
-  return new TypeError("the request was released and can no longer be read");
+  return new TypeError("the message was released and can no longer be read");
 }
 
 /** A body was used a second time. */
@@ -23,9 +23,9 @@ export function usedError(): TypeError {
   return new TypeError("the body was already used");
 }
 
-/** A body was used after it was discarded for the next request. */
+/** A body was used after it was discarded for the next message. */
 export function discardedError(): TypeError {
   return new TypeError(
-    "the next request was asked for before the body was read",
+    "the next message was asked for before the body was read",
   );
 }

@@ -1,5 +1,5 @@
 /**
- * The pools that parsers use: slabs, request objects, large field tables.
+ * The pools that parsers use: slabs, message objects, large field tables.
  *
  * Parsers share one set by default, so a new connection reuses what a closed one
  * returned.
@@ -12,11 +12,14 @@ import { CheckedPool, CheckedSlabPool, type Guard } from "../memory/poison.ts";
 import { Pool, type PoolStats } from "../memory/pool.ts";
 import {
   IDLE_REQUESTS,
+  IDLE_RESPONSES,
   IDLE_TABLES,
   LARGE_TABLE_ROWS,
 } from "../memory/sizes.ts";
 import { SlabPool, type SlabStats } from "../memory/slab.ts";
+import type { PooledMessage } from "./pooled_message.ts";
 import { PooledRequest } from "./request.ts";
+import { PooledResponse } from "./response.ts";
 import { FieldTable, NAME_ID, ROW } from "../wire/field_table.ts";
 import { OTHER_FIELD } from "../wire/names.ts";
 
@@ -24,6 +27,8 @@ import { OTHER_FIELD } from "../wire/names.ts";
 export interface PoolsStats {
   /** Request objects. */
   requests: PoolStats;
+  /** Response objects, which parsers of responses create. */
+  responses: PoolStats;
   /** Field tables for messages of more than 32 field lines, and for trailers. */
   tables: PoolStats;
   /** Slabs, with one entry per size. */
@@ -87,9 +92,10 @@ export class Pools {
 
   /** A snapshot of the counters of all pools. */
   stats(): PoolsStats {
-    const { requests, tables, slabs } = this.#open;
+    const { requests, responses, tables, slabs } = this.#open;
     return {
       requests: requests.stats(),
+      responses: responses.stats(),
       tables: tables.stats(),
       slabs: slabs.stats(),
     };
@@ -118,6 +124,7 @@ export interface ParserOptions extends ParserLimits {
 export interface OpenPools {
   readonly slabs: SlabPool;
   readonly requests: Pool<PooledRequest>;
+  readonly responses: Pool<PooledResponse>;
   readonly tables: Pool<FieldTable>;
 }
 
@@ -125,6 +132,7 @@ function plainPools(): OpenPools {
   return {
     slabs: new SlabPool(),
     requests: new Pool(makeRequest, IDLE_REQUESTS),
+    responses: new Pool(makeResponse, IDLE_RESPONSES),
     tables: new Pool(makeTable, IDLE_TABLES),
   };
 }
@@ -133,6 +141,7 @@ function checkedPools(): OpenPools {
   return {
     slabs: new CheckedSlabPool(),
     requests: new CheckedPool(makeRequest, IDLE_REQUESTS, REQUEST_GUARD),
+    responses: new CheckedPool(makeResponse, IDLE_RESPONSES, RESPONSE_GUARD),
     tables: new CheckedPool(makeTable, IDLE_TABLES, TABLE_GUARD),
   };
 }
@@ -141,17 +150,26 @@ function makeRequest(): PooledRequest {
   return new PooledRequest();
 }
 
+function makeResponse(): PooledResponse {
+  return new PooledResponse();
+}
+
 function makeTable(): FieldTable {
   return new FieldTable(LARGE_TABLE_ROWS);
 }
 
-/** A request keeps the head it knows, so nothing of it is filled. */
-const REQUEST_GUARD: Guard<PooledRequest> = {
-  name: () => "a request object",
-  fill() {},
-  fault: ({ released, fields }) =>
-    released && fields.slab === null ? null : "was opened after its release",
-};
+/** A message keeps the head it knows, so nothing of it is filled. */
+function guardOf<M extends PooledMessage>(name: string): Guard<M> {
+  return {
+    name: () => name,
+    fill() {},
+    fault: ({ released, fields }) =>
+      released && fields.slab === null ? null : "was opened after its release",
+  };
+}
+
+const REQUEST_GUARD = guardOf<PooledRequest>("a request object");
+const RESPONSE_GUARD = guardOf<PooledResponse>("a response object");
 
 const POISON_CELL = 0xdbdb;
 
@@ -179,8 +197,8 @@ const TABLE_GUARD: Guard<FieldTable> = {
  * @throws {Error} Memory was written to after its release.
  */
 export function verifyPools(pools: Pools): void {
-  const { slabs, requests, tables } = poolsOf(pools);
-  for (const pool of [slabs, requests, tables]) {
+  const { slabs, requests, responses, tables } = poolsOf(pools);
+  for (const pool of [slabs, requests, responses, tables]) {
     if (pool instanceof CheckedPool || pool instanceof CheckedSlabPool) {
       pool.verify();
     }

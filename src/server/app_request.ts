@@ -15,9 +15,9 @@
 
 import { Arena } from "../memory/arena.ts";
 import type { HttpHeaders } from "../message/headers.ts";
-import { Machine } from "../message/machine.ts";
 import { Pools } from "../message/pools.ts";
 import type { PooledRequest, RequestView } from "../message/request.ts";
+import { RequestMachine } from "../message/request_machine.ts";
 import {
   isFetchable,
   requestForApp,
@@ -182,7 +182,7 @@ class RequestState implements RequestView {
   #restore(): Request {
     const length = this.#headLength;
     const start = this.#headStart;
-    const machine = new Machine({
+    const machine = new RequestMachine({
       pools: new Pools(),
       maxRequestLine: this.#fieldsStart - LINE_END,
       maxHeaderBytes: length - this.#fieldsStart + HEAD_END.length,

@@ -21,9 +21,9 @@
 
 import { HttpError } from "../errors.ts";
 import { READ_AHEAD } from "../memory/sizes.ts";
-import { Machine } from "../message/machine.ts";
 import { MisuseError } from "../message/misuse.ts";
 import type { PooledRequest } from "../message/request.ts";
+import { RequestMachine } from "../message/request_machine.ts";
 import type { Consumer } from "../message/byte_source.ts";
 import { CONNECT } from "../wire/names.ts";
 import { BODY_TIMEOUT, HEAD_TIMEOUT } from "../wire/refusals.ts";
@@ -63,7 +63,7 @@ const PATIENCE = 6;
 
 export class Connection
   implements Consumer, ExchangeOwner, OutputOwner, Registered, Watched {
-  readonly machine: Machine;
+  readonly machine: RequestMachine;
   readonly output: Output;
   readonly info: ConnectionInfo;
   readonly handler: Handler;
@@ -106,7 +106,7 @@ export class Connection
     this.#registry = registry;
     this.handler = registry.handler;
     this.#deadlines = new Deadlines(this, registry.limits, registry.sweeper);
-    this.machine = new Machine(registry.options, registry.budget);
+    this.machine = new RequestMachine(registry.options, registry.budget);
     this.machine.demand = () => this.#demandBody();
     const direct = isConn(connection);
     this.#transport = direct

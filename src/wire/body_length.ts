@@ -40,17 +40,52 @@ const TRANSFER_ENCODING = 3;
 
 const CONTENT_LENGTH_BIT = 1 << CONTENT_LENGTH;
 
-/** A chunked body. The only negative outcome of this module that is not a fault. */
+// Lengths that are no number of bytes. They are negative, but no faults.
+/** A chunked body. */
 export const CHUNKED = -1;
+/** A body that ends with the input; only a response can have one. */
+export const UNTIL_END = -2;
 
 /**
- * Returns the body length in bytes, {@linkcode CHUNKED}, or a fault. The request must
- * have Content-Length, Transfer-Encoding, or both.
+ * Returns the body length of a request in bytes, {@linkcode CHUNKED}, or a fault. The
+ * request must have Content-Length, Transfer-Encoding, or both.
  */
 export function readBodyLength(
   bytes: Uint8Array,
   base: number,
   line: RequestLine,
+  table: FieldTable,
+): number {
+  return line.method === CONNECT
+    ? readConnectLength(bytes, base, line, table)
+    : readLength(bytes, base, line.minorVersion, table);
+}
+
+/** The length of a CONNECT request. Some clients send a 0, which is harmless. */
+function readConnectLength(
+  bytes: Uint8Array,
+  base: number,
+  line: RequestLine,
+  table: FieldTable,
+): number {
+  const length = table.find(CONTENT_LENGTH, 0);
+  const coding = table.find(TRANSFER_ENCODING, 0);
+  if (length >= 0) {
+    const outcome = readLength(bytes, base, line.minorVersion, table);
+    if (outcome <= 0) return outcome;
+  }
+  const row = length >= 0 ? length : coding;
+  return fault(CONNECT_WITH_BODY, table.cells[row * ROW + NAME_START]!);
+}
+
+/**
+ * Returns the body length in bytes, {@linkcode CHUNKED}, or a fault. The message must
+ * have Content-Length, Transfer-Encoding, or both.
+ */
+export function readLength(
+  bytes: Uint8Array,
+  base: number,
+  minorVersion: number,
   table: FieldTable,
 ): number {
   const cells = table.cells;
@@ -61,28 +96,21 @@ export function readBodyLength(
     return fault(LENGTH_AND_TRANSFER_ENCODING, cells[later + NAME_START]!);
   }
   const row = Math.max(length, coding) * ROW;
-  const fieldStart = cells[row + NAME_START]!;
   if (coding >= 0) {
-    if (line.method === CONNECT) return fault(CONNECT_WITH_BODY, fieldStart);
-    if (line.minorVersion === 0) {
-      return fault(TRANSFER_ENCODING_IN_HTTP10, fieldStart);
-    }
-    return readTransferEncoding(bytes, base, table);
+    return minorVersion === 0
+      ? fault(TRANSFER_ENCODING_IN_HTTP10, cells[row + NAME_START]!)
+      : readTransferEncoding(bytes, base, table);
   }
   if ((table.repeated & CONTENT_LENGTH_BIT) !== 0) {
     const second = table.find(CONTENT_LENGTH, length + 1);
     return fault(REPEATED_CONTENT_LENGTH, cells[second * ROW + NAME_START]!);
   }
-  const contentLength = readContentLength(
+  return readContentLength(
     bytes,
     base,
     cells[row + VALUE_START]!,
     cells[row + VALUE_END]!,
   );
-  // Some clients send CONNECT with Content-Length: 0, which is harmless.
-  return line.method === CONNECT && contentLength > 0
-    ? fault(CONNECT_WITH_BODY, fieldStart)
-    : contentLength;
 }
 
 function readContentLength(

@@ -145,11 +145,11 @@ function checkHost(bytes: Uint8Array, base: number, table: FieldTable): number {
 }
 
 /** Reads the options of all Connection lines (RFC 9110 §7.6.1) and ignores unknown ones. */
-function readConnection(
+export function readConnection(
   bytes: Uint8Array,
   view: DataView,
   base: number,
-  line: RequestLine,
+  line: { readonly minorVersion: number },
   table: FieldTable,
   framing: Framing,
 ): void {

@@ -7,6 +7,9 @@
 
 import {
   chunkedPost,
+  FRESH_RESPONSES,
+  JSON_RESPONSE,
+  PAGE_RESPONSE,
   PIPELINED_16,
   repeat,
   SIMPLE_GET,
@@ -20,6 +23,7 @@ import {
   type HttpRequest,
   prepareResponse,
   RequestParser,
+  ResponseParser,
   serveConnection,
 } from "../../mod.ts";
 
@@ -63,6 +67,31 @@ function parseAndRead(wire: Uint8Array): void {
     if (request.headers.get("host") !== null) checked++;
     if (request.headers.get("X-Header-10") !== null) checked++;
     request.release();
+  }
+}
+
+const responses = new ResponseParser();
+
+/** Looks at responses; their bodies are discarded. */
+function parseResponses(wire: Uint8Array): void {
+  responses.push(wire);
+  for (let response; (response = responses.next()) !== null;) {
+    if (response.status === 200 && response.contentLength !== null) checked++;
+    if (response.headers.has("content-type")) checked++;
+    if (response.headers.equals("Server", "cloudflare")) checked++;
+    if (response.keepAlive && response.statusText === "OK") checked++;
+    response.release();
+  }
+}
+
+let turn = 0;
+/** A head that differs from the last, so that it is parsed; no string is asked for. */
+function parseFreshResponse(): void {
+  responses.push(FRESH_RESPONSES[turn = (turn + 1) % FRESH_RESPONSES.length]!);
+  for (let response; (response = responses.next("GET")) !== null;) {
+    if (response.status === 200) checked++;
+    if (response.headers.has("set-cookie")) checked++;
+    response.release();
   }
 }
 
@@ -116,6 +145,10 @@ export const CASES: readonly Measurable[] = [
   parsing("discardedBody", parse, chunkedPost(4, 16)),
   parsing("stringsOfAKnownHead", parseAndRead, TEN_HEADERS),
   parsing("held16", parseAndHold, PIPELINED_16, 16),
+  parsing("response", parseResponses, JSON_RESPONSE),
+  parsing("responseOfASite", parseResponses, PAGE_RESPONSE),
+  parsing("freshResponse", parseFreshResponse, PAGE_RESPONSE),
+  parsing("responses16", parseResponses, repeat(JSON_RESPONSE, 16), 16),
   cycle("cycle", 1, sendPrepared),
   cycle("cycle", 40, sendPrepared),
   cycle("cycleOfText", 1, sendText),

@@ -54,12 +54,27 @@ export function classifyAgainstGrammar(
     : `stops where the connection is ${ours.end}`;
 }
 
-/** Where a peer reads another body than this project, and why that is the peer's fault. */
-const OTHER_BODIES: readonly {
+/** Where a peer reads another message than this project, and why that is its fault. */
+export interface OtherMessage {
   peer: RegExp;
   reason: string;
   holds(ours: Message, theirs: Message, wire: string): boolean;
-}[] = [
+}
+
+/** Where a peer has a message for which this project still waits. */
+export interface EarlierMessage {
+  peer: RegExp;
+  reason: string;
+  holds(theirs: Message, wire: string): boolean;
+}
+
+/** The differences of a kind of messages that are known. */
+export interface Known {
+  others: readonly OtherMessage[];
+  earlier: readonly EarlierMessage[];
+}
+
+const OTHER_BODIES: readonly OtherMessage[] = [
   {
     peer: /^milo$/,
     reason: "codings are compared without regard to case (RFC 9112 §7)",
@@ -81,7 +96,7 @@ const OTHER_BODIES: readonly {
 ];
 
 /** Where `Deno.serve` gives an application less than it has read. */
-const FETCH: typeof OTHER_BODIES = [
+const FETCH: readonly OtherMessage[] = [
   {
     peer: /^Deno.serve$/,
     reason: "Fetch has no body for GET and HEAD",
@@ -97,12 +112,7 @@ const FETCH: typeof OTHER_BODIES = [
   },
 ];
 
-/** Where a peer has a message for which this project still waits. */
-const EARLIER: readonly {
-  peer: RegExp;
-  reason: string;
-  holds(theirs: Message, wire: string): boolean;
-}[] = [
+const EARLIER: readonly EarlierMessage[] = [
   {
     peer: /http/,
     reason: "an upgrade has its body first (RFC 9110 §7.8)",
@@ -120,6 +130,11 @@ const EARLIER: readonly {
       body === "" && /^transfer-encoding:/im.test(wire),
   },
 ];
+
+const REQUESTS: Known = {
+  others: [...OTHER_BODIES, ...FETCH],
+  earlier: EARLIER,
+};
 
 function sameMessage(ours: Message, theirs: Message): boolean {
   return (theirs.method === null || ours.method === theirs.method) &&
@@ -139,6 +154,7 @@ export function classifyAgainstPeer(
   ours: Verdict,
   theirs: Verdict,
   wire: string,
+  known: Known = REQUESTS,
 ): Class | null {
   for (let i = 0;; i++) {
     const our = ours.messages[i];
@@ -149,13 +165,15 @@ export function classifyAgainstPeer(
         theirs.end === "refused" ? `refuses: ${theirs.code}` : "stops earlier"
       }`;
     }
-    if (our === undefined) return classifyMore(peer, ours, their, wire);
+    if (our === undefined) {
+      return classifyMore(peer, ours, their, wire, known);
+    }
     if (!sameMessage(our, their)) {
-      const known = [...OTHER_BODIES, ...FETCH].find((one) =>
+      const other = known.others.find((one) =>
         one.peer.test(peer) && one.holds(our, their, wire)
       );
-      if (known !== undefined) {
-        return `${peer} reads another body: ${known.reason}`;
+      if (other !== undefined) {
+        return `${peer} reads another body: ${other.reason}`;
       }
       throw new Unclassified(
         `message ${i} is ${show(our)} for this project and ${
@@ -174,13 +192,14 @@ function classifyMore(
   ours: Verdict,
   theirs: Message,
   wire: string,
+  known: Known,
 ): Class {
   if (ours.end === "refused") return `${peer} accepts: ${ours.code}`;
   if (ours.end !== "waiting") return `${peer} goes on where we are ${ours.end}`;
-  const known = EARLIER.find((one) =>
+  const early = known.earlier.find((one) =>
     one.peer.test(peer) && one.holds(theirs, wire)
   );
-  if (known !== undefined) return `${peer} has it earlier: ${known.reason}`;
+  if (early !== undefined) return `${peer} has it earlier: ${early.reason}`;
   throw new Unclassified(
     `${peer} has ${show(theirs)}, for which this project waits`,
   );

@@ -9,14 +9,23 @@ import fc from "fast-check";
 import { bytesOf } from "../support/bytes.ts";
 import { classifyAgainstGrammar, classifyAgainstPeer } from "./classes.ts";
 import { readByGrammar } from "./grammar.ts";
+import { RESPONSES } from "./response_classes.ts";
+import { readResponsesByGrammar } from "./response_grammar.ts";
+import { type Answers, answers } from "./responses.ts";
 import { messages } from "./messages.ts";
 import { mutated } from "./mutations.ts";
 import { httpParserJs } from "./targets/http_parser_js.ts";
 import { llhttpNative, llhttpWasm } from "./targets/llhttp.ts";
 import { milo } from "./targets/milo.ts";
 import { readByParser } from "./targets/ours.ts";
+import {
+  httpParserJsResponses,
+  llhttpNativeResponses,
+  llhttpWasmResponses,
+  readResponsesByParser,
+} from "./targets/response_parsers.ts";
 import { servers } from "./targets/servers.ts";
-import type { Peer } from "./verdict.ts";
+import type { Peer, ResponsePeer } from "./verdict.ts";
 
 /** The share of the time that the servers have: a connection takes long. */
 const SERVERS_SHARE = 0.3;
@@ -60,6 +69,62 @@ export async function compare(
       tally.add(classifyAgainstPeer(peer.name, ours, theirs, wire));
     }
   }
+}
+
+/** The parsers of responses. */
+export function responsePeers(): ResponsePeer[] {
+  return [
+    llhttpWasmResponses(),
+    llhttpNativeResponses(),
+    httpParserJsResponses(),
+  ];
+}
+
+/**
+ * Compares all readings of the responses in one input.
+ *
+ * @throws {Error} Two of them differ in a way that has no class.
+ */
+export async function compareResponses(
+  { wire, methods }: Answers,
+  peers: readonly ResponsePeer[],
+  tally: Tally,
+): Promise<void> {
+  const bytes = bytesOf(wire);
+  const ours = await readResponsesByParser(methods, bytes);
+  tally.inputs++;
+  tally.accepted += ours.messages.length;
+  tally.add(
+    classifyAgainstGrammar(ours, readResponsesByGrammar(wire, methods)),
+  );
+  for (const peer of peers) {
+    const theirs = peer.run(bytes, methods);
+    if (theirs === null) continue;
+    tally.add(classifyAgainstPeer(peer.name, ours, theirs, wire, RESPONSES));
+  }
+}
+
+/** Fuzzes responses for some milliseconds; gives a report of the failure, or `null`. */
+export async function fuzzResponses(
+  milliseconds: number,
+  seed: number,
+  tally: Tally,
+): Promise<string | null> {
+  const peers = responsePeers();
+  const property = fc.asyncProperty(
+    answers,
+    (input) => compareResponses(input, peers, tally),
+  );
+  const details = await fc.check(property, {
+    seed,
+    numRuns: Number.MAX_SAFE_INTEGER,
+    interruptAfterTimeLimit: milliseconds,
+    markInterruptAsFailure: false,
+  });
+  if (!details.failed) return null;
+  const [input] = details.counterexample ?? [];
+  return `${details.errorInstance}\n  responses: ${JSON.stringify(input)}\n` +
+    `  seed ${details.seed}, path ${details.counterexamplePath}`;
 }
 
 /** Fuzzes for some milliseconds; gives a report of the failure, or `null`. */

@@ -7,7 +7,8 @@
 
 const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
 const VALUE = "[\\t\\x20-\\x7e\\x80-\\xff]*";
-const FIELD = `${TOKEN}:${VALUE}\\r\\n`;
+/** A field line. */
+export const FIELD = `${TOKEN}:${VALUE}\\r\\n`;
 const QUOTED =
   '"(?:[\\t\\x20\\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*"';
 const BWS = "[ \\t]*";
@@ -49,7 +50,7 @@ export function readByGrammar(wire: string): Found[] {
 }
 
 /** The values of the lines of one name. */
-function valuesOf(section: string, name: string): string[] {
+export function valuesOf(section: string, name: string): string[] {
   return section.split("\r\n").map((line) => line.split(/:(.*)/s))
     .filter(([other]) => other!.toLowerCase() === name)
     .map(([, value]) => value!.replaceAll(/^[ \t]+|[ \t]+$/g, ""));
@@ -75,7 +76,8 @@ function bodyOf(
   return end <= wire.length ? { text: wire.slice(at, end), end } : null;
 }
 
-function chunksOf(wire: string, at: number): Body {
+/** The chunks and trailers from `at` on. */
+export function chunksOf(wire: string, at: number): Body {
   let text = "";
   for (;;) {
     CHUNK_LINE.lastIndex = at;

@@ -1,17 +1,18 @@
 /**
  * Fuzzes the parser and the server: `deno task fuzz [--time 60s] [--seed N] [--heads N]`.
  *
- * Half of the time goes to a comparison with the grammar, other parsers and other
- * servers, half to heads after long histories on one parser. `--heads N` reads N heads
- * after histories instead, however long it takes. A failure prints a shrunk input and
+ * A third of the time goes to requests, compared with the grammar, other parsers and other
+ * servers, a sixth to responses, half to heads after long histories on one parser, of
+ * requests and of responses in turn. `--heads N` reads N heads after histories instead,
+ * however long it takes. A failure prints a shrunk input and
  * the seed, and exits with 1.
  *
  * @module
  */
 
 import { parseArgs } from "node:util";
-import { fuzz, Tally } from "./differential.ts";
-import { invariance } from "./invariance.ts";
+import { fuzz, fuzzResponses, Tally } from "./differential.ts";
+import { invariance, REQUEST_HEADS, RESPONSE_HEADS } from "./invariance.ts";
 
 /** Milliseconds between two lines of progress. */
 const TICK = 5000;
@@ -57,34 +58,46 @@ function fail(report: string): never {
   Deno.exit(1);
 }
 
-if (heads === null) {
+/** Runs a comparison and prints its classes. */
+async function compared(
+  what: string,
+  run: (tally: Tally) => Promise<string | null>,
+): Promise<void> {
   const tally = new Tally();
   const timer = setInterval(() => {
     console.log(
-      `${tally.inputs} inputs, ${tally.accepted} messages accepted, ` +
+      `${tally.inputs} inputs of ${what}, ${tally.accepted} accepted, ` +
         `${tally.counts.size} classes of differences`,
     );
   }, TICK);
-  const failure = await fuzz(time / 2, seed, tally);
+  const failure = await run(tally);
   clearInterval(timer);
   const sorted = [...tally.counts].sort(([a], [b]) => a < b ? -1 : 1);
   for (const [name, count] of sorted) console.log(`  ${count} × ${name}`);
-  console.log(`${tally.inputs} inputs`);
+  console.log(`${tally.inputs} inputs of ${what}`);
   if (failure !== null) fail(failure);
 }
 
-let told = performance.now();
-let read = 0;
-const failure = invariance(
-  heads ?? Infinity,
-  heads === null ? time / 2 : Infinity,
-  seed,
-  (count) => {
-    read = count;
-    if (performance.now() - told < TICK) return;
-    told = performance.now();
-    console.log(`${count} heads after histories`);
-  },
-);
-if (failure !== null) fail(failure);
-console.log(`${heads ?? read} heads without a difference`);
+if (heads === null) {
+  await compared("requests", (tally) => fuzz(time / 3, seed, tally));
+  await compared("responses", (tally) => fuzzResponses(time / 6, seed, tally));
+}
+
+for (const kind of [REQUEST_HEADS, RESPONSE_HEADS]) {
+  let told = performance.now();
+  let read = 0;
+  const failure = invariance(
+    kind,
+    heads ?? Infinity,
+    heads === null ? time / 4 : Infinity,
+    seed,
+    (count) => {
+      read = count;
+      if (performance.now() - told < TICK) return;
+      told = performance.now();
+      console.log(`${count} heads of ${kind.what} after histories`);
+    },
+  );
+  if (failure !== null) fail(failure);
+  console.log(`${heads ?? read} heads of ${kind.what} without a difference`);
+}

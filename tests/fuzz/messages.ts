@@ -8,17 +8,19 @@
 import fc from "fast-check";
 
 /** One of `good` by default, one of `odd` once in `odds` times. */
-function mostly(odds: number, good: string[], odd: string[]) {
+export function mostly(odds: number, good: string[], odd: string[]) {
   return fc.oneof(
     { weight: odds - 1, arbitrary: fc.constantFrom(...good) },
     { weight: 1, arbitrary: fc.constantFrom(...odd) },
   );
 }
 
-const join = (...parts: fc.Arbitrary<string>[]) =>
+/** Texts of all parts, one after the other. */
+export const join = (...parts: fc.Arbitrary<string>[]) =>
   fc.tuple(...parts).map((all) => all.join(""));
 
-const eol = mostly(40, ["\r\n"], [
+/** A line end. */
+export const eol = mostly(40, ["\r\n"], [
   ...["\n", "\r", "\r\r\n", "\n\r", "\r\n ", "\r\n\t", " \r\n", "\t\r\n"],
   ...["\0\r\n", "\x0b\r\n", "\x0c\r\n", "\x85", "\r\n\r\n", ""],
 ]);
@@ -75,7 +77,16 @@ const version = mostly(14, ["HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0"], [
   ...["HTTPS/1.1", "RTSP/1.0", "ICE/1.0", "HTTP/1.1 HTTP/1.1", "HTTP/\xb9.1"],
 ]);
 
-const gap = mostly(60, [" "], ["  ", "\t", "", " \t", "\x0b", "\r\n ", "\xa0"]);
+/** The space between the parts of a start line. */
+export const gap = mostly(60, [" "], [
+  "  ",
+  "\t",
+  "",
+  " \t",
+  "\x0b",
+  "\r\n ",
+  "\xa0",
+]);
 
 const requestLine = join(method, gap, target, gap, version, eol);
 
@@ -132,7 +143,7 @@ const coding = mostly(3, ["chunked", "chunked", "Chunked", "CHUNKED"], [
 const lengthLine = line(name("Content-Length"), length);
 const codingLine = line(name("Transfer-Encoding"), coding);
 
-const connection = line(
+export const connection = line(
   name("Connection"),
   fc.constantFrom(
     ...["close", "keep-alive", "keep-alive", "Close", "upgrade", "Upgrade, x"],
@@ -141,7 +152,7 @@ const connection = line(
     ...["keep-alivex", "k", "close close", "clos", "x y, close", '"close"'],
   ),
 );
-const upgrade = line(
+export const upgrade = line(
   name("Upgrade"),
   fc.constantFrom("websocket", "h2c", "", "x/1, y", "TLS/1.0"),
 );
@@ -193,7 +204,8 @@ const plainValue = fc.oneof(
     ),
   },
 );
-const plain = line(plainName, plainValue);
+/** A field line that means nothing to a parser. */
+export const plain = line(plainName, plainValue);
 const expect = line(
   name("Expect"),
   fc.constantFrom("100-continue", "100-Continue", "x", "", "100-continue, x"),
@@ -254,7 +266,7 @@ const chunked = join(
 );
 
 /** The fields that frame a message, and the bytes that follow its head. */
-const framing = fc.oneof(
+export const framing = fc.oneof(
   { weight: 5, arbitrary: fc.constant<[string[], string]>([[], ""]) },
   {
     weight: 4,

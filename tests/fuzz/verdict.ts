@@ -4,7 +4,10 @@
  * @module
  */
 
-/** A complete message. Bytes are strings of one character each. */
+/**
+ * A complete message. Bytes are strings of one character each. Of a response, the status
+ * takes the place of the method, and the reason that of the target.
+ */
 export interface Message {
   /** `null` where the target does not know the method. */
   method: string | null;
@@ -34,4 +37,14 @@ export interface Peer {
   name: string;
   /** Its verdict; `null` on an input that it is not given. */
   run(wire: Uint8Array<ArrayBuffer>): Verdict | Promise<Verdict> | null;
+}
+
+/** A parser of responses that is compared with this one. */
+export interface ResponsePeer {
+  name: string;
+  /** Its verdict on responses to these methods, and to GET where there are no more. */
+  run(
+    wire: Uint8Array<ArrayBuffer>,
+    methods: readonly string[],
+  ): Verdict | null;
 }

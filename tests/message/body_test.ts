@@ -61,7 +61,7 @@ Deno.test("reading a discarded body rejects with the reason", async () => {
   );
   assertEquals(parser.next(), null);
   const error = await assertRejects(() => request.bytes(), TypeError);
-  assertStringIncludes(error.message, "next request was asked for");
+  assertStringIncludes(error.message, "next message was asked for");
   request.release();
   parser[Symbol.dispose]();
 });

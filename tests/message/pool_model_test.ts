@@ -10,7 +10,13 @@
 
 import { assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type Feed, type Given, ParserModel } from "../support/parser_model.ts";
+import {
+  type Feed,
+  type Given,
+  ParserModel,
+  REQUESTS,
+  RESPONSES,
+} from "../support/parser_model.ts";
 import { type Draft, draft } from "../support/sent_messages.ts";
 
 /** A command: the model is all there is, since it owns what it models. */
@@ -176,17 +182,19 @@ const COMMANDS = [
   ),
 ];
 
-Deno.test("requests, bodies and pools are what a model says, whatever is done in any order", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.commands(COMMANDS, { maxCommands: 60, size: "max" }),
-      fc.boolean(),
-      async (commands, parsersFirst) => {
-        const model = new ParserModel();
-        await fc.asyncModelRun(() => ({ model, real: {} }), commands);
-        await model.finish(parsersFirst);
-      },
-    ),
-    { numRuns: 300 },
-  );
-});
+for (const side of [REQUESTS, RESPONSES]) {
+  Deno.test(`${side.what}, bodies and pools are what a model says, whatever is done in any order`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.commands(COMMANDS, { maxCommands: 60, size: "max" }),
+        fc.boolean(),
+        async (commands, parsersFirst) => {
+          const model = new ParserModel(side);
+          await fc.asyncModelRun(() => ({ model, real: {} }), commands);
+          await model.finish(parsersFirst);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+}

@@ -80,7 +80,7 @@ Deno.test("toRequest: asking for the next request ends the body", async () => {
   request.release();
   const next = parser.next()!;
   assertEquals(next.target, "/next");
-  await assertRejects(() => fetched.text(), TypeError, "next request");
+  await assertRejects(() => fetched.text(), TypeError, "next message");
   next.release();
   parser[Symbol.dispose]();
 });

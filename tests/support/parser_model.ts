@@ -10,17 +10,23 @@ import { setImmediate } from "node:timers";
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import {
   HttpError,
+  type HttpMessage,
   type HttpRequest,
   Pools,
+  type PoolStats,
+  type ReceivedResponse,
   RequestParser,
+  ResponseParser,
 } from "@pooled/http1";
 import { assertAtRest } from "./at_rest.ts";
 import { bytesOf, textOf } from "./bytes.ts";
 import {
   assertBytes,
   assertReads,
+  assertResponseReads,
   type Draft,
   send,
+  sendResponse,
   type Sent,
 } from "./sent_messages.ts";
 
@@ -37,6 +43,33 @@ class Tracked<T> {
     );
   }
 }
+
+/** Which parser is modelled, and what it is sent. */
+export interface Side {
+  what: string;
+  open(pools: Pools): RequestParser | ResponseParser;
+  send(draft: Draft, id: number, start: number): Sent;
+  assertReads(message: HttpMessage, sent: Sent): void;
+  /** The counts of the pool of the messages. */
+  stats(pools: Pools): PoolStats;
+}
+
+export const REQUESTS: Side = {
+  what: "requests",
+  open: (pools) => new RequestParser({ pools }),
+  send,
+  assertReads: (message, sent) => assertReads(message as HttpRequest, sent),
+  stats: (pools) => pools.stats().requests,
+};
+
+export const RESPONSES: Side = {
+  what: "responses",
+  open: (pools) => new ResponseParser({ pools }),
+  send: sendResponse,
+  assertReads: (message, sent) =>
+    assertResponseReads(message as ReceivedResponse, sent),
+  stats: (pools) => pools.stats().responses,
+};
 
 /** How a body is read: at once, as a stream, or not at all any more. */
 type Use = "unused" | "gathered" | "streamed" | "cancelled" | "lost";
@@ -56,7 +89,7 @@ export class Given {
 
   constructor(
     readonly feed: Feed,
-    readonly request: HttpRequest,
+    readonly request: HttpMessage,
     readonly sent: Sent,
   ) {}
 
@@ -113,7 +146,7 @@ export class Given {
 
 /** One parser and its input. */
 export class Feed {
-  readonly parser: RequestParser;
+  readonly parser: RequestParser | ResponseParser;
   readonly messages: Sent[] = [];
   wire = "";
   pushed = 0;
@@ -127,8 +160,8 @@ export class Feed {
   disposed = false;
   refusal: HttpError | null = null;
 
-  constructor(readonly pools: Pools) {
-    this.parser = new RequestParser({ pools });
+  constructor(readonly pools: Pools, readonly side: Side) {
+    this.parser = side.open(pools);
   }
 
   /** Whether no more bytes come to whoever reads a body. */
@@ -154,7 +187,7 @@ export class Feed {
   }
 
   send(draft: Draft, id: number): void {
-    const sent = send(draft, id, this.wire.length);
+    const sent = this.side.send(draft, id, this.wire.length);
     this.messages.push(sent);
     this.wire += sent.wire;
   }
@@ -167,7 +200,7 @@ export class Feed {
 
   /** What `next` has to do, given what was pushed. */
   next(): Given | null {
-    let request: HttpRequest | null;
+    let request: HttpMessage | null;
     const { current } = this;
     try {
       request = this.parser.next();
@@ -225,11 +258,15 @@ export class Feed {
 /** Two parsers on the same pools, and the requests that they gave. */
 export class ParserModel {
   readonly pools = new Pools({ poison: true });
-  readonly feeds = [new Feed(this.pools), new Feed(this.pools)];
+  readonly feeds: readonly Feed[];
   /** Those that are not released. */
   readonly live: Given[] = [];
   readonly released: Given[] = [];
   #id = 0;
+
+  constructor(readonly side: Side) {
+    this.feeds = [new Feed(this.pools, side), new Feed(this.pools, side)];
+  }
 
   feed(index: number): Feed {
     return this.feeds[index]!;
@@ -318,10 +355,11 @@ export class ParserModel {
   }
 
   #checkCounts(): void {
-    const { requests, tables, slabs } = this.pools.stats();
+    const { tables, slabs } = this.pools.stats();
+    const messages = this.side.stats(this.pools);
     const { live, feeds } = this;
     const partial = feeds.filter((feed) => feed.partial).length;
-    assertEquals(requests.inUse, live.length + partial, "requests in use");
+    assertEquals(messages.inUse, live.length + partial, "messages in use");
     const large = live.filter(({ sent }) => sent.fields.length > 32).length;
     const trailers = live.filter(({ request }) => request.trailers).length;
     const open = feeds.filter(({ disposed }) => !disposed).length;
@@ -342,7 +380,7 @@ export class ParserModel {
   }
 
   read(given: Given): void {
-    assertReads(given.request, given.sent);
+    this.side.assertReads(given.request, given.sent);
     const { trailers } = given.request;
     if (trailers === null) return;
     assertEquals(given.sent.framing, "trailers");

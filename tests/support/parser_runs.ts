@@ -64,7 +64,8 @@ export function refusalOf(error: unknown): Refused {
 
 type Head = Omit<Seen, "body" | "trailers">;
 
-function linesOf(fields: HttpHeaders): [string, string][] {
+/** The lines of a section; their number is that of `size`. */
+export function linesOf(fields: HttpHeaders): [string, string][] {
   const lines = [...fields];
   assertEquals(fields.size, lines.length);
   return lines;

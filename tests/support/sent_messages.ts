@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { HttpRequest } from "@pooled/http1";
+import type { HttpMessage, HttpRequest, ReceivedResponse } from "@pooled/http1";
 import fc from "fast-check";
 
 /** How the body of a message is framed, or where the message is at fault. */
@@ -75,15 +75,31 @@ export function send(
   }
   const target = `/${name}?q=${name}`;
   const gap = framing === "bad head" ? "  " : " ";
-  const head = `${method}${gap}${target} HTTP/1.1\r\n${
-    fields.map(([name, value]) => `${name}: ${value}\r\n`).join("")
+  const line = `${method}${gap}${target} HTTP/1.1`;
+  return place({ ...draft, target, fields, body }, line, id, start);
+}
+
+/** Sends a draft as a response, whose reason is what the target is of a request. */
+export function sendResponse(draft: Draft, id: number, start: number): Sent {
+  const { framing, target, fields, body } = send(draft, id, start);
+  const gap = framing === "bad head" ? "  " : " ";
+  const status = framing === "none" ? 204 : 200;
+  const line = `HTTP/1.1${gap}${status} ${target}`;
+  return place({ ...draft, target, fields, body }, line, id, start);
+}
+
+function place(
+  message: Omit<Sent, "wire" | "start" | "headEnd" | "end">,
+  line: string,
+  id: number,
+  start: number,
+): Sent {
+  const head = `${line}\r\n${
+    message.fields.map(([name, value]) => `${name}: ${value}\r\n`).join("")
   }\r\n`;
-  const wire = head + framed(draft, body, id);
+  const wire = head + framed(message, message.body, id);
   return {
-    ...draft,
-    target,
-    fields,
-    body,
+    ...message,
     wire,
     start,
     headEnd: start + head.length,
@@ -112,16 +128,31 @@ export function assertReads(request: HttpRequest, sent: Sent): void {
   assertEquals(request.target, sent.target);
   assertEquals(request.path, sent.target.split("?")[0]);
   assertEquals(request.query, sent.target.split("?")[1]);
-  assertEquals([...request.headers], sent.fields);
+  assertFields(request, sent);
+}
+
+/** Asserts the same of a response. */
+export function assertResponseReads(
+  response: ReceivedResponse,
+  sent: Sent,
+): void {
+  assertEquals(response.released, false);
+  assertEquals(response.status, sent.framing === "none" ? 204 : 200);
+  assertEquals(response.statusText, sent.target);
+  assertFields(response, sent);
+}
+
+function assertFields(message: HttpMessage, sent: Sent): void {
+  assertEquals([...message.headers], sent.fields);
   assertEquals(
-    request.contentLength,
+    message.contentLength,
     sent.framing === "length" ? sent.size : null,
   );
 }
 
-/** Asserts the same of the bytes behind the request: nothing of it is kept as a string. */
-export function assertBytes(request: HttpRequest, sent: Sent): void {
+/** Asserts the same of the bytes behind the message: nothing of it is kept as a string. */
+export function assertBytes(message: HttpMessage, sent: Sent): void {
   for (const [name, value] of sent.fields) {
-    assert(request.headers.equals(name, value), `${name} of ${sent.target}`);
+    assert(message.headers.equals(name, value), `${name} of ${sent.target}`);
   }
 }
