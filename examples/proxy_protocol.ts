@@ -61,7 +61,7 @@ async function serveProxied(conn: Deno.TcpConn): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
-  await serveConnection(conn, (_req, res, info) => {
+  await serveConnection<Deno.Addr>(conn, (_req, res, info) => {
     const { hostname, port } = info.remoteAddr as Deno.NetAddr;
     res.send(`you are ${hostname}, port ${port}\n`);
   }, prefix);
