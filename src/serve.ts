@@ -274,7 +274,24 @@ export function serveConnection<
 >(
   connection: (Conn | Duplex) & { readonly remoteAddr?: Addr },
   handler: Handler<NoInfer<Addr>>,
-  options: ServeConnectionOptions<NoInfer<Addr>> = {},
+  options?: ServeConnectionOptions<NoInfer<Addr>>,
+): Promise<void>;
+/**
+ * The same, for a connection and a `remoteAddr` of different kinds.
+ *
+ * @param connection A connection, or a pair of streams; the streams become locked.
+ * @param handler Answers each request.
+ * @param options Limits, timeouts, callbacks, and bytes that were already read.
+ */
+export function serveConnection(
+  connection: Conn | Duplex,
+  handler: Handler,
+  options?: ServeConnectionOptions,
+): Promise<void>;
+export function serveConnection(
+  connection: Conn | Duplex,
+  handler: AnyHandler,
+  options: ServeConnectionOptions = {},
 ): Promise<void> {
   const { remoteAddr, context, received, signal } = options;
   if (received !== undefined && !(received instanceof Uint8Array)) {

@@ -111,6 +111,16 @@ export interface HttpServer<Addr extends Deno.Addr | null = Deno.Addr | null>
     connection: (Conn | Duplex) & { readonly remoteAddr?: Addr },
     options?: ServedConnectionOptions<Addr>,
   ): Promise<void>;
+  /**
+   * The same, for a connection whose own address is of another kind than the server's.
+   *
+   * @param connection A connection, or a pair of streams, which are locked.
+   * @param options As above, with the `remoteAddr` that handlers are told.
+   */
+  serve(
+    connection: Conn | Duplex,
+    options: ServedConnectionOptions<Addr> & { remoteAddr: NonNullable<Addr> },
+  ): Promise<void>;
   /** Makes the server keep the program running. This is the default. */
   ref(): void;
   /** Lets the program exit while the server runs. */

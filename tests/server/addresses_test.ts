@@ -111,8 +111,10 @@ export function typesOfServe(
   object: AcceptSource,
   pair: Duplex,
   listener: Deno.Listener,
+  tcpOrTls: Deno.TcpListener | Deno.TlsListener,
   options: ServeOptions,
   unixConn: Deno.UnixConn,
+  either: Deno.TcpConn | Deno.UnixConn,
 ): void {
   // A source of one's own may have an address, or none.
   const anywhere = serve(source, (_req, _res, { remoteAddr }) => {
@@ -126,6 +128,11 @@ export function typesOfServe(
   serveConnection(pair, (_req, _res, { remoteAddr }) => {
     assertType<IsExact<typeof remoteAddr, Any>>(true);
   });
+  // Either of two listeners for TCP.
+  const { addr } = serve(tcpOrTls, (_req, res, { remoteAddr }) => {
+    res.send(remoteAddr.hostname);
+  });
+  assertType<IsExact<typeof addr, Deno.NetAddr>>(true);
   // A listener of no particular kind, and options of either.
   serve(listener, (_req, _res, { remoteAddr }) => {
     assertType<IsExact<typeof remoteAddr, Deno.Addr>>(true);
@@ -147,6 +154,8 @@ export function typesOfServe(
   // @ts-expect-error -- no address may be known.
   serveConnection(pair, tcp);
   serveConnection<Deno.NetAddr>(pair, tcp, { remoteAddr: served.addr });
+  serveConnection(either, any);
+  serveConnection(unixConn, any, { remoteAddr: served.addr });
 
   // Connections on a running server.
   const general: HttpServer = served;
@@ -155,6 +164,7 @@ export function typesOfServe(
   served.serve(pair, { remoteAddr: served.addr, context: "anything" });
   // @ts-expect-error -- the handler expects an address of TCP.
   served.serve(unixConn);
+  served.serve(unixConn, { remoteAddr: served.addr });
   // @ts-expect-error -- so it does of what the program tells.
   served.serve(pair, { remoteAddr: unixConn.remoteAddr });
 
