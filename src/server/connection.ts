@@ -144,7 +144,7 @@ export class Connection
     if (received !== undefined) this.machine.push(received);
     if (this.#tls === null || this.machine.unread === 0) return this.#run();
     // Bytes were read, so the handshake is over; headTimeout bounds the wait all the same.
-    this.#tls.handshake().then(() => this.#run(), (error) => this.fail(error));
+    this.#tls.handshake().then(() => this.wake(), (error) => this.fail(error));
   }
 
   // ------------------------------------------------------------------- requests
