@@ -12,13 +12,24 @@ import { respond } from "./fetch_response.ts";
 import type { ServerResponse } from "./response.ts";
 import { probeInsides } from "./response_insides.ts";
 
-/** Connection details for a Fetch application, as in `Deno.serve`. */
-export interface FetchInfo {
+/**
+ * Connection details for a Fetch application, as in `Deno.serve`.
+ *
+ * @typeParam Addr What addresses the clients have.
+ */
+export interface FetchInfo<Addr extends Deno.Addr | null = Deno.Addr | null> {
   /**
    * The client's address: a `Deno.NetAddr` over TCP and TLS, a `Deno.UnixAddr` over a
    * Unix socket, `null` for a pair of streams unless given as an option.
    */
-  readonly remoteAddr: Deno.Addr | null;
+  readonly remoteAddr: Addr;
+  /**
+   * The protocol that TLS negotiated by ALPN, or `null`; see {@linkcode ConnectionInfo}.
+   * It is always there, as is `closing`.
+   */
+  readonly alpnProtocol?: string | null;
+  /** The `context` that the connection was given with; otherwise `undefined`. */
+  readonly context?: unknown;
   /**
    * Aborts when the server begins to shut down; see {@linkcode ConnectionInfo}. It is
    * always there; the type allows for handlers that are typed for `Deno.serve`.
@@ -32,10 +43,15 @@ export interface FetchInfo {
  * An application as `Deno.serve` accepts it, such as Hono's `app.fetch` or a
  * `Deno.ServeHandler`. A handler typed for one kind of address also fits: serve it on a
  * listener with addresses of that kind.
+ *
+ * @typeParam Addr What addresses the clients have.
  */
 // A method type, because TypeScript checks method parameters bivariantly.
-export type FetchApp = {
-  fetch(request: Request, info: FetchInfo): Response | Promise<Response>;
+export type FetchApp<Addr extends Deno.Addr | null = Deno.Addr | null> = {
+  fetch(
+    request: Request,
+    info: FetchInfo<Addr>,
+  ): Response | Promise<Response>;
 }["fetch"];
 
 /** Makes the response to a request whose application failed. */
@@ -101,13 +117,16 @@ const REFUSED = {
  * );
  * ```
  */
-export function fetchHandler(
-  app: FetchApp | { fetch: FetchApp },
+export function fetchHandler<
+  Addr extends Deno.Addr | null = Deno.Addr | null,
+>(
+  // Not inferred from the application, but from where the handler is used.
+  app: FetchApp<NoInfer<Addr>> | { fetch: FetchApp<NoInfer<Addr>> },
   options: FetchHandlerOptions = {},
-): Handler {
+): Handler<Addr> {
   probeInsides();
   const { onError } = options;
-  const plain: FetchApp = typeof app === "function"
+  const plain: FetchApp<Addr> = typeof app === "function"
     ? app
     : (request, info) => app.fetch(request, info);
   const answer = onError === undefined ? plain : withErrors(plain, onError);
@@ -128,7 +147,10 @@ export function fetchHandler(
 }
 
 /** The same application, whose failures `onError` answers. */
-function withErrors(app: FetchApp, onError: FetchErrorHandler): FetchApp {
+function withErrors<Addr extends Deno.Addr | null>(
+  app: FetchApp<Addr>,
+  onError: FetchErrorHandler,
+): FetchApp<Addr> {
   return async (request, info) => {
     try {
       return await app(request, info);
@@ -145,17 +167,25 @@ function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
 }
 
 /** Creates the `completed` promise only on access. */
-class Info implements FetchInfo {
-  readonly #info: ConnectionInfo;
+class Info<Addr extends Deno.Addr | null> implements FetchInfo<Addr> {
+  readonly #info: ConnectionInfo<Addr>;
   readonly #response: ServerResponse;
 
-  constructor(info: ConnectionInfo, response: ServerResponse) {
+  constructor(info: ConnectionInfo<Addr>, response: ServerResponse) {
     this.#info = info;
     this.#response = response;
   }
 
-  get remoteAddr(): Deno.Addr | null {
+  get remoteAddr(): Addr {
     return this.#info.remoteAddr;
+  }
+
+  get alpnProtocol(): string | null {
+    return this.#info.alpnProtocol;
+  }
+
+  get context(): unknown {
+    return this.#info.context;
   }
 
   get closing(): AbortSignal {
