@@ -46,8 +46,9 @@ export type FetchErrorHandler = (
 /** Options of {@linkcode fetchHandler}. */
 export interface FetchHandlerOptions {
   /**
-   * Answers where the application throws or rejects, as under `Deno.serve`. Refusals of
-   * the request's body, which are `HttpError`s, are answered without it.
+   * Answers where the application throws or rejects, or gives what cannot be sent, such
+   * as no `Response` or one whose body was used; as under `Deno.serve`. Refusals of the
+   * request's body, which are `HttpError`s, are answered without it.
    *
    * @default {the `onError` of the server is told, and a 500 is sent}
    */
@@ -105,12 +106,16 @@ export function fetchHandler(
   app: FetchApp | { fetch: FetchApp },
   options: FetchHandlerOptions = {},
 ): Handler {
+  if (typeof app !== "function" && typeof app?.fetch !== "function") {
+    throw new TypeError(
+      "fetchHandler needs a function or an object with a fetch method",
+    );
+  }
   probeInsides();
   const { onError } = options;
-  const plain: FetchApp = typeof app === "function"
+  const answer: FetchApp = typeof app === "function"
     ? app
     : (request, info) => app.fetch(request, info);
-  const answer = onError === undefined ? plain : withErrors(plain, onError);
   return (req, res, info) => {
     const request = appRequest(req as PooledRequest, info.secure);
     if (typeof request === "number") {
@@ -118,7 +123,11 @@ export function fetchHandler(
     }
     const isHead = req.method === "HEAD";
     const answering = res as ServerResponse;
-    const response = answer(request, new Info(info, answering));
+    const told = new Info(info, answering);
+    if (onError !== undefined) {
+      return respondOr(onError, answering, () => answer(request, told), isHead);
+    }
+    const response = answer(request, told);
     // An application that answers at once costs no turn of the microtask queue.
     return isPromise(response)
       ? Promise.resolve(response)
@@ -127,17 +136,20 @@ export function fetchHandler(
   };
 }
 
-/** The same application, whose failures `onError` answers. */
-function withErrors(app: FetchApp, onError: FetchErrorHandler): FetchApp {
-  return async (request, info) => {
-    try {
-      return await app(request, info);
-    } catch (error) {
-      // What is wrong with the request has an answer already.
-      if (error instanceof HttpError) throw error;
-      return await onError(error);
-    }
-  };
+/** Responds; `onError` answers what the application fails to, or what cannot be sent. */
+async function respondOr(
+  onError: FetchErrorHandler,
+  res: ServerResponse,
+  answer: () => Response | Promise<Response>,
+  isHead: boolean,
+): Promise<void> {
+  try {
+    await respond(res, await answer(), isHead);
+  } catch (error) {
+    // What is wrong with the request has an answer already.
+    if (error instanceof HttpError) throw error;
+    await respond(res, await onError(error), isHead);
+  }
 }
 
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
