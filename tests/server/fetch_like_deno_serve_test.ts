@@ -69,6 +69,13 @@ const CASES: Record<string, Case> = {
         headers: { "content-length": "5" },
       }),
   },
+  "a length that is not that of the body": {
+    app: ({ url }) =>
+      new Response(url.endsWith("/null") ? null : "hello", {
+        headers: { "content-length": "9" },
+      }),
+    requests: [["/"], ["/null"], ["/", { method: "HEAD" }]],
+  },
   "fields": {
     app: () =>
       new Response("hello", {
