@@ -16,7 +16,8 @@ import { probeInsides } from "./response_insides.ts";
 export interface FetchInfo {
   /**
    * The client's address: a `Deno.NetAddr` over TCP and TLS, a `Deno.UnixAddr` over a
-   * Unix socket, `null` for a pair of streams unless given as an option.
+   * Unix socket, `null` for a pair of streams unless given as an option. The end of a
+   * Unix socket that has no path of its own, as most clients', has the server's.
    */
   readonly remoteAddr: Deno.Addr | null;
   /**
@@ -167,7 +168,11 @@ class Info implements FetchInfo {
   }
 
   get remoteAddr(): Deno.Addr | null {
-    return this.#info.remoteAddr;
+    const { remoteAddr, localAddr } = this.#info;
+    // The client's end has no path as a rule; Deno.serve tells that of the server.
+    return remoteAddr?.transport === "unix" && remoteAddr.path === null
+      ? localAddr
+      : remoteAddr;
   }
 
   get closing(): AbortSignal {
