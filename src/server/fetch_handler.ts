@@ -69,7 +69,8 @@ const REFUSED = {
  * Each `Request` is a new object whose signal aborts when the client disconnects. Its
  * body can be read until the response is sent. As under `Deno.serve`, a GET or HEAD has
  * no body. `Deno.upgradeWebSocket` does not work on it; use
- * {@linkcode HttpResponse.upgrade} in a native handler.
+ * {@linkcode HttpResponse.upgrade} in a native handler, as the example
+ * `deno_websocket.ts` does.
  *
  * Requests that Fetch cannot represent faithfully never reach the application:
  *
@@ -82,8 +83,9 @@ const REFUSED = {
  *
  * A `Response` that cannot be sent makes the handler throw as
  * {@linkcode HttpResponse.send} does, before any byte is sent. This covers the part of
- * the body that is available at once: a wrong length, a chunk that is no `Uint8Array`,
- * a failed stream. A stream that fails later ends the connection.
+ * the body that is available at once: more than was declared, a chunk that is no
+ * `Uint8Array`, a failed stream. A stream that fails later ends the connection. A body
+ * that is sent whole gets its own Content-Length, whatever the response declares.
  *
  * As under `Deno.serve`, a response of `fetch()` with a body decoded by the runtime is
  * sent without the Content-Encoding and Content-Length of the encoded body. If you
@@ -92,6 +94,7 @@ const REFUSED = {
  * @param app Answers each request: a function, or an object with a `fetch` method, such
  * as a Hono application.
  * @param options What to do about an application that fails.
+ * @throws {TypeError} The application is neither of them.
  *
  * @example
  * ```ts

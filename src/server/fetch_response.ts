@@ -43,7 +43,7 @@ export function respond(
   isHead: boolean,
 ): void | Promise<void> {
   if (!(response instanceof Response)) {
-    throw new TypeError("the application gave no Response");
+    throw new TypeError("the application gave no Response of this runtime");
   }
   const brief = takeBrief(response);
   if (brief !== null) return res.sendText(brief.text, brief.isJson);
