@@ -334,10 +334,13 @@ function pass<Real extends object>(
       },
     });
   }
+  // Those of the runtime are enumerable, so `for in` would miss these.
+  for (const name of Object.getOwnPropertyNames(prototype)) {
+    Object.defineProperty(prototype, name, { enumerable: true });
+  }
   Object.defineProperty(prototype, "constructor", {
     value: sample.constructor,
-    writable: true,
-    configurable: true,
+    enumerable: false,
   });
   Object.setPrototypeOf(prototype, Object.getPrototypeOf(sample));
 }
