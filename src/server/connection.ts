@@ -28,15 +28,21 @@ import type { Consumer } from "../message/byte_source.ts";
 import { CONNECT } from "../wire/names.ts";
 import { BODY_TIMEOUT, HEAD_TIMEOUT } from "../wire/refusals.ts";
 import { refreshDate } from "./date.ts";
-import { type Awaited, Deadlines, type Watched } from "./deadlines.ts";
+import {
+  type Awaited,
+  awaitedInExchange,
+  Deadlines,
+  type Watched,
+} from "./deadlines.ts";
 import { Exchange, type ExchangeOwner } from "./exchange.ts";
 import {
   ConnectionDetails,
   type ConnectionInfo,
   type Handler,
 } from "./handler.ts";
+import type { Ledger } from "./ledger.ts";
 import { Output, type OutputOwner } from "./output.ts";
-import { EncodedResponse } from "./prepared_response.ts";
+import { refusal } from "./prepared_response.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 import type { HttpResponse } from "./response.ts";
 import type { Registered, Registry } from "./registry.ts";
@@ -67,6 +73,7 @@ export class Connection
   readonly output: Output;
   readonly info: ConnectionInfo;
   readonly handler: Handler;
+  readonly ledger: Ledger | null;
   /** Requests so far. */
   requests = 0;
   /** Resolves when the connection has closed or was handed over. */
@@ -126,6 +133,7 @@ export class Connection
       this.machine.secure,
       registry,
     );
+    this.ledger = registry.ledgerFor(this);
     this.done = this.#done.promise;
     registry.add(this);
   }
@@ -145,11 +153,11 @@ export class Connection
     this.#running = true;
     this.#stopped = false;
     refreshDate();
-    const { machine, output } = this;
+    const { machine, output, ledger } = this;
     const exchange = this.#exchange;
     try {
       while (exchange.request === null && this.#phase === "open") {
-        if (output.full) {
+        if (output.full || (ledger !== null && ledger.full)) {
           this.#stopped = true;
           break;
         }
@@ -211,6 +219,7 @@ export class Connection
     const { body } = this.machine;
     // A handler may have swallowed the refusal of a body that is too large.
     if (body.refused !== null) this.count(body.refused);
+    if (this.ledger !== null) this.ledger.finish(this.#exchange.status);
     this.machine.release(request);
     if (body.active) {
       this.#drainedFrom = this.machine.received;
@@ -236,15 +245,16 @@ export class Connection
   /** Answers a refused message, then leaves. */
   #refuse(error: unknown): void {
     if (!(error instanceof HttpError)) {
-      this.#registry.report(error, null);
+      this.report(error, null);
       return this.destroy(error);
     }
     this.count(error);
     // A malformed body belongs to a request that was already answered.
-    if (!this.machine.errorInBody && error.code !== "unexpected-eof") {
-      const { status, message } = error;
-      new EncodedResponse({ status, body: `${message}\n` })
-        .appendTo(this.output, "close", false);
+    if (!this.machine.errorInBody) {
+      const answers = error.code !== "unexpected-eof";
+      this.ledger?.refuse(error);
+      if (answers) refusal(error).appendTo(this.output, "close", false);
+      this.ledger?.finish(answers ? error.status : 0);
     }
     this.#leave();
   }
@@ -260,7 +270,13 @@ export class Connection
   report(error: unknown, res: HttpResponse | null): void {
     // A handler that rethrows `req.signal.reason` behaves as intended.
     if (this.#gone !== undefined && error === this.#gone) return;
-    this.#registry.report(error, res);
+    const { remoteAddr } = this.info;
+    const { request } = this.#exchange;
+    this.#registry.report(
+      error,
+      res,
+      request && { ...request.startLine, remoteAddr },
+    );
   }
 
   decidePersistence(close: boolean, whole: boolean): boolean {
@@ -324,6 +340,7 @@ export class Connection
   };
 
   handOver(): Duplex {
+    this.ledger?.finish(this.#exchange.status);
     const raw = this.#raw = new UpgradedConnection(
       this.machine,
       this.#transport,
@@ -362,7 +379,7 @@ export class Connection
       this.#wake();
     } catch (error) {
       // A bug here or in a stream must not take down more than this connection.
-      this.#registry.report(error, null);
+      this.report(error, null);
       this.destroy(error);
     }
   }
@@ -386,11 +403,12 @@ export class Connection
   /** Called when the input failed. */
   fail(error: unknown): void {
     // Misuse of the `Conn` interface is the program's fault, so it is reported.
-    if (error instanceof MisuseError) this.#registry.report(error, null);
+    if (error instanceof MisuseError) this.report(error, null);
     this.destroy(error);
   }
 
   written(): void {
+    if (this.ledger !== null) this.ledger.written();
     if (this.#stopped) this.#run();
   }
 
@@ -461,6 +479,7 @@ export class Connection
     if (this.#phase === "closed") return;
     this.#phase = "closed";
     const why = reason ?? new TypeError("the connection was closed");
+    this.ledger?.close(why, this.#exchange);
     this.#transport.close(why);
     this.output.close(why);
     this.machine.close(why);
@@ -512,13 +531,13 @@ export class Connection
 
   /** What the connection waits for; its {@linkcode Deadlines} bound the time. */
   get awaited(): Awaited {
-    const { machine, output } = this;
+    const { machine } = this;
     switch (this.#phase) {
       case "lingering":
         return "close";
       case "leaving":
         // The half-close itself can stall: TLS sends close_notify first.
-        return output.pending > 0 ? "nothing" : "close";
+        return this.output.pending > 0 ? "nothing" : "close";
       case "raw":
       case "closed":
         return "nothing";
@@ -528,16 +547,9 @@ export class Connection
         this.#phase satisfies never;
     }
     if (this.#stopped) return "nothing";
-    const exchange = this.#exchange;
-    if (exchange.request !== null) {
-      if (exchange.streaming && this.#transport.ended) {
-        return output.pending === 0 ? "content" : "nothing";
-      }
-      if (machine.body.starved) return "body";
-      return this.#transport.ended || machine.error !== null ||
-          machine.unread > READ_AHEAD
-        ? "sign of life"
-        : "nothing";
+    const { request, streaming } = this.#exchange;
+    if (request !== null) {
+      return awaitedInExchange(this, streaming, this.#transport.ended);
     }
     if (machine.body.active) return "body";
     return machine.idle && this.requests > 0 ? "request" : "head";

@@ -38,9 +38,13 @@ export type FetchApp = {
   fetch(request: Request, info: FetchInfo): Response | Promise<Response>;
 }["fetch"];
 
-/** Makes the response to a request whose application failed. */
+/**
+ * Makes the response to a request whose application failed. A handler written for
+ * `Deno.serve`, which is given the error alone, fits.
+ */
 export type FetchErrorHandler = (
   error: unknown,
+  request: Request,
 ) => Response | Promise<Response>;
 
 /** Options of {@linkcode fetchHandler}. */
@@ -135,7 +139,7 @@ function withErrors(app: FetchApp, onError: FetchErrorHandler): FetchApp {
     } catch (error) {
       // What is wrong with the request has an answer already.
       if (error instanceof HttpError) throw error;
-      return await onError(error);
+      return await onError(error, request);
     }
   };
 }

@@ -14,9 +14,17 @@ import {
   resolveParserLimits,
 } from "../limits.ts";
 import { Budget } from "../memory/budget.ts";
+import type { Machine } from "../message/machine.ts";
 import { type PoolsStats, sharedPools } from "../message/pools.ts";
-import type { Handler } from "./handler.ts";
-import type { ConnectionOptions, ErrorHandler } from "./options.ts";
+import type { HttpResponse } from "./response.ts";
+import type { ConnectionInfo, Handler } from "./handler.ts";
+import type {
+  ConnectionOptions,
+  ErrorHandler,
+  FailedRequest,
+} from "./options.ts";
+import { Ledger } from "./ledger.ts";
+import type { Output } from "./output.ts";
 import { closingError } from "./reasons.ts";
 import { type Sweepable, Sweeper } from "./timeouts.ts";
 
@@ -166,9 +174,13 @@ export class Registry {
   }
 
   /** Calls `onError`. An error that `onError` throws itself goes to the console. */
-  async report(...args: Parameters<ErrorHandler>): Promise<void> {
+  async report(
+    error: unknown,
+    res: HttpResponse | null,
+    request: FailedRequest | null = null,
+  ): Promise<void> {
     try {
-      await this.onError(...args);
+      await this.onError(error, res, request);
     } catch (error) {
       try {
         console.error(error);
@@ -176,6 +188,33 @@ export class Registry {
         // An error whose inspection throws.
       }
     }
+  }
+
+  /** The record of a connection's requests; `null` if the program asks for none. */
+  ledgerFor(
+    { machine, output, info }: {
+      readonly machine: Machine;
+      readonly output: Output;
+      readonly info: ConnectionInfo;
+    },
+  ): Ledger | null {
+    const { onRequestEnd } = this.options;
+    if (onRequestEnd === undefined) return null;
+    return new Ledger(machine, output, async (end) => {
+      try {
+        await onRequestEnd(end, info);
+      } catch (error) {
+        const { method, target } = end;
+        const { remoteAddr } = info;
+        this.report(
+          error,
+          null,
+          method === null || target === null
+            ? null
+            : { method, target, remoteAddr },
+        );
+      }
+    });
   }
 
   stats(): ServerStats {
