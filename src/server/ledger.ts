@@ -23,7 +23,7 @@ import type { HttpResponse } from "./response.ts";
  */
 const MOST_HELD = 65536;
 /** What a record takes itself, in bytes. */
-const RECORD = 200;
+const RECORD = 300;
 
 /** A request that has not ended. */
 interface Entry {

@@ -27,6 +27,8 @@ const began = performance.now();
 const unexpectedErrors: string[] = [];
 const unhandled: string[] = [];
 let expectedErrors = 0;
+/** The requests that have ended. */
+let ends = 0;
 
 /** Keeps the first texts: a fault that repeats must not look like a leak. */
 function note(texts: string[], error: unknown): void {
@@ -67,6 +69,9 @@ const server = serve({
       port: (addr as Deno.NetAddr).port,
       openFiles: openFiles(),
     }),
+  onRequestEnd: ({ response }) => {
+    if (response !== null) ends++;
+  },
   onError: (error, res) => {
     if (!(error instanceof ExpectedError)) return note(unexpectedErrors, error);
     expectedErrors++;
@@ -89,6 +94,7 @@ function sample(final: boolean): Sample {
     openStreams: open.streams,
     openUpgrades: open.upgrades,
     stats: server.stats(),
+    ends,
     expectedErrors,
     unexpectedErrors,
     unhandled,
