@@ -11,7 +11,12 @@
  * @module
  */
 
-import { type RequestEnd, serve, type ServerStats } from "@pooled/http1";
+import {
+  type HttpServer,
+  type RequestEnd,
+  serve,
+  type ServerStats,
+} from "@pooled/http1";
 
 /** The upper bounds of the durations, in seconds. */
 const BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -145,7 +150,7 @@ class Metrics {
 
 const metrics = new Metrics();
 
-const server = serve({
+const server: HttpServer = serve({
   port: Number(Deno.args[0] ?? 8000),
   onRequestEnd: (end) => metrics.add(end),
 }, async (req, res) => {
