@@ -28,12 +28,7 @@ import type { Consumer } from "../message/byte_source.ts";
 import { CONNECT } from "../wire/names.ts";
 import { BODY_TIMEOUT, HEAD_TIMEOUT } from "../wire/refusals.ts";
 import { refreshDate } from "./date.ts";
-import {
-  type Awaited,
-  awaitedInExchange,
-  Deadlines,
-  type Watched,
-} from "./deadlines.ts";
+import { type Awaited, Deadlines, type Watched } from "./deadlines.ts";
 import { Exchange, type ExchangeOwner } from "./exchange.ts";
 import {
   ConnectionDetails,
@@ -42,6 +37,7 @@ import {
 } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
 import { Output, type OutputOwner } from "./output.ts";
+import { awaitedIn, type Phase } from "./phase.ts";
 import { refusal } from "./prepared_response.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 import type { HttpResponse } from "./response.ts";
@@ -55,14 +51,6 @@ import {
   StreamTransport,
   type Transport,
 } from "./transport.ts";
-
-/**
- * - open: requests are answered
- * - leaving: the last response is being written
- * - lingering: the output is half-closed, and the input is read to its end
- * - raw: the connection was handed over by `upgrade()`
- */
-type Phase = "open" | "leaving" | "lingering" | "raw" | "closed";
 
 /** Microtask turns that a flush waits for the next response. */
 const PATIENCE = 6;
@@ -216,18 +204,25 @@ export class Connection
 
   /** Ends an exchange whose handler and response are both done. */
   exchanged(request: PooledRequest, bodyComes: boolean): void {
-    const { body } = this.machine;
-    // A handler may have swallowed the refusal of a body that is too large.
-    if (body.refused !== null) this.count(body.refused);
-    if (this.ledger !== null) this.ledger.finish(this.#exchange.status);
-    this.machine.release(request);
+    const { machine } = this;
+    const { body } = machine;
+    if (body.refused !== null || this.ledger !== null) this.#conclude();
+    machine.release(request);
     if (body.active) {
-      this.#drainedFrom = this.machine.received;
+      this.#drainedFrom = machine.received;
       if (!this.#canDrain(bodyComes)) this.#persists = false;
     }
     if (this.#phase !== "open") return;
     if (!this.#persists) this.#leave();
     else if (!this.#running) this.#run();
+  }
+
+  /** The rare part of `exchanged`, apart so that V8 inlines the rest. */
+  #conclude(): void {
+    const { refused } = this.machine.body;
+    // A handler may have swallowed the refusal of a body that is too large.
+    if (refused !== null) this.count(refused);
+    this.ledger?.finish(this.#exchange.status);
   }
 
   /** Whether the rest of the body can be drained to reach the next request. */
@@ -531,28 +526,9 @@ export class Connection
 
   /** What the connection waits for; its {@linkcode Deadlines} bound the time. */
   get awaited(): Awaited {
-    const { machine } = this;
-    switch (this.#phase) {
-      case "lingering":
-        return "close";
-      case "leaving":
-        // The half-close itself can stall: TLS sends close_notify first.
-        return this.output.pending > 0 ? "nothing" : "close";
-      case "raw":
-      case "closed":
-        return "nothing";
-      case "open":
-        break;
-      default:
-        this.#phase satisfies never;
-    }
-    if (this.#stopped) return "nothing";
-    const { request, streaming } = this.#exchange;
-    if (request !== null) {
-      return awaitedInExchange(this, streaming, this.#transport.ended);
-    }
-    if (machine.body.active) return "body";
-    return machine.idle && this.requests > 0 ? "request" : "head";
+    return this.#stopped && this.#phase === "open"
+      ? "nothing"
+      : awaitedIn(this.#phase, this, this.#exchange, this.#transport.ended);
   }
 
   #timeOutBody(): void {

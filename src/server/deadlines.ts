@@ -6,7 +6,6 @@
 
 import type { ConnectionLimits } from "../limits.ts";
 import type { Machine } from "../message/machine.ts";
-import { READ_AHEAD } from "../memory/sizes.ts";
 import type { Output } from "./output.ts";
 import { type Sweeper, Wait } from "./timeouts.ts";
 
@@ -42,21 +41,6 @@ const LINGER = 2000;
 const SILENCE = 500;
 /** Sweeps without the least progress that make a reader stalled. */
 const STALLED = 2;
-
-/** What a connection awaits while an exchange is under way. */
-export function awaitedInExchange(
-  { machine, output }: Pick<Watched, "machine" | "output">,
-  streaming: boolean,
-  inputEnded: boolean,
-): Awaited {
-  if (streaming && inputEnded) {
-    return output.pending === 0 ? "content" : "nothing";
-  }
-  if (machine.body.starved) return "body";
-  return inputEnded || machine.error !== null || machine.unread > READ_AHEAD
-    ? "sign of life"
-    : "nothing";
-}
 
 /** The deadlines of one connection. */
 export class Deadlines {

@@ -26,6 +26,7 @@ import type {
 import { Ledger } from "./ledger.ts";
 import type { Output } from "./output.ts";
 import { closingError } from "./reasons.ts";
+import type { RequestEnd } from "./request_end.ts";
 import { type Sweepable, Sweeper } from "./timeouts.ts";
 
 /** A snapshot of a server's counters. */
@@ -200,19 +201,21 @@ export class Registry {
   ): Ledger | null {
     const { onRequestEnd } = this.options;
     if (onRequestEnd === undefined) return null;
-    return new Ledger(machine, output, async (end) => {
+    const failed = ({ method, target }: RequestEnd, error: unknown) => {
+      const { remoteAddr } = info;
+      const request = method === null || target === null
+        ? null
+        : { method, target, remoteAddr };
+      this.report(error, null, request);
+    };
+    return new Ledger(machine, output, (end) => {
       try {
-        await onRequestEnd(end, info);
+        const told: unknown = onRequestEnd(end, info);
+        // A promise for each call would cost more than most logs.
+        if (told === undefined) return;
+        Promise.resolve(told).catch((error) => failed(end, error));
       } catch (error) {
-        const { method, target } = end;
-        const { remoteAddr } = info;
-        this.report(
-          error,
-          null,
-          method === null || target === null
-            ? null
-            : { method, target, remoteAddr },
-        );
+        failed(end, error);
       }
     });
   }
