@@ -153,14 +153,14 @@ export class Ledger {
   /** Bytes were written: ends the requests whose responses are out. */
   written(): void {
     const { sent } = this.#output;
-    let count = 0;
-    for (const entry of this.#waiting) {
-      if (entry.outputEnd > sent) break;
+    const left = this.#waiting.findIndex(({ outputEnd }) => outputEnd > sent);
+    const count = left < 0 ? this.#waiting.length : left;
+    if (count === 0) return;
+    const now = performance.now();
+    for (const entry of this.#waiting.splice(0, count)) {
       this.#held -= entry.size;
-      this.#end(entry, entry.outputEnd);
-      count++;
+      this.#end(entry, entry.outputEnd, now);
     }
-    if (count > 0) this.#waiting.splice(0, count);
   }
 
   /** The connection is about to close: what has not ended, ends now. */
@@ -171,10 +171,11 @@ export class Ledger {
     // A whole response is complete once it is written, though its handler still runs.
     if (!exchange.answered) this.cut(reason);
     this.finish(exchange.status);
+    const now = performance.now();
     for (const entry of this.#waiting.splice(0)) {
       entry.cut = true;
       if (!entry.failed) entry.error = reason;
-      this.#end(entry, this.#output.sent);
+      this.#end(entry, this.#output.sent, now);
     }
   }
 
@@ -200,13 +201,13 @@ export class Ledger {
     return this.#output.sent + this.#output.pending;
   }
 
-  #end(entry: Entry, outputEnd: number): void {
+  #end(entry: Entry, outputEnd: number, now: number): void {
     this.#ended.push({
       ...entry.request,
       status: entry.status,
       bytesReceived: entry.bytesReceived,
       bytesSent: Math.max(0, outputEnd - entry.outputStart),
-      duration: performance.now() - entry.began,
+      duration: now - entry.began,
       error: entry.error,
       complete: entry.status !== null && !entry.cut,
     });
