@@ -53,7 +53,11 @@ export {
   type FetchInfo,
 } from "./server/fetch_handler.ts";
 export type { ConnectionLimits, ServerLimits } from "./limits.ts";
-export type { ConnectionOptions, ErrorHandler } from "./server/options.ts";
+export type {
+  ConnectionOptions,
+  ErrorHandler,
+  FailedRequest,
+} from "./server/options.ts";
 export {
   type PreparedResponse,
   type PreparedResponseInit,
@@ -64,6 +68,7 @@ export type {
   HttpResponseBody,
   HttpResponseInit,
 } from "./server/response.ts";
+export type { RequestEnd, RequestEndHandler } from "./server/request_end.ts";
 export type { TrailerSource } from "./server/response_body.ts";
 export type {
   ServeOptions,

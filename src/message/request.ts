@@ -117,6 +117,17 @@ export class PooledRequest extends PooledMessage
     };
   }
 
+  /** Method and target, for a server, which may ask even after the handler's release. */
+  get startLine(): { method: string; target: string } {
+    const { method, methodEnd, targetStart, targetEnd } = this.line;
+    return {
+      method: method === OTHER_METHOD
+        ? this.slice(0, methodEnd)
+        : METHODS[method]!,
+      target: this.slice(targetStart, targetEnd),
+    };
+  }
+
   /** The offset of the field section in the head. */
   get fieldsStart(): number {
     return this.fields.base - this.base;

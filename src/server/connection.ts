@@ -35,8 +35,10 @@ import {
   type ConnectionInfo,
   type Handler,
 } from "./handler.ts";
+import type { Ledger } from "./ledger.ts";
 import { Output, type OutputOwner } from "./output.ts";
-import { EncodedResponse } from "./prepared_response.ts";
+import { awaitedIn, type Phase } from "./phase.ts";
+import { refusal } from "./prepared_response.ts";
 import { shakesHands, TlsConn } from "./tls.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 import type { HttpResponse } from "./response.ts";
@@ -51,14 +53,6 @@ import {
   type Transport,
 } from "./transport.ts";
 
-/**
- * - open: requests are answered
- * - leaving: the last response is being written
- * - lingering: the output is half-closed, and the input is read to its end
- * - raw: the connection was handed over by `upgrade()`
- */
-type Phase = "open" | "leaving" | "lingering" | "raw" | "closed";
-
 /** Microtask turns that a flush waits for the next response. */
 const PATIENCE = 6;
 
@@ -68,6 +62,7 @@ export class Connection
   readonly output: Output;
   readonly info: ConnectionInfo;
   readonly handler: Handler;
+  readonly ledger: Ledger | null;
   /** Requests so far. */
   requests = 0;
   /** Resolves when the connection has closed or was handed over. */
@@ -134,6 +129,7 @@ export class Connection
       context,
       registry,
     );
+    this.ledger = registry.ledgerFor(this);
     this.done = this.#done.promise;
     registry.add(this);
   }
@@ -155,11 +151,11 @@ export class Connection
     this.#running = true;
     this.#stopped = false;
     refreshDate();
-    const { machine, output } = this;
+    const { machine, output, ledger } = this;
     const exchange = this.#exchange;
     try {
       while (exchange.request === null && this.#phase === "open") {
-        if (output.full) {
+        if (output.full || (ledger !== null && ledger.full)) {
           this.#stopped = true;
           break;
         }
@@ -218,17 +214,25 @@ export class Connection
 
   /** Ends an exchange whose handler and response are both done. */
   exchanged(request: PooledRequest, bodyComes: boolean): void {
-    const { body } = this.machine;
-    // A handler may have swallowed the refusal of a body that is too large.
-    if (body.refused !== null) this.count(body.refused);
-    this.machine.release(request);
+    const { machine } = this;
+    const { body } = machine;
+    if (body.refused !== null || this.ledger !== null) this.#conclude();
+    machine.release(request);
     if (body.active) {
-      this.#drainedFrom = this.machine.received;
+      this.#drainedFrom = machine.received;
       if (!this.#canDrain(bodyComes)) this.#persists = false;
     }
     if (this.#phase !== "open") return;
     if (!this.#persists) this.#leave();
     else if (!this.#running) this.#run();
+  }
+
+  /** The rare part of `exchanged`, apart so that V8 inlines the rest. */
+  #conclude(): void {
+    const { refused } = this.machine.body;
+    // A handler may have swallowed the refusal of a body that is too large.
+    if (refused !== null) this.count(refused);
+    this.ledger?.finish(this.#exchange.status);
   }
 
   /** Whether the rest of the body can be drained to reach the next request. */
@@ -246,15 +250,16 @@ export class Connection
   /** Answers a refused message, then leaves. */
   #refuse(error: unknown): void {
     if (!(error instanceof HttpError)) {
-      this.#registry.report(error, null);
+      this.report(error, null);
       return this.destroy(error);
     }
     this.count(error);
     // A malformed body belongs to a request that was already answered.
-    if (!this.machine.errorInBody && error.code !== "unexpected-eof") {
-      const { status, message } = error;
-      new EncodedResponse({ status, body: `${message}\n` })
-        .appendTo(this.output, "close", false);
+    if (!this.machine.errorInBody) {
+      const answers = error.code !== "unexpected-eof";
+      this.ledger?.refuse(error);
+      if (answers) refusal(error).appendTo(this.output, "close", false);
+      this.ledger?.finish(answers ? error.status : 0);
     }
     this.#leave();
   }
@@ -270,7 +275,13 @@ export class Connection
   report(error: unknown, res: HttpResponse | null): void {
     // A handler that rethrows `req.signal.reason` behaves as intended.
     if (this.#gone !== undefined && error === this.#gone) return;
-    this.#registry.report(error, res);
+    const { remoteAddr } = this.info;
+    const { request } = this.#exchange;
+    this.#registry.report(
+      error,
+      res,
+      request && { ...request.startLine, remoteAddr },
+    );
   }
 
   decidePersistence(close: boolean, whole: boolean): boolean {
@@ -334,6 +345,7 @@ export class Connection
   };
 
   handOver(): Duplex {
+    this.ledger?.finish(this.#exchange.status);
     const raw = this.#raw = new UpgradedConnection(
       this.machine,
       this.#transport,
@@ -372,7 +384,7 @@ export class Connection
       this.#wake();
     } catch (error) {
       // A bug here or in a stream must not take down more than this connection.
-      this.#registry.report(error, null);
+      this.report(error, null);
       this.destroy(error);
     }
   }
@@ -396,11 +408,12 @@ export class Connection
   /** Called when the input failed. */
   fail(error: unknown): void {
     // Misuse of the `Conn` interface is the program's fault, so it is reported.
-    if (error instanceof MisuseError) this.#registry.report(error, null);
+    if (error instanceof MisuseError) this.report(error, null);
     this.destroy(error);
   }
 
   written(): void {
+    if (this.ledger !== null) this.ledger.written();
     if (this.#stopped) this.#run();
   }
 
@@ -471,6 +484,7 @@ export class Connection
     if (this.#phase === "closed") return;
     this.#phase = "closed";
     const why = reason ?? new TypeError("the connection was closed");
+    this.ledger?.close(why, this.#exchange);
     this.#transport.close(why);
     this.output.close(why);
     this.machine.close(why);
@@ -522,35 +536,9 @@ export class Connection
 
   /** What the connection waits for; its {@linkcode Deadlines} bound the time. */
   get awaited(): Awaited {
-    const { machine, output } = this;
-    switch (this.#phase) {
-      case "lingering":
-        return "close";
-      case "leaving":
-        // The half-close itself can stall: TLS sends close_notify first.
-        return output.pending > 0 ? "nothing" : "close";
-      case "raw":
-      case "closed":
-        return "nothing";
-      case "open":
-        break;
-      default:
-        this.#phase satisfies never;
-    }
-    if (this.#stopped) return "nothing";
-    const exchange = this.#exchange;
-    if (exchange.request !== null) {
-      if (exchange.streaming && this.#transport.ended) {
-        return output.pending === 0 ? "content" : "nothing";
-      }
-      if (machine.body.starved) return "body";
-      return this.#transport.ended || machine.error !== null ||
-          machine.unread > READ_AHEAD
-        ? "sign of life"
-        : "nothing";
-    }
-    if (machine.body.active) return "body";
-    return machine.idle && this.requests > 0 ? "request" : "head";
+    return this.#stopped && this.#phase === "open"
+      ? "nothing"
+      : awaitedIn(this.#phase, this, this.#exchange, this.#transport.ended);
   }
 
   #timeOutBody(): void {

@@ -25,12 +25,15 @@ import { CONNECT, HEAD } from "../wire/names.ts";
 import { isAscii } from "../wire/text.ts";
 import { allowsBody } from "./head_writer.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
+import type { Ledger } from "./ledger.ts";
 import { appendFields, appendText, type Output } from "./output.ts";
 import {
   bodylessError,
   EncodedResponse,
   lengthError,
+  NO_TUNNEL,
   TEXT_TYPE,
+  UNAVAILABLE,
 } from "./prepared_response.ts";
 import {
   type Answering,
@@ -39,7 +42,7 @@ import {
   type HttpResponseInit,
   ServerResponse,
 } from "./response.ts";
-import { BodySender, streamOf } from "./response_body.ts";
+import { BodySender, isDetached, streamOf } from "./response_body.ts";
 import {
   appendHead,
   CHUNKED,
@@ -58,6 +61,8 @@ export interface ExchangeOwner {
   readonly info: ConnectionInfo;
   readonly machine: Machine;
   readonly output: Output;
+  /** Records the requests, if the program wants to be told of their ends. */
+  readonly ledger: Ledger | null;
   /**
    * Decides whether the connection persists after the response whose head is about to
    * be written. Sticky: once false, stays false. `whole` means that the entire response
@@ -101,22 +106,11 @@ const FAILED = new WeakMap<ServerResponse, unknown>();
 /** Interim responses that a handler may send (RFC 9110 §15.2, RFC 8297). */
 const INTERIM: ReadonlySet<number> = new Set([100, 102, 103, 104]);
 
-/** Replaces a 2xx to CONNECT, which would open a tunnel without a handler for it. */
-const NO_TUNNEL = new EncodedResponse({
-  status: 501,
-  body: "Not Implemented\n",
-});
-
-/** Replaces a large response while the server's buffers are full. */
-const UNAVAILABLE = new EncodedResponse({
-  status: 503,
-  headers: { connection: "close" },
-  body: "Service Unavailable\n",
-});
-
 export class Exchange implements Answering {
   /** The request, until handler and response are both done. */
   request: PooledRequest | null = null;
+  /** The status of the final response; 0 before it was sent. */
+  status = 0;
   readonly #owner: ExchangeOwner;
   /** The response object that may answer. */
   #response: ServerResponse | null = null;
@@ -137,17 +131,24 @@ export class Exchange implements Answering {
     return this.#state === "streaming";
   }
 
+  /** Whether the whole response is in the output. */
+  get answered(): boolean {
+    return this.#state === "done" && this.status !== 0;
+  }
+
   /** Passes a request to the handler. */
   begin(request: PooledRequest): void {
     const owner = this.#owner;
     const response = new ServerResponse(this);
     this.#response = response;
     this.request = request;
+    this.status = 0;
     this.#state = "open";
     this.#handling = true;
     this.#continued = false;
     this.#completed = null;
     request.held = true;
+    if (owner.ledger !== null) owner.ledger.begin(request, response);
     let result: void | Promise<void>;
     try {
       result = owner.handler(request, response, owner.info);
@@ -174,6 +175,7 @@ export class Exchange implements Answering {
     const owner = this.#owner;
     const response = this.#response!;
     const open = this.#state === "open";
+    owner.ledger?.fail(error);
     // Only errors of this parser are the client's fault. A proxy may rethrow another's.
     if (owner.machine.refusedWith(error)) this.#refuse(error as HttpError);
     else owner.report(error, open ? response : null);
@@ -331,9 +333,10 @@ export class Exchange implements Answering {
     if (owner.machine.body.active || owner.machine.error !== null) {
       throw new TypeError("the body of the request was not read to its end");
     }
-    const { line, fields } = planUpgrade(request, init);
+    const { line, fields, status } = planUpgrade(request, init);
     this.#claim(response);
     const { output } = owner;
+    this.status = status;
     this.#state = "upgraded";
     if (!output.closed) {
       appendText(output, `${line}\r\n`);
@@ -397,7 +400,9 @@ export class Exchange implements Answering {
     // An abort listener of a dropped connection may have sent this response.
     this.#claim(this.#response!);
     if (fits) return true;
-    FAILED.set(this.#response!, shedError());
+    const error = shedError();
+    owner.ledger?.fail(error);
+    FAILED.set(this.#response!, error);
     this.#sendPrepared(UNAVAILABLE);
     return false;
   }
@@ -409,6 +414,7 @@ export class Exchange implements Answering {
     if (line.method === CONNECT && isSuccess(prepared.status)) {
       prepared = NO_TUNNEL;
     }
+    this.status = prepared.status;
     this.#state = "done";
     if (output.closed) return this.#complete();
     const persists = owner.decidePersistence(prepared.close, true);
@@ -451,6 +457,7 @@ export class Exchange implements Answering {
     }
     const owner = this.#owner;
     const { output } = owner;
+    this.status = status;
     this.#state = "done";
     if (output.closed) return this.#complete();
     const persists = owner.decidePersistence(plan.close, true);
@@ -485,6 +492,7 @@ export class Exchange implements Answering {
       request.line.minorVersion === 1;
     const isHead = request.line.method === HEAD;
     let sender: BodySender | null = null;
+    this.status = status;
     if (output.closed || isHead) {
       // `cancel` may run user code, which must see the response as sent.
       this.#state = "done";
@@ -523,6 +531,7 @@ export class Exchange implements Answering {
       (error) => {
         this.#completed?.reject(error);
         owner.forbidNext();
+        owner.ledger?.cut(error);
         // A stream made of the request body fails with the refusal of that body.
         FAILED.set(response, error);
         if (owner.machine.refusedWith(error)) owner.count(error as HttpError);
@@ -580,12 +589,6 @@ export class Exchange implements Answering {
     return line.minorVersion === 1 && line.method !== HEAD &&
       allowsBody(status);
   }
-}
-
-/** Whether the buffer of an array was transferred. A shared one cannot be. */
-function isDetached(bytes: Uint8Array | null): boolean {
-  return bytes !== null && bytes.length === 0 &&
-    bytes.buffer instanceof ArrayBuffer && bytes.buffer.detached;
 }
 
 function isSuccess(status: number): boolean {

@@ -55,9 +55,13 @@ export type FetchApp<Addr extends Deno.Addr | null = Deno.Addr | null> = {
   ): Response | Promise<Response>;
 }["fetch"];
 
-/** Makes the response to a request whose application failed. */
+/**
+ * Makes the response to a request whose application failed. A handler written for
+ * `Deno.serve`, which is given the error alone, fits.
+ */
 export type FetchErrorHandler = (
   error: unknown,
+  request: Request,
 ) => Response | Promise<Response>;
 
 /** Options of {@linkcode fetchHandler}. */
@@ -148,7 +152,13 @@ export function fetchHandler<
     const answering = res as ServerResponse;
     const told = new Info(info, answering);
     if (onError !== undefined) {
-      return respondOr(onError, answering, () => answer(request, told), isHead);
+      return respondOr(
+        onError,
+        answering,
+        request,
+        () => answer(request, told),
+        isHead,
+      );
     }
     const response = answer(request, told);
     // An application that answers at once costs no turn of the microtask queue.
@@ -163,6 +173,7 @@ export function fetchHandler<
 async function respondOr(
   onError: FetchErrorHandler,
   res: ServerResponse,
+  request: Request,
   answer: () => Response | Promise<Response>,
   isHead: boolean,
 ): Promise<void> {
@@ -171,7 +182,7 @@ async function respondOr(
   } catch (error) {
     // What is wrong with the request has an answer already.
     if (error instanceof HttpError) throw error;
-    await respond(res, await onError(error), isHead);
+    await respond(res, await onError(error, request), isHead);
   }
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { HttpError } from "../errors.ts";
 import {
   allowsBody,
   checkStatus,
@@ -142,6 +143,24 @@ export class EncodedResponse implements PreparedResponse {
 const encoder = new TextEncoder();
 /** The default Content-Type of text, as in Fetch. */
 export const TEXT_TYPE = "text/plain;charset=UTF-8";
+
+/** Replaces a 2xx to CONNECT, which would open a tunnel without a handler for it. */
+export const NO_TUNNEL: EncodedResponse = new EncodedResponse({
+  status: 501,
+  body: "Not Implemented\n",
+});
+
+/** Replaces a large response while the server's buffers are full. */
+export const UNAVAILABLE: EncodedResponse = new EncodedResponse({
+  status: 503,
+  headers: { connection: "close" },
+  body: "Service Unavailable\n",
+});
+
+/** The answer to a message that was refused. */
+export function refusal({ status, message }: HttpError): EncodedResponse {
+  return new EncodedResponse({ status, body: `${message}\n` });
+}
 
 export function bodylessError(status: number): TypeError {
   return new TypeError(`a response of status ${status} has no body`);

@@ -14,10 +14,19 @@ import {
   resolveParserLimits,
 } from "../limits.ts";
 import { Budget } from "../memory/budget.ts";
+import type { Machine } from "../message/machine.ts";
 import { type PoolsStats, sharedPools } from "../message/pools.ts";
-import type { Handler } from "./handler.ts";
-import type { ConnectionOptions, ErrorHandler } from "./options.ts";
+import type { HttpResponse } from "./response.ts";
+import type { ConnectionInfo, Handler } from "./handler.ts";
+import type {
+  ConnectionOptions,
+  ErrorHandler,
+  FailedRequest,
+} from "./options.ts";
+import { Ledger } from "./ledger.ts";
+import type { Output } from "./output.ts";
 import { closingError } from "./reasons.ts";
+import type { RequestEnd } from "./request_end.ts";
 import { type Sweepable, Sweeper } from "./timeouts.ts";
 
 /** A snapshot of a server's counters. */
@@ -167,9 +176,13 @@ export class Registry {
   }
 
   /** Calls `onError`. An error that `onError` throws itself goes to the console. */
-  async report(...args: Parameters<ErrorHandler>): Promise<void> {
+  async report(
+    error: unknown,
+    res: HttpResponse | null,
+    request: FailedRequest | null = null,
+  ): Promise<void> {
     try {
-      await this.onError(...args);
+      await this.onError(error, res, request);
     } catch (error) {
       try {
         console.error(error);
@@ -177,6 +190,35 @@ export class Registry {
         // An error whose inspection throws.
       }
     }
+  }
+
+  /** The record of a connection's requests; `null` if the program asks for none. */
+  ledgerFor(
+    { machine, output, info }: {
+      readonly machine: Machine;
+      readonly output: Output;
+      readonly info: ConnectionInfo;
+    },
+  ): Ledger | null {
+    const { onRequestEnd } = this.options;
+    if (onRequestEnd === undefined) return null;
+    const failed = ({ method, target }: RequestEnd, error: unknown) => {
+      const { remoteAddr } = info;
+      const request = method === null || target === null
+        ? null
+        : { method, target, remoteAddr };
+      this.report(error, null, request);
+    };
+    return new Ledger(machine, output, (end) => {
+      try {
+        const told: unknown = onRequestEnd(end, info);
+        // A promise for each call would cost more than most logs.
+        if (told === undefined) return;
+        Promise.resolve(told).catch((error) => failed(end, error));
+      } catch (error) {
+        failed(end, error);
+      }
+    });
   }
 
   stats(): ServerStats {

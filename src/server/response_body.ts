@@ -115,3 +115,9 @@ export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
     },
   });
 }
+
+/** Whether the buffer of an array was transferred. A shared one cannot be. */
+export function isDetached(bytes: Uint8Array | null): boolean {
+  return bytes !== null && bytes.length === 0 &&
+    bytes.buffer instanceof ArrayBuffer && bytes.buffer.detached;
+}

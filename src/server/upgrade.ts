@@ -25,6 +25,7 @@ import type { Duplex, Transport } from "./transport.ts";
 
 /** The head of the response to an accepted upgrade. */
 interface UpgradeHead {
+  status: number;
   /** The status line. */
   line: string;
   fields: FieldPair[];
@@ -58,14 +59,14 @@ export function planUpgrade(
   if (connect) {
     // A 101 is an interim response, and has no Date.
     if (!plan.hasDate) fields.unshift(["Date", new Date().toUTCString()]);
-    return { line, fields };
+    return { status, line, fields };
   }
   fields.push(["Connection", `Upgrade${plan.options}`]);
   if (plan.upgrade === null) {
     const offered = request.fields.get("upgrade")!;
     fields.push(["Upgrade", offered.split(",")[0]!.trim()]);
   }
-  return { line, fields };
+  return { status, line, fields };
 }
 
 export class UpgradedConnection implements Duplex {

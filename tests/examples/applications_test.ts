@@ -2,15 +2,9 @@
  * The application examples handle invalid requests.
  */
 
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertStringIncludes,
-} from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Example } from "../support/example.ts";
 import { curl } from "../support/programs.ts";
-import { RawClient } from "../support/raw_client.ts";
 import { test } from "../support/waiting.ts";
 
 test("hello: a malformed percent-encoding is answered with 400", async () => {
@@ -54,58 +48,4 @@ test("Hono: a malformed form is a client error, and uploads are bounded", async 
   );
   example.process.kill("SIGTERM");
   assertEquals((await example.end()).errors, "");
-});
-
-test("access log: one line per response, whatever the request", async () => {
-  await using example = Example.start("access_log.ts", ["0"]);
-  const port = await example.port();
-  const target = '/"quoted"%0a{"status":200}\\';
-  const requests = [
-    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
-    `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`,
-    "GET /fails HTTP/1.1\r\nHost: a\r\n\r\n",
-    "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\nx",
-  ];
-  using client = await RawClient.connect(port);
-  await client.send(requests.join(""));
-  const answers = await client.rest();
-  const statuses = [200, 200, 404, 500, 413];
-  assertEquals(
-    [...answers.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) =>
-      Number(status)
-    ),
-    statuses,
-  );
-  await example.line(/(.*"status":413.*)\n/);
-  // A refused message never becomes a request and is not logged.
-  assertStringIncludes(
-    await curl("-i", "-H", "Host: a b", `http://127.0.0.1:${port}/`),
-    " 400 ",
-  );
-  await curl(`http://127.0.0.1:${port}/last`);
-  await example.line(/(\/last)/);
-  await example.line(/last.*\n/);
-  const lines = example.text.split("\n").filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line));
-  assertEquals(
-    lines.map(({ method, target, status }) => [method, target, status]),
-    [
-      ["GET", "/", 200],
-      ["HEAD", "/", 200],
-      ["GET", target, 404],
-      ["GET", "/fails", 500],
-      ["POST", "/echo", 413],
-      ["GET", "/last", 404],
-    ],
-  );
-  for (const { time, remote, ms } of lines) {
-    assert(!Number.isNaN(Date.parse(time)));
-    assertMatch(remote, /^127\.0\.0\.1:\d+$/);
-    assert(Number.isFinite(ms) && ms >= 0);
-  }
-  assertEquals(
-    lines[0].remote,
-    `127.0.0.1:${(client.conn.localAddr as Deno.NetAddr).port}`,
-  );
 });

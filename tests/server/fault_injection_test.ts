@@ -4,7 +4,14 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { type Conn, Pools, serve, type ServerStats } from "@pooled/http1";
+import {
+  type Conn,
+  HttpError,
+  Pools,
+  type RequestEnd,
+  serve,
+  type ServerStats,
+} from "@pooled/http1";
 import { assertAtRest, untilAtRest } from "../support/at_rest.ts";
 import { type Scenario, SCENARIOS } from "../support/fault_scenarios.ts";
 import { type Fault, FAULTS, FaultyConn } from "../support/faulty_conn.ts";
@@ -28,6 +35,7 @@ const NONE: Fault = {
 interface Outcome {
   conn: FaultyConn;
   errors: unknown[];
+  ends: RequestEnd[];
   stats: ServerStats;
 }
 
@@ -39,6 +47,7 @@ async function run(
 ): Promise<Outcome> {
   const pools = new Pools();
   const errors: unknown[] = [];
+  const ends: RequestEnd[] = [];
   const aborter = new AbortController();
   let working = 0;
   const conn = new FaultyConn(new MemoryConn(pieces), fault, at);
@@ -56,6 +65,7 @@ async function run(
     pools,
     signal: aborter.signal,
     onError: (error) => void errors.push(error),
+    onRequestEnd: (end) => void ends.push(end),
     headTimeout: 200,
     bodyTimeout: 200,
     idleTimeout: 200,
@@ -70,7 +80,7 @@ async function run(
   }, "the end of the handlers");
   const keeps = fault.hangs === "for ever" && conn.broken;
   await untilAtRest(pools, keeps ? assertOneSlab : assertAtRest);
-  return { conn, errors, stats: server.stats() };
+  return { conn, errors, ends, stats: server.stats() };
 }
 
 /** A read or write that never settles keeps its slab, and nothing else. */
@@ -81,13 +91,31 @@ function assertOneSlab(pools: Pools): void {
   assertEquals([requests.inUse, tables.inUse], [0, 0]);
 }
 
+/** Each request has ended once, and what was refused before it became one. */
+function checkEnds({ conn, ends, stats }: Outcome): void {
+  const known = ends.filter(({ response }) => response !== null);
+  assertEquals(known.length, stats.requests, "ends of requests");
+  assertEquals(
+    new Set(known.map(({ response }) => response)).size,
+    known.length,
+  );
+  const refused = ends.slice(known.length);
+  assert(refused.length <= 1, "two messages were refused");
+  assert(refused.every(({ error }) => error instanceof HttpError));
+  const sent = ends.reduce((sum, { bytesSent }) => sum + bytesSent, 0);
+  assert(sent <= conn.written.length, `${sent} bytes were told`);
+  for (const { complete, error } of ends) assert(complete || error !== null);
+}
+
 /** Checks what holds after each run. */
 function check(
   scenario: Scenario,
   fault: Fault,
   whole: string,
-  { conn, errors, stats }: Outcome,
+  outcome: Outcome,
 ): void {
+  const { conn, errors, stats } = outcome;
+  checkEnds(outcome);
   assertEquals(conn.calls.close, 1, "calls of close()");
   assertEquals([stats.accepted, stats.connections], [1, 0]);
   assertEquals(stats.bytesSent, conn.written.length, "bytes sent");

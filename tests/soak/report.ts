@@ -23,6 +23,8 @@ export interface Sample {
   /** Upgraded connections whose handler is still at work. */
   openUpgrades: number;
   stats: ServerStats;
+  /** Requests of which `onRequestEnd` was told. */
+  ends: number;
   /** Reports to `onError` that a handler caused on purpose. */
   expectedErrors: number;
   /** The texts of all other reports. */

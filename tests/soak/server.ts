@@ -27,6 +27,8 @@ const began = performance.now();
 const unexpectedErrors: string[] = [];
 const unhandled: string[] = [];
 let expectedErrors = 0;
+/** The requests that have ended. */
+let ends = 0;
 
 /** Keeps the first texts: a fault that repeats must not look like a leak. */
 function note(texts: string[], error: unknown): void {
@@ -63,6 +65,9 @@ const server = serve({
   ...TIMEOUTS,
   onListen: ({ port }) =>
     tell({ kind: "listening", port, openFiles: openFiles() }),
+  onRequestEnd: ({ response }) => {
+    if (response !== null) ends++;
+  },
   onError: (error, res) => {
     if (!(error instanceof ExpectedError)) return note(unexpectedErrors, error);
     expectedErrors++;
@@ -85,6 +90,7 @@ function sample(final: boolean): Sample {
     openStreams: open.streams,
     openUpgrades: open.upgrades,
     stats: server.stats(),
+    ends,
     expectedErrors,
     unexpectedErrors,
     unhandled,

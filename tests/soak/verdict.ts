@@ -77,6 +77,7 @@ export function judgeRest(last: Sample, filesAtStart: number): string[] {
     "connections open": connections,
     "response streams open": last.openStreams,
     "upgraded connections open": last.openUpgrades,
+    "requests more than have ended": last.stats.requests - last.ends,
     "requests in use": pools.requests.inUse,
     "header tables in use": pools.tables.inUse,
     "files more than at the start": Math.max(

@@ -56,6 +56,7 @@ Deno.test("each error and each thing that is not at rest is told", () => {
     openFiles: 20,
     openStreams: 0,
     openUpgrades: 0,
+    ends: 1,
     expectedErrors: 0,
     unexpectedErrors: [],
     unhandled: [],
@@ -78,5 +79,6 @@ Deno.test("each error and each thing that is not at rest is told", () => {
   rest.openFiles = 30;
   rest.stats.connections = 1;
   pools.requests.inUse = 3;
-  assertEquals(judgeRest(rest, 20).length, 4);
+  rest.ends = 2;
+  assertEquals(judgeRest(rest, 20).length, 5);
 });

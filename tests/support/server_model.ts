@@ -16,6 +16,7 @@ import {
   type HttpResponse,
   type HttpServer,
   Pools,
+  type RequestEnd,
   serve,
 } from "@pooled/http1";
 import { assertAtRest } from "./at_rest.ts";
@@ -98,6 +99,7 @@ export class Handled {
     readonly sent: Sent,
     readonly way: Way,
     readonly request: HttpRequest,
+    readonly response: HttpResponse,
   ) {}
 }
 
@@ -106,6 +108,8 @@ export class Client {
   readonly conn: LateConn;
   readonly messages: { sent: Sent; way: Way }[] = [];
   readonly handled: Handled[] = [];
+  /** What `onRequestEnd` was told. */
+  readonly ends: RequestEnd[] = [];
   wire = "";
   given = 0;
   ended = false;
@@ -192,6 +196,43 @@ export class Client {
     assert(answers.length >= answered.length, "a request was not answered");
   }
 
+  /** Every request that a handler got has ended once, in order, and a refused one too. */
+  checkEnds(): void {
+    const { ends, handled } = this;
+    const known = ends.filter(({ response }) => response !== null);
+    assertEquals(known.length, handled.length, "ends of requests");
+    for (const [i, { response, sent }] of handled.entries()) {
+      const end = known[i]!;
+      assert(end.response === response, "the end of another request");
+      const { bytesReceived, complete, error, status } = end;
+      const head = sent.headEnd - sent.start;
+      assert(
+        bytesReceived >= head,
+        `${bytesReceived} bytes of a head of ${head}`,
+      );
+      const all = sent.end - sent.start;
+      assert(
+        sent.framing === "bad chunk" || bytesReceived <= all,
+        "more bytes",
+      );
+      assert(complete ? status !== null : error !== null, "neither nor");
+    }
+    const refused = ends.slice(known.length);
+    assert(refused.length <= 1, "two messages were refused");
+    assert(refused.every(({ error }) => error instanceof HttpError));
+    // What an upgraded connection sends belongs to no request.
+    const { wire } = this.conn;
+    const switched = wire.indexOf("HTTP/1.1 101 ");
+    const length = switched < 0
+      ? wire.length
+      : wire.indexOf("\r\n\r\n", switched) + 4;
+    const told = ends.reduce((sum, { bytesSent }) => sum + bytesSent, 0);
+    assert(
+      this.broken ? told <= wire.length : told === length,
+      `${told} bytes were told, ${length} sent`,
+    );
+  }
+
   #checkAnswer({ sent, way, status, body, whole }: Handled, answer: Got): void {
     if (READS_BODY.has(way)) {
       // A fault may show before or after the head of the response.
@@ -255,6 +296,8 @@ export class ServerModel {
       pools: this.pools,
       signal: this.aborter.signal,
       onError: (error) => void this.errors.push(error),
+      onRequestEnd: (end, { remoteAddr }) =>
+        void clients[(remoteAddr as Deno.NetAddr).port]!.ends.push(end),
     });
   }
 
@@ -271,7 +314,7 @@ export class ServerModel {
         "two requests of a connection at a time",
       );
       assertReads(request, sent);
-      handled = new Handled(client, sent, way, request);
+      handled = new Handled(client, sent, way, request, response);
       client.handled.push(handled);
     } catch (error) {
       this.faults.push(error);
@@ -513,7 +556,15 @@ export class ServerModel {
     for (const { conn } of clients) assert(conn.closed, "a connection is open");
     assertEquals(this.atWork.length, 0, "a handler is at work");
     assertAtRest(this.pools);
-    for (const client of clients) client.checkWire();
+    for (const client of clients) {
+      client.checkWire();
+      client.checkEnds();
+    }
+    const ends = clients.flatMap(({ ends }) => ends);
+    assertEquals(
+      ends.filter(({ response }) => response !== null).length,
+      server.stats().requests,
+    );
   }
 }
 
