@@ -11,8 +11,9 @@ import secondPage from "../tests/fixtures/chromium-page-2.http" with {
   type: "text",
 };
 
+import { API_HEADS, BROWSER_HEADS, SMALL_HEADS } from "./fresh_heads.ts";
+
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 function wire(...lines: string[]): Uint8Array<ArrayBuffer> {
   return encoder.encode([...lines, "", ""].join("\r\n"));
@@ -64,7 +65,7 @@ export const PAGE_RESPONSE = response(
 export const FRESH_RESPONSES: Uint8Array<ArrayBuffer>[] = Array.from(
   { length: 64 },
   (_, i) => {
-    const text = decoder.decode(PAGE_RESPONSE);
+    const text = new TextDecoder().decode(PAGE_RESPONSE);
     return encoder.encode(
       text.replace("4bf92f3577b34da6", `4bf92f3577b3${1000 + i}`),
     );
@@ -173,40 +174,6 @@ const RECORDED = (firstPage + secondPage)
   .filter((head) => head.startsWith("GET "))
   .map((head) => encoder.encode(head));
 
-/** How many variants of a head take turns, so that none repeats the one before. */
-const VARIANTS = 64;
-
-/** Two letters; the first differs between consecutive variants. */
-function letters(variant: number): string {
-  const of = (i: number) => "abcdefgh"[i % 8]!;
-  return of(variant) + of(variant >> 3);
-}
-
-/** `keep-alive` with the variant encoded in the case of its letters. */
-function keepAlive(variant: number): string {
-  const bits = [..."keepal"].map((letter, i) =>
-    variant >> i & 1 ? letter.toUpperCase() : letter
-  ).join("");
-  return `${bits.slice(0, 4)}-${bits.slice(4)}ive`;
-}
-
-/** Variants of `head` that differ in the target and in every value except Host. */
-function variants(head: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
-  const all = Array.from({ length: VARIANTS }, (_, i) => {
-    const news = letters(i);
-    return encoder.encode(
-      decoder.decode(head)
-        .replace(/^GET \/../, `GET /${news}`)
-        .replaceAll(/^(?!GET|Host)([\w-]+: )(..)/gm, `$1${news}`)
-        .replace(/^Connection: .*(?=\r)/m, `Connection: ${keepAlive(i)}`),
-    );
-  });
-  if (all.some(({ length }) => length !== head.length)) {
-    throw new Error("the variants are not of one length");
-  }
-  return all;
-}
-
 /** The input of one benchmark, for us and all peers. */
 export interface Input {
   /** The name of the benchmark. */
@@ -219,7 +186,7 @@ export interface Input {
   refusedBy?: readonly string[];
 }
 
-/** Varying heads first, then repeated ones. */
+/** Heads that do not repeat first, then heads that do. */
 export const INPUTS: readonly Input[] = [
   {
     benchmark: "RecordedPages",
@@ -228,12 +195,9 @@ export const INPUTS: readonly Input[] = [
     // The browser sends "[" and "|" in a target.
     refusedBy: ["milo, WebAssembly"],
   },
-  {
-    benchmark: "FreshBrowserGET703",
-    wires: variants(BROWSER_GET),
-    requests: 1,
-  },
-  { benchmark: "FreshSimpleGET", wires: variants(SIMPLE_GET), requests: 1 },
+  { benchmark: "FreshBrowserGET", wires: BROWSER_HEADS, requests: 1 },
+  { benchmark: "FreshApiGET", wires: API_HEADS, requests: 1 },
+  { benchmark: "FreshSmallGET", wires: SMALL_HEADS, requests: 1 },
   { benchmark: "ParseBrowserGET703", wires: [BROWSER_GET], requests: 1 },
   { benchmark: "ParseWith32Headers", wires: [THIRTY_TWO_HEADERS], requests: 1 },
   { benchmark: "ParseWith10Headers", wires: [TEN_HEADERS], requests: 1 },

@@ -1,6 +1,7 @@
 /**
- * A server behind a load balancer that sends a PROXY line (version 1) before the first
- * request: reads the line off the connection, then serves HTTP on it.
+ * A server behind a load balancer that begins each connection with a PROXY header,
+ * version 1 or 2, to tell whom it comes from. Let only the balancer reach the port: the
+ * header is believed.
  *
  * `deno run -N examples/proxy_protocol.ts 8000`, then
  * `curl --haproxy-protocol localhost:8000`.
@@ -8,65 +9,45 @@
  * @module
  */
 
-import { serveConnection } from "@pooled/http1";
-import { connectionsOf } from "./shared/accept.ts";
+import { type Duplex, serve } from "@pooled/http1";
+import { eachConnection } from "./shared/accept.ts";
+import { firstBytes } from "./shared/first_bytes.ts";
+import { LONGEST_HEADER, parseProxyHeader } from "./shared/proxy_header.ts";
 
-/** Milliseconds for the whole line, even if it arrives a byte at a time. */
-const LINE_MS = 5_000;
-/** The longest line that version 1 allows, with its CRLF. */
-const LONGEST_LINE = 107;
-const LINE =
-  /^PROXY (?:TCP[46] ([\da-fA-F:.]+) [\da-fA-F:.]+ (\d{1,5}) \d{1,5}|UNKNOWN[^\r\n]*)\r\n/;
+/** Milliseconds for the whole header, even if it arrives a byte at a time. */
+const HEADER_MS = 5_000;
+/** Connections at a time. */
+const MOST_OPEN = 10_000;
 
-interface Prefix {
-  remoteAddr: Deno.Addr;
-  received: Uint8Array;
-}
+const closing = new AbortController();
+const listener = Deno.listen({ port: Number(Deno.args[0] ?? 8000) });
 
-/** Reads the line; returns the client it names and the bytes read past it. */
-async function readProxyLine(conn: Deno.TcpConn): Promise<Prefix> {
-  const buffer = new Uint8Array(4096);
-  let end = 0;
-  while (end < LONGEST_LINE) {
-    const count = await conn.read(buffer.subarray(end));
-    if (count === null) break;
-    end += count;
-    const text = String.fromCharCode(
-      ...buffer.subarray(0, Math.min(end, LONGEST_LINE)),
-    );
-    const match = text.match(LINE);
-    if (match !== null) {
-      const [line, hostname, port] = match;
-      return {
-        remoteAddr: hostname === undefined
-          ? conn.remoteAddr
-          : { transport: "tcp", hostname, port: Number(port) },
-        received: buffer.subarray(line.length, end),
-      };
-    }
-    if (text.includes("\n")) break;
-  }
-  throw new Error("no PROXY line");
-}
+// The stream gives no connection: all come through `server.serve`.
+const server = serve(new ReadableStream<Duplex>(), (_req, res, info) => {
+  const { remoteAddr } = info;
+  if (remoteAddr?.transport !== "tcp") return res.send("who are you?\n");
+  res.send(`you are ${remoteAddr.hostname}, port ${remoteAddr.port}\n`);
+});
 
 async function serveProxied(conn: Deno.TcpConn): Promise<void> {
-  // Safe to call twice, unlike `close`, which would throw.
-  const timer = setTimeout(() => conn[Symbol.dispose](), LINE_MS);
-  let prefix: Prefix;
-  try {
-    prefix = await readProxyLine(conn);
-  } catch {
-    // No PROXY line, a timeout, or a client that has left.
-    return conn[Symbol.dispose]();
-  } finally {
-    clearTimeout(timer);
-  }
-  await serveConnection(conn, (_req, res, info) => {
-    const { hostname, port } = info.remoteAddr as Deno.NetAddr;
-    res.send(`you are ${hostname}, port ${port}\n`);
-  }, prefix);
+  const { found, received } = await firstBytes(conn, parseProxyHeader, {
+    most: LONGEST_HEADER,
+    milliseconds: HEADER_MS,
+    closing: closing.signal,
+  });
+  await server.serve(conn, {
+    remoteAddr: found.client ?? conn.remoteAddr,
+    received: received.subarray(found.length),
+  });
 }
 
-const listener = Deno.listen({ port: Number(Deno.args[0] ?? 8000) });
+Deno.addSignalListener("SIGINT", function stop() {
+  // A second SIGINT kills the process.
+  Deno.removeSignalListener("SIGINT", stop);
+  listener.close();
+  closing.abort();
+  server.shutdown();
+});
+
 console.log(`Listening on port ${listener.addr.port}`);
-for await (const conn of connectionsOf(listener)) serveProxied(conn);
+await eachConnection(listener, MOST_OPEN, serveProxied);

@@ -23,9 +23,7 @@ const listener = Deno.listenTls({
 serve(listener, (_req, res, info) => {
   res.json({ secure: info.secure });
 }, {
-  onListen: (addr) => {
-    console.log(
-      `Listening on https://localhost:${(addr as Deno.NetAddr).port}/`,
-    );
+  onListen: ({ port }) => {
+    console.log(`Listening on https://localhost:${port}/`);
   },
 });

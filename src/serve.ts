@@ -25,7 +25,14 @@ import { Connection } from "./server/connection.ts";
 import type { Handler } from "./server/handler.ts";
 import type { ConnectionOptions } from "./server/options.ts";
 import { Registry } from "./server/registry.ts";
-import { announce, listen, type ServeOptions } from "./server/listen.ts";
+import {
+  announce,
+  listen,
+  type ListenOptions,
+  type ServeOptions,
+  type ServeTcpOptions,
+  type ServeUnixOptions,
+} from "./server/listen.ts";
 import {
   follow,
   type HttpServer,
@@ -58,7 +65,11 @@ export type {
   HttpResponseInit,
 } from "./server/response.ts";
 export type { TrailerSource } from "./server/response_body.ts";
-export type { ServeOptions } from "./server/listen.ts";
+export type {
+  ServeOptions,
+  ServeTcpOptions,
+  ServeUnixOptions,
+} from "./server/listen.ts";
 export type { ServerStats } from "./server/registry.ts";
 export type {
   HttpServer,
@@ -67,6 +78,7 @@ export type {
   ShutdownOptions,
 } from "./server/server.ts";
 export type { Conn, Duplex } from "./server/transport.ts";
+export { nodeConn, type NodeDuplex } from "./server/node_conn.ts";
 
 /**
  * Serves HTTP/1.1 on port 8000 of all interfaces.
@@ -74,15 +86,30 @@ export type { Conn, Duplex } from "./server/transport.ts";
  * @param handler Answers each request.
  * @throws {Error} Listening on the port failed.
  */
-export function serve(handler: Handler): HttpServer;
+export function serve(
+  handler: Handler<Deno.NetAddr>,
+): HttpServer<Deno.NetAddr>;
 /**
- * Serves HTTP/1.1 on a port or a Unix socket, with TLS if `cert` and `key` are given.
+ * Serves HTTP/1.1 on a Unix socket.
+ *
+ * @param options The path, limits, timeouts and callbacks.
+ * @param handler Answers each request.
+ * @throws {Error} Listening on the socket failed.
+ * @throws {TypeError} The handler is missing, or TLS is combined with a Unix socket.
+ * @throws {RangeError} A limit or a timeout is out of its range.
+ */
+export function serve(
+  options: ServeUnixOptions,
+  handler: Handler<Deno.UnixAddr>,
+): HttpServer<Deno.UnixAddr>;
+/**
+ * Serves HTTP/1.1 on a port, with TLS if `cert` and `key` are given.
  *
  * @param options Address, limits, timeouts and callbacks.
  * @param handler Answers each request.
  * @throws {Error} Listening on the address failed.
  * @throws {TypeError} The handler is missing, only one of `cert` and `key` is given,
- * or TLS is combined with a Unix socket.
+ * or `alpnProtocols` offers another protocol than HTTP/1.
  * @throws {RangeError} A limit or a timeout is out of its range.
  *
  * @example
@@ -93,25 +120,50 @@ export function serve(handler: Handler): HttpServer;
  *   { hostname: "127.0.0.1", port: 0, onListen: () => {} },
  *   async (req, res) => res.json({ you: "sent", text: await req.text() }),
  * );
- * const { port } = server.addr as Deno.NetAddr;
+ * const { port } = server.addr;
  * const answer = await fetch(`http://127.0.0.1:${port}`, { method: "POST", body: "hi" });
  * console.log(await answer.json()); // { you: "sent", text: "hi" }
  * await server.shutdown();
  * ```
  */
-export function serve(options: ServeOptions, handler: Handler): HttpServer;
+export function serve(
+  options: ServeTcpOptions,
+  handler: Handler<Deno.NetAddr>,
+): HttpServer<Deno.NetAddr>;
 /**
- * The same, with the handler among the options, as `Deno.serve` takes it.
+ * Serves HTTP/1.1 on a port or a Unix socket, whichever the options name.
+ *
+ * @param options Address, limits, timeouts and callbacks.
+ * @param handler Answers each request.
+ */
+export function serve(
+  options: ServeOptions,
+  handler: Handler<Deno.NetAddr | Deno.UnixAddr>,
+): HttpServer<Deno.NetAddr | Deno.UnixAddr>;
+/**
+ * Serves a Unix socket, with the handler among the options, as `Deno.serve` takes it.
+ *
+ * @param options The path, limits, timeouts, callbacks, and the handler.
+ */
+export function serve(
+  options: ServeUnixOptions & { handler: Handler<Deno.UnixAddr> },
+): HttpServer<Deno.UnixAddr>;
+/**
+ * Serves a port, with the handler among the options, as `Deno.serve` takes it.
  *
  * @param options Address, limits, timeouts, callbacks, and the handler.
  */
-export function serve(options: ServeOptions & { handler: Handler }): HttpServer;
+export function serve(
+  options: ServeTcpOptions & { handler: Handler<Deno.NetAddr> },
+): HttpServer<Deno.NetAddr>;
 /**
- * Serves HTTP/1.1 on the connections of a source: a `Deno.Listener` (TCP, TLS, Unix),
- * or any async iterable of connections or pairs of streams. The server closes the
- * source when it ends.
+ * Serves HTTP/1.1 on the connections of a `Deno.Listener` (TCP, TLS, Unix). The server
+ * closes the listener when it ends.
  *
- * @param listener The source of connections.
+ * A listener for TLS that offers `"h2"` by ALPN loses the clients that choose it: such a
+ * connection is closed, and `onError` is told why.
+ *
+ * @param listener The listener.
  * @param handler Answers each request.
  * @param options Limits, timeouts and callbacks.
  * @throws {RangeError} A limit or a timeout is out of its range.
@@ -124,15 +176,29 @@ export function serve(options: ServeOptions & { handler: Handler }): HttpServer;
  * await using server = serve(listener, (req, res) => res.send(req.path));
  * ```
  */
+export function serve<Addr extends Deno.Addr>(
+  listener: Deno.Listener<Deno.Conn<Addr>, Addr>,
+  handler: Handler<NoInfer<Addr>>,
+  options?: ServerOptions<NoInfer<Addr>>,
+): HttpServer<Addr>;
+/**
+ * Serves HTTP/1.1 on the connections of any async iterable of connections or pairs of
+ * streams. The server closes the source when it ends.
+ *
+ * @param source The source of connections.
+ * @param handler Answers each request.
+ * @param options Limits, timeouts and callbacks.
+ * @throws {RangeError} A limit or a timeout is out of its range.
+ */
 export function serve(
-  listener: AcceptSource,
+  source: AcceptSource,
   handler: Handler,
   options?: ServerOptions,
 ): HttpServer;
 export function serve(
-  first: Handler | ServeOptions & { handler?: Handler } | AcceptSource,
-  second: Handler | undefined = (first as { handler?: Handler }).handler,
-  third: ServerOptions = {},
+  first: AnyHandler | AcceptSource | ListenOptions & { handler?: AnyHandler },
+  second: AnyHandler | undefined = (first as { handler?: AnyHandler }).handler,
+  third: ServerOptions<never> = {},
 ): HttpServer {
   if (typeof first === "function") return listenAndServe({}, first);
   if (typeof second !== "function") {
@@ -142,7 +208,13 @@ export function serve(
   return new Server(first, new Registry(second, third), third);
 }
 
-function listenAndServe(options: ServeOptions, handler: Handler): HttpServer {
+/** A handler for any kind of address. */
+type AnyHandler = Handler<never>;
+
+function listenAndServe(
+  options: ListenOptions,
+  handler: AnyHandler,
+): HttpServer {
   // Checks the options before listening, so an invalid one leaves no listener open.
   const registry = new Registry(handler, options);
   const listener = listen(options);
@@ -157,9 +229,14 @@ function listenAndServe(options: ServeOptions, handler: Handler): HttpServer {
   }
 }
 
-/** Options of `serveConnection`, on top of limits, timeouts and `onError`. */
-export interface ServeConnectionOptions
-  extends ConnectionOptions, ServedConnectionOptions {
+/**
+ * Options of `serveConnection`, on top of limits, timeouts and `onError`.
+ *
+ * @typeParam Addr What address `remoteAddr` may be.
+ */
+export interface ServeConnectionOptions<
+  Addr extends Deno.Addr | null = Deno.Addr | null,
+> extends ConnectionOptions, ServedConnectionOptions<Addr> {
   /** Closes the connection at once when aborted. */
   signal?: AbortSignal;
 }
@@ -193,17 +270,36 @@ export interface ServeConnectionOptions
  * await served;
  * ```
  */
+export function serveConnection<
+  Addr extends Deno.Addr | null = Deno.Addr | null,
+>(
+  connection: (Conn | Duplex) & { readonly remoteAddr?: Addr },
+  handler: Handler<NoInfer<Addr>>,
+  options?: ServeConnectionOptions<NoInfer<Addr>>,
+): Promise<void>;
+/**
+ * The same, for a connection and a `remoteAddr` of different kinds.
+ *
+ * @param connection A connection, or a pair of streams; the streams become locked.
+ * @param handler Answers each request.
+ * @param options Limits, timeouts, callbacks, and bytes that were already read.
+ */
 export function serveConnection(
   connection: Conn | Duplex,
   handler: Handler,
+  options?: ServeConnectionOptions,
+): Promise<void>;
+export function serveConnection(
+  connection: Conn | Duplex,
+  handler: AnyHandler,
   options: ServeConnectionOptions = {},
 ): Promise<void> {
-  const { remoteAddr, received, signal } = options;
+  const { remoteAddr, context, received, signal } = options;
   if (received !== undefined && !(received instanceof Uint8Array)) {
     throw noBytesError();
   }
   const registry = new Registry(handler, options);
-  const served = new Connection(registry, connection, remoteAddr);
+  const served = new Connection(registry, connection, remoteAddr, context);
   registry.onClosed = follow(signal, (reason) => served.destroy(reason));
   if (served.closed) registry.onClosed();
   served.start(received);

@@ -137,8 +137,9 @@ const CHARTS: readonly Chart[] = [
     title: "Parsing one request, shorter is better",
     benchmarks: [
       "RecordedPages",
-      "FreshBrowserGET703",
-      "FreshSimpleGET",
+      "FreshBrowserGET",
+      "FreshApiGET",
+      "FreshSmallGET",
       "ParseBrowserGET703",
       "ParseWith32Headers",
       "ParseWith10Headers",

@@ -78,8 +78,9 @@ export function allRows(results: Results): string {
 /** The ten lines of the README: a benchmark and the peer shown beside it. */
 const SHORT: readonly [what: string, benchmark: string, peer: string][] = [
   ["a recorded page load", "RecordedPages", "llhttp, WebAssembly"],
-  ["new 703-byte browser head", "FreshBrowserGET703", "llhttp, WebAssembly"],
-  ["new simple GET", "FreshSimpleGET", "llhttp, WebAssembly"],
+  ["512 browser heads", "FreshBrowserGET", "llhttp, WebAssembly"],
+  ["512 heads of API calls", "FreshApiGET", "llhttp, WebAssembly"],
+  ["512 small GETs", "FreshSmallGET", "llhttp, WebAssembly"],
   ["the same browser head again", "ParseBrowserGET703", "llhttp, WebAssembly"],
   ["the same simple GET again", "ParseSimpleGET", "llhttp, WebAssembly"],
   ["16 simple GETs in one chunk", "Pipelined16", "llhttp, WebAssembly"],

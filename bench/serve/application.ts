@@ -39,8 +39,7 @@ function fetchApp(request: Request): Response | Promise<Response> {
 const options = {
   hostname: "127.0.0.1",
   port: 0,
-  onListen: (addr: Deno.Addr) =>
-    console.log(`port ${(addr as Deno.NetAddr).port}`),
+  onListen: ({ port }: Deno.NetAddr) => console.log(`port ${port}`),
 };
 
 if (import.meta.main) {

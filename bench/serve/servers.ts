@@ -22,7 +22,7 @@ function announce(port: number): void {
 const silent = {
   hostname,
   port: 0,
-  onListen: (addr: Deno.Addr) => announce((addr as Deno.NetAddr).port),
+  onListen: ({ port }: Deno.NetAddr) => announce(port),
 };
 
 /** The response of the bare loop, as long as ours. */

@@ -23,12 +23,8 @@ import {
   MAX_CHUNK_LINE,
   readChunkLine,
 } from "../wire/chunk_line.ts";
-import {
-  type FieldTable,
-  NAME_START,
-  readFieldLines,
-  ROW,
-} from "../wire/field_lines.ts";
+import { readFieldLines } from "../wire/field_lines.ts";
+import { type FieldTable, NAME_START, ROW } from "../wire/field_table.ts";
 import { LAST_FRAMING_FIELD } from "../wire/names.ts";
 import {
   endOfChunks,

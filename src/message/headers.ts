@@ -18,7 +18,7 @@ import {
   ROW,
   VALUE_END,
   VALUE_START,
-} from "../wire/field_lines.ts";
+} from "../wire/field_table.ts";
 import { fieldId, OTHER_FIELD } from "../wire/names.ts";
 import { equalsText, equalsTextIgnoringCase, latin1 } from "../wire/text.ts";
 

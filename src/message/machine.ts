@@ -30,7 +30,8 @@ import {
   releaseTable,
   sharedPools,
 } from "./pools.ts";
-import { type FieldTable, readFieldLines } from "../wire/field_lines.ts";
+import { readFieldLines } from "../wire/field_lines.ts";
+import type { FieldTable } from "../wire/field_table.ts";
 import {
   faultOffset,
   faultRefusal,

@@ -255,13 +255,13 @@ class WriterInlet<M extends PooledMessage> implements Inlet {
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
-        // The sink's `abort` would wait for the pending write, which may never settle.
-        const { signal } = controller;
-        signal.addEventListener("abort", () => {
-          this.outlet.fail(signal.reason);
-          this.#settleWrite(signal.reason);
+        // The sink's `abort` would wait for the pending write, which may never settle. Bun
+        // has nothing else.
+        controller.signal?.addEventListener("abort", () => {
+          this.#abort(controller.signal.reason);
         });
       },
+      abort: (reason) => this.#abort(reason),
       write: (chunk) => this.#written(chunk),
       close: () => this.#closed(),
     });
@@ -282,6 +282,11 @@ class WriterInlet<M extends PooledMessage> implements Inlet {
   refuse(error: unknown): void {
     this.#controller.error(error);
     this.#settleWrite(error);
+  }
+
+  #abort(reason: unknown): void {
+    this.outlet.fail(reason);
+    this.#settleWrite(reason);
   }
 
   #settleWrite(error: unknown): void {

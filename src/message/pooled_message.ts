@@ -15,7 +15,7 @@ import { releasedError, usedError } from "./misuse.ts";
 import { ignoreUnhandled } from "./promises.ts";
 import { OWN_ROWS } from "../memory/sizes.ts";
 import type { Slab } from "../memory/slab.ts";
-import { FieldTable } from "../wire/field_lines.ts";
+import { FieldTable } from "../wire/field_table.ts";
 import type { Framing } from "../wire/framing.ts";
 import { latin1 } from "../wire/text.ts";
 

@@ -20,7 +20,7 @@ import { SlabPool, type SlabStats } from "../memory/slab.ts";
 import type { PooledMessage } from "./pooled_message.ts";
 import { PooledRequest } from "./request.ts";
 import { PooledResponse } from "./response.ts";
-import { FieldTable, NAME_ID, ROW } from "../wire/field_lines.ts";
+import { FieldTable, NAME_ID, ROW } from "../wire/field_table.ts";
 import { OTHER_FIELD } from "../wire/names.ts";
 
 /** The counters of all pools of a set. */

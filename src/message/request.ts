@@ -13,7 +13,7 @@ import {
 } from "./request_to_fetch.ts";
 import type { Arena } from "../memory/arena.ts";
 import { QUESTION_MARK, SLASH } from "../wire/ascii.ts";
-import { ROW, VALUE_END } from "../wire/field_lines.ts";
+import { ROW, VALUE_END } from "../wire/field_table.ts";
 import { Framing } from "../wire/framing.ts";
 import { CONNECT, METHODS, OTHER_METHOD } from "../wire/names.ts";
 import { RequestLine } from "../wire/request_line.ts";

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { isErrorOf } from "./runtime.ts";
 import {
   closeUnserved,
   type Conn,
@@ -221,15 +222,17 @@ class ListenerSteps implements Steps {
 
 /** Whether `accept` failed because the server or the owner closed the listener. */
 function isClosed(error: unknown): boolean {
-  return error instanceof Deno.errors.BadResource ||
-    error instanceof Deno.errors.Interrupted;
+  return isErrorOf(error, "BadResource", "Interrupted");
 }
 
 /** Whether `accept` failed because the client reset its connection first. */
 function isClientGone(error: unknown): boolean {
-  return error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.ConnectionAborted ||
-    error instanceof Deno.errors.NotConnected;
+  return isErrorOf(
+    error,
+    "ConnectionReset",
+    "ConnectionAborted",
+    "NotConnected",
+  );
 }
 
 class StreamSteps implements Steps {

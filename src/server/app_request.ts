@@ -7,7 +7,8 @@
  * the common questions themselves and build the real one for everything else. Their
  * prototype chain ends in `Request.prototype` and `Headers.prototype`, whose methods look
  * for the state of a real object behind symbols; getters under the same symbols, found by
- * reflection, build the real object when a method of the runtime asks for one.
+ * reflection, build the real object when a method of the runtime asks for one. Where that
+ * does not work, as in Node.js and Bun, an application gets the real object at once.
  *
  * @module
  */
@@ -64,7 +65,7 @@ export function appRequest(
   secure: boolean,
 ): Request | 400 | 421 | 501 {
   const { line } = source;
-  if (line.method === OTHER_METHOD || line.absolute) {
+  if (!passes || line.method === OTHER_METHOD || line.absolute) {
     return requestForApp(source, secure);
   }
   if (!FETCHABLE[line.method]) return 501;
@@ -333,13 +334,33 @@ function pass<Real extends object>(
       },
     });
   }
+  // Those of the runtime are enumerable, so `for in` would miss these.
+  for (const name of Object.getOwnPropertyNames(prototype)) {
+    Object.defineProperty(prototype, name, { enumerable: true });
+  }
   Object.defineProperty(prototype, "constructor", {
     value: sample.constructor,
-    writable: true,
-    configurable: true,
+    enumerable: false,
   });
   Object.setPrototypeOf(prototype, Object.getPrototypeOf(sample));
 }
 
 pass(AppRequest, new Request("http://localhost/"), (state) => state.real());
 pass(AppHeaders, new Headers(), (state) => state.real().headers);
+
+/** Whether the runtime takes these objects for its own; it may keep state elsewhere. */
+const passes = doPass();
+
+function doPass(): boolean {
+  const real = new Request("http://localhost/", { headers: { "x-a": "b" } });
+  const state = { real: () => real } as RequestState;
+  const request = new AppRequest(state) as unknown as Request;
+  const headers = new AppHeaders(state) as unknown as Headers;
+  try {
+    headers.append("x-c", "d");
+    return [request.clone(), new Request(request), { headers }]
+      .every(({ headers }) => [...headers].join(";") === "x-a,b;x-c,d");
+  } catch {
+    return false;
+  }
+}

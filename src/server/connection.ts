@@ -37,6 +37,7 @@ import {
 } from "./handler.ts";
 import { Output, type OutputOwner } from "./output.ts";
 import { EncodedResponse } from "./prepared_response.ts";
+import { shakesHands, TlsConn } from "./tls.ts";
 import { UpgradedConnection } from "./upgrade.ts";
 import type { HttpResponse } from "./response.ts";
 import type { Registered, Registry } from "./registry.ts";
@@ -74,6 +75,8 @@ export class Connection
 
   readonly #registry: Registry;
   readonly #transport: Transport;
+  /** The connection, if its handshake can be asked. */
+  readonly #tls: TlsConn | null;
   readonly #exchange: Exchange = new Exchange(this);
   readonly #done = Promise.withResolvers<void>();
   #phase: Phase = "open";
@@ -102,6 +105,7 @@ export class Connection
     registry: Registry,
     connection: Conn | Duplex,
     remoteAddr: Deno.Addr | null = null,
+    context?: unknown,
   ) {
     this.#registry = registry;
     this.handler = registry.handler;
@@ -109,8 +113,11 @@ export class Connection
     this.machine = new RequestMachine(registry.options, registry.budget);
     this.machine.demand = () => this.#demandBody();
     const direct = isConn(connection);
+    this.#tls = direct && shakesHands(connection)
+      ? new TlsConn(connection, (protocol) => info.alpnProtocol = protocol)
+      : null;
     this.#transport = direct
-      ? new ConnTransport(connection, this.machine, this)
+      ? new ConnTransport(this.#tls ?? connection, this.machine, this)
       : new StreamTransport(connection, this.machine, this);
     this.output = new Output(
       this.machine.pools.slabs,
@@ -120,10 +127,11 @@ export class Connection
     );
     const known = connection as Partial<Deno.Conn>;
     this.machine.secure = "handshake" in connection;
-    this.info = new ConnectionDetails(
+    const info = this.info = new ConnectionDetails(
       remoteAddr ?? known.remoteAddr ?? null,
       known.localAddr ?? null,
       this.machine.secure,
+      context,
       registry,
     );
     this.done = this.#done.promise;
@@ -134,7 +142,9 @@ export class Connection
   start(received?: Uint8Array): void {
     if (this.#phase !== "open") return;
     if (received !== undefined) this.machine.push(received);
-    this.#run();
+    if (this.#tls === null || this.machine.unread === 0) return this.#run();
+    // Bytes were read, so the handshake is over; headTimeout bounds the wait all the same.
+    this.#tls.handshake().then(() => this.wake(), (error) => this.fail(error));
   }
 
   // ------------------------------------------------------------------- requests
@@ -351,7 +361,7 @@ export class Connection
   }
 
   takeBack(error: unknown): void {
-    this.#raw!.fail(error);
+    this.#raw?.fail(error);
   }
 
   // ------------------------------------------------------ Consumer, OutputOwner

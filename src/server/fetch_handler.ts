@@ -12,13 +12,25 @@ import { respond } from "./fetch_response.ts";
 import type { ServerResponse } from "./response.ts";
 import { probeInsides } from "./response_insides.ts";
 
-/** Connection details for a Fetch application, as in `Deno.serve`. */
-export interface FetchInfo {
+/**
+ * Connection details for a Fetch application, as in `Deno.serve`.
+ *
+ * @typeParam Addr What addresses the clients have.
+ */
+export interface FetchInfo<Addr extends Deno.Addr | null = Deno.Addr | null> {
   /**
    * The client's address: a `Deno.NetAddr` over TCP and TLS, a `Deno.UnixAddr` over a
-   * Unix socket, `null` for a pair of streams unless given as an option.
+   * Unix socket, `null` for a pair of streams unless given as an option. The end of a
+   * Unix socket that has no path of its own, as most clients', has the server's.
    */
-  readonly remoteAddr: Deno.Addr | null;
+  readonly remoteAddr: Addr;
+  /**
+   * The protocol that TLS negotiated by ALPN, or `null`; see {@linkcode ConnectionInfo}.
+   * It is always there, as is `closing`.
+   */
+  readonly alpnProtocol?: string | null;
+  /** The `context` that the connection was given with; otherwise `undefined`. */
+  readonly context?: unknown;
   /**
    * Aborts when the server begins to shut down; see {@linkcode ConnectionInfo}. It is
    * always there; the type allows for handlers that are typed for `Deno.serve`.
@@ -32,10 +44,15 @@ export interface FetchInfo {
  * An application as `Deno.serve` accepts it, such as Hono's `app.fetch` or a
  * `Deno.ServeHandler`. A handler typed for one kind of address also fits: serve it on a
  * listener with addresses of that kind.
+ *
+ * @typeParam Addr What addresses the clients have.
  */
 // A method type, because TypeScript checks method parameters bivariantly.
-export type FetchApp = {
-  fetch(request: Request, info: FetchInfo): Response | Promise<Response>;
+export type FetchApp<Addr extends Deno.Addr | null = Deno.Addr | null> = {
+  fetch(
+    request: Request,
+    info: FetchInfo<Addr>,
+  ): Response | Promise<Response>;
 }["fetch"];
 
 /** Makes the response to a request whose application failed. */
@@ -46,8 +63,9 @@ export type FetchErrorHandler = (
 /** Options of {@linkcode fetchHandler}. */
 export interface FetchHandlerOptions {
   /**
-   * Answers where the application throws or rejects, as under `Deno.serve`. Refusals of
-   * the request's body, which are `HttpError`s, are answered without it.
+   * Answers where the application throws or rejects, or gives what cannot be sent, such
+   * as no `Response` or one whose body was used; as under `Deno.serve`. Refusals of the
+   * request's body, which are `HttpError`s, are answered without it.
    *
    * @default {the `onError` of the server is told, and a 500 is sent}
    */
@@ -67,7 +85,8 @@ const REFUSED = {
  * Each `Request` is a new object whose signal aborts when the client disconnects. Its
  * body can be read until the response is sent. As under `Deno.serve`, a GET or HEAD has
  * no body. `Deno.upgradeWebSocket` does not work on it; use
- * {@linkcode HttpResponse.upgrade} in a native handler.
+ * {@linkcode HttpResponse.upgrade} in a native handler, as the example
+ * `deno_websocket.ts` does.
  *
  * Requests that Fetch cannot represent faithfully never reach the application:
  *
@@ -80,8 +99,9 @@ const REFUSED = {
  *
  * A `Response` that cannot be sent makes the handler throw as
  * {@linkcode HttpResponse.send} does, before any byte is sent. This covers the part of
- * the body that is available at once: a wrong length, a chunk that is no `Uint8Array`,
- * a failed stream. A stream that fails later ends the connection.
+ * the body that is available at once: more than was declared, a chunk that is no
+ * `Uint8Array`, a failed stream. A stream that fails later ends the connection. A body
+ * that is sent whole gets its own Content-Length, whatever the response declares.
  *
  * As under `Deno.serve`, a response of `fetch()` with a body decoded by the runtime is
  * sent without the Content-Encoding and Content-Length of the encoded body. If you
@@ -90,6 +110,7 @@ const REFUSED = {
  * @param app Answers each request: a function, or an object with a `fetch` method, such
  * as a Hono application.
  * @param options What to do about an application that fails.
+ * @throws {TypeError} The application is neither of them.
  *
  * @example
  * ```ts
@@ -101,16 +122,23 @@ const REFUSED = {
  * );
  * ```
  */
-export function fetchHandler(
-  app: FetchApp | { fetch: FetchApp },
+export function fetchHandler<
+  Addr extends Deno.Addr | null = Deno.Addr | null,
+>(
+  // Not inferred from the application, but from where the handler is used.
+  app: FetchApp<NoInfer<Addr>> | { fetch: FetchApp<NoInfer<Addr>> },
   options: FetchHandlerOptions = {},
-): Handler {
+): Handler<Addr> {
+  if (typeof app !== "function" && typeof app?.fetch !== "function") {
+    throw new TypeError(
+      "fetchHandler needs a function or an object with a fetch method",
+    );
+  }
   probeInsides();
   const { onError } = options;
-  const plain: FetchApp = typeof app === "function"
+  const answer: FetchApp<Addr> = typeof app === "function"
     ? app
     : (request, info) => app.fetch(request, info);
-  const answer = onError === undefined ? plain : withErrors(plain, onError);
   return (req, res, info) => {
     const request = appRequest(req as PooledRequest, info.secure);
     if (typeof request === "number") {
@@ -118,7 +146,11 @@ export function fetchHandler(
     }
     const isHead = req.method === "HEAD";
     const answering = res as ServerResponse;
-    const response = answer(request, new Info(info, answering));
+    const told = new Info(info, answering);
+    if (onError !== undefined) {
+      return respondOr(onError, answering, () => answer(request, told), isHead);
+    }
+    const response = answer(request, told);
     // An application that answers at once costs no turn of the microtask queue.
     return isPromise(response)
       ? Promise.resolve(response)
@@ -127,17 +159,20 @@ export function fetchHandler(
   };
 }
 
-/** The same application, whose failures `onError` answers. */
-function withErrors(app: FetchApp, onError: FetchErrorHandler): FetchApp {
-  return async (request, info) => {
-    try {
-      return await app(request, info);
-    } catch (error) {
-      // What is wrong with the request has an answer already.
-      if (error instanceof HttpError) throw error;
-      return await onError(error);
-    }
-  };
+/** Responds; `onError` answers what the application fails to, or what cannot be sent. */
+async function respondOr(
+  onError: FetchErrorHandler,
+  res: ServerResponse,
+  answer: () => Response | Promise<Response>,
+  isHead: boolean,
+): Promise<void> {
+  try {
+    await respond(res, await answer(), isHead);
+  } catch (error) {
+    // What is wrong with the request has an answer already.
+    if (error instanceof HttpError) throw error;
+    await respond(res, await onError(error), isHead);
+  }
 }
 
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
@@ -145,17 +180,29 @@ function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
 }
 
 /** Creates the `completed` promise only on access. */
-class Info implements FetchInfo {
-  readonly #info: ConnectionInfo;
+class Info<Addr extends Deno.Addr | null> implements FetchInfo<Addr> {
+  readonly #info: ConnectionInfo<Addr>;
   readonly #response: ServerResponse;
 
-  constructor(info: ConnectionInfo, response: ServerResponse) {
+  constructor(info: ConnectionInfo<Addr>, response: ServerResponse) {
     this.#info = info;
     this.#response = response;
   }
 
-  get remoteAddr(): Deno.Addr | null {
-    return this.#info.remoteAddr;
+  get remoteAddr(): Addr {
+    const { remoteAddr, localAddr } = this.#info;
+    // The client's end has no path as a rule; Deno.serve tells that of the server.
+    return remoteAddr?.transport === "unix" && remoteAddr.path === null
+      ? localAddr as Addr
+      : remoteAddr;
+  }
+
+  get alpnProtocol(): string | null {
+    return this.#info.alpnProtocol;
+  }
+
+  get context(): unknown {
+    return this.#info.context;
   }
 
   get closing(): AbortSignal {

@@ -5,6 +5,9 @@
  * a few microtask turns to settle, so a body that is complete by then is sent whole as
  * well, with a Content-Length. The rest is streamed in chunks.
  *
+ * A body that is sent whole gets its own length, whatever the response declares: an
+ * application that changes a body often keeps the fields of the old one.
+ *
  * @module
  */
 
@@ -40,7 +43,7 @@ export function respond(
   isHead: boolean,
 ): void | Promise<void> {
   if (!(response instanceof Response)) {
-    throw new TypeError("the application gave no Response");
+    throw new TypeError("the application gave no Response of this runtime");
   }
   const brief = takeBrief(response);
   if (brief !== null) return res.sendText(brief.text, brief.isJson);
@@ -59,8 +62,9 @@ export function respond(
     statusText: response.statusText,
     headers: fieldsToSend(response, fields),
   };
+  const isDeclared = valueOf(init.headers, "content-length") !== null;
   // A HEAD response declares the length of the GET body and may carry another body.
-  const isPeek = isHead && valueOf(init.headers, "content-length") !== null;
+  const isPeek = isHead && isDeclared;
   if (content === undefined) {
     const body = response.body!;
     if (isPeek) return res.send(body, init);
@@ -69,6 +73,10 @@ export function respond(
     return sendStream(res, body, { ...init, headers });
   }
   if (content !== null) useFull(response);
+  // A 304 declares the length of the content that it has not (RFC 9110 §8.6).
+  if (isDeclared && !isPeek && response.status !== 304) {
+    init.headers = withoutLength(init.headers);
+  }
   if (content === null || isPeek) return res.send(null, init);
   // Text would get a type of its own.
   const isTyped = valueOf(init.headers, "content-type") !== null;
@@ -93,6 +101,11 @@ function fieldsToSend(response: Response, fields: readonly Pair[]) {
     : fields.filter(([name]) => !/^content-(?:encoding|length)$/i.test(name));
 }
 
+/** The fields without Content-Length: the body that is at hand has its own. */
+function withoutLength(fields: Pair[]): Pair[] {
+  return fields.filter(([name]) => !/^content-length$/i.test(name));
+}
+
 /** The value of the first field of this name in lower case, or `null`. */
 function valueOf(fields: readonly Pair[], name: string): string | null {
   for (const [other, value] of fields) {
@@ -108,7 +121,8 @@ async function sendStream(
   body: ReadableStream<Uint8Array>,
   init: HttpResponseInit & { headers: Pair[] },
 ): Promise<void> {
-  const length = valueOf(init.headers, "content-length");
+  const { headers } = init;
+  const length = valueOf(headers, "content-length");
   const declared = length === null ? Infinity : Number(length);
   let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   try {
@@ -121,11 +135,14 @@ async function sendStream(
       reads.push(read);
       const result = await soon(read);
       if (result === undefined) break;
-      if (result.done) return res.send(whole, init);
+      if (result.done) {
+        if (length !== null) init.headers = withoutLength(headers);
+        return res.send(whole, init);
+      }
       whole = checkChunk(result.value);
       size += whole.length;
-      if (size > declared) throw lengthError(declared, size);
     }
+    if (size > declared) throw lengthError(declared, size);
     res.send(resume(reads, reader), init);
   } catch (error) {
     // The response cannot be sent, so its stream must stop producing.

@@ -93,8 +93,9 @@ export class Registry {
   #searched = -1;
 
   /** @throws {RangeError} A limit or a timeout is out of its range. */
-  constructor(handler: Handler, options: ConnectionOptions) {
-    this.handler = handler;
+  constructor(handler: Handler<never>, options: ConnectionOptions) {
+    // The types of `serve` see to it that its connections have the addresses it expects.
+    this.handler = handler as Handler;
     this.options = options;
     this.limits = resolveConnectionLimits(options);
     resolveParserLimits(options);

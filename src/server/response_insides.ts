@@ -15,6 +15,8 @@
  * @module
  */
 
+import { fetchDecodes } from "./runtime.ts";
+
 /** A field of a response, by its name in any case. */
 export type Pair = [name: string, value: string];
 
@@ -128,8 +130,8 @@ export function useFull(response: Response): void {
  * Whether this response comes from `fetch` with a decoded body. Its fields describe the
  * encoded body in any case, and no public property tells the two apart: the response to
  * a request with `Accept-Encoding: identity` or Range stays encoded. Deno keeps a flag
- * for `Deno.serve`. Without that flag, gzip and br of a fetched response count as
- * decoded, since all runtimes decode them.
+ * for `Deno.serve`. Without that flag, the codings of a fetched response that the
+ * runtime knows count as decoded.
  */
 export function isDecoded(response: Response, coding: string): boolean {
   for (const key of Object.getOwnPropertySymbols(response)) {
@@ -137,7 +139,7 @@ export function isDecoded(response: Response, coding: string): boolean {
     const flag = inner?.bodyDecoded;
     if (typeof flag === "boolean") return flag;
   }
-  return response.url !== "" && /^(gzip|br)$/i.test(coding);
+  return response.url !== "" && fetchDecodes(coding);
 }
 
 // --------------------------------------------------------------------- probes

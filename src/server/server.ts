@@ -15,10 +15,17 @@ import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
 import { noBytesError } from "../message/misuse.ts";
 import { deadlineError } from "./reasons.ts";
+import { unrefTimer } from "./runtime.ts";
 import { closeUnserved, type Conn, type Duplex } from "./transport.ts";
 
-/** Options of `serve` on any listener. */
-export interface ServerOptions extends ConnectionOptions, ServerLimits {
+/**
+ * Options of `serve` on any listener.
+ *
+ * @typeParam Addr What address it listens on.
+ */
+export interface ServerOptions<
+  Addr extends Deno.Addr | null = Deno.Addr | null,
+> extends ConnectionOptions, ServerLimits {
   /**
    * Aborting it ends the server at once and closes all connections, including those
    * handed over by `upgrade()`. It also aborts `req.signal` of running handlers.
@@ -29,7 +36,7 @@ export interface ServerOptions extends ConnectionOptions, ServerLimits {
    *
    * @default {prints the address, where `serve` opened the listener itself}
    */
-  onListen?: (addr: Deno.Addr) => void;
+  onListen?: (addr: NonNullable<Addr>) => void;
 }
 
 /** Options of {@linkcode HttpServer.shutdown}. */
@@ -43,18 +50,32 @@ export interface ShutdownOptions {
   timeout?: number;
 }
 
-/** What is known of a connection that a program accepted itself. */
-export interface ServedConnectionOptions {
+/**
+ * What is known of a connection that a program accepted itself.
+ *
+ * @typeParam Addr What address `remoteAddr` may be.
+ */
+export interface ServedConnectionOptions<
+  Addr extends Deno.Addr | null = Deno.Addr | null,
+> {
   /** Overrides `info.remoteAddr`, for example with the address of a PROXY line. */
-  remoteAddr?: Deno.Addr;
+  remoteAddr?: NonNullable<Addr>;
+  /** Any value; handlers find it in `info.context`. */
+  context?: unknown;
   /** Bytes already read from the connection that belong to HTTP. They are copied. */
   received?: Uint8Array;
 }
 
-/** A running server. `await using` shuts it down at the end of the block. */
-export interface HttpServer extends AsyncDisposable {
+/**
+ * A running server. `await using` shuts it down at the end of the block.
+ *
+ * @typeParam Addr What addresses it and its clients have: `Deno.NetAddr` over TCP and
+ * TLS, `Deno.UnixAddr` over a Unix socket, any or `null` with a source of your own.
+ */
+export interface HttpServer<Addr extends Deno.Addr | null = Deno.Addr | null>
+  extends AsyncDisposable {
   /** The address it listens on; `null` if the source has none. */
-  readonly addr: Deno.Addr | null;
+  readonly addr: Addr;
   /**
    * Resolves when the server has ended: its connections are closed, its port is free,
    * and none of its timers is left. It does not wait for handlers that still run after
@@ -78,14 +99,28 @@ export interface HttpServer extends AsyncDisposable {
    * of this server, and until its shutdown. It counts towards `maxConnections`, but is
    * served beyond. A server that has shut down closes it.
    *
+   * Handlers for TCP or Unix sockets rely on an address: give `remoteAddr` with a
+   * connection that has none, such as a pair of streams, or they are told `null`.
+   *
    * @param connection A connection, or a pair of streams, which are locked.
-   * @param options What was read from the connection before, and whom it comes from.
+   * @param options What was read from the connection before, whom it comes from, and
+   * what handlers are told of it.
    * @returns Resolves when the connection has closed or was handed over by `upgrade()`.
    * @throws {TypeError} A stream of the pair is locked, or `received` is no `Uint8Array`.
    */
   serve(
+    connection: (Conn | Duplex) & { readonly remoteAddr?: Addr },
+    options?: ServedConnectionOptions<Addr>,
+  ): Promise<void>;
+  /**
+   * The same, for a connection whose own address is of another kind than the server's.
+   *
+   * @param connection A connection, or a pair of streams, which are locked.
+   * @param options As above, with the `remoteAddr` that handlers are told.
+   */
+  serve(
     connection: Conn | Duplex,
-    options?: ServedConnectionOptions,
+    options: ServedConnectionOptions<Addr> & { remoteAddr: NonNullable<Addr> },
   ): Promise<void>;
   /** Makes the server keep the program running. This is the default. */
   ref(): void;
@@ -132,7 +167,7 @@ export class Server implements HttpServer {
   constructor(
     source: AcceptSource,
     registry: Registry,
-    options: ServerOptions,
+    options: ServerOptions<never>,
   ) {
     const { signal } = options;
     this.#limits = resolveServerLimits(options);
@@ -146,7 +181,7 @@ export class Server implements HttpServer {
       this.#wake();
       this.#unfollowAtEnd();
     };
-    if (this.addr !== null) options.onListen?.(this.addr);
+    if (this.addr !== null) options.onListen?.(this.addr as never);
     this.finished = this.#run();
     this.#unfollow = follow(signal, (reason) => this.#abort(reason));
   }
@@ -197,8 +232,9 @@ export class Server implements HttpServer {
 
   serve(
     connection: Conn | Duplex,
-    { remoteAddr, received }: ServedConnectionOptions = {},
+    options: ServedConnectionOptions = {},
   ): Promise<void> {
+    const { received } = options;
     if (received !== undefined && !(received instanceof Uint8Array)) {
       throw noBytesError();
     }
@@ -206,15 +242,19 @@ export class Server implements HttpServer {
       closeUnserved(connection);
       return Promise.resolve();
     }
-    return this.#begin(connection, remoteAddr, received).done;
+    return this.#begin(connection, options).done;
   }
 
   #begin(
     conn: Conn | Duplex,
-    remoteAddr?: Deno.Addr,
-    received?: Uint8Array,
+    { remoteAddr, context, received }: ServedConnectionOptions = {},
   ): Connection {
-    const connection = new Connection(this.#registry, conn, remoteAddr);
+    const connection = new Connection(
+      this.#registry,
+      conn,
+      remoteAddr,
+      context,
+    );
     if (!this.#keepsAlive) connection.keepAlive(false);
     connection.start(received);
     return connection;
@@ -275,7 +315,7 @@ export class Server implements HttpServer {
     clearTimeout(this.#deadline);
     if (timeout > LONGEST_TIMER) return;
     this.#deadline = setTimeout(() => this.#expire(), timeout);
-    Deno.unrefTimer(this.#deadline as unknown as number);
+    unrefTimer(this.#deadline);
   }
 
   /** Drops the connections that are not done. */

@@ -8,6 +8,8 @@
  * @module
  */
 
+import { unrefTimer } from "./runtime.ts";
+
 /** An object with timeouts to check. */
 export interface Sweepable {
   sweep(): void;
@@ -81,8 +83,7 @@ export class Sweeper {
       this.turns++;
       for (const item of this.#items) item.sweep();
     }, this.period);
-    // The timer is a number or, with Node's types, an object; Deno accepts both.
-    Deno.unrefTimer(this.#timer as unknown as number);
+    unrefTimer(this.#timer);
   }
 
   delete(item: Sweepable): void {

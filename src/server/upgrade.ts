@@ -108,8 +108,9 @@ export class UpgradedConnection implements Duplex {
     this.writable = new WritableStream({
       start: (controller) => {
         this.#writer = controller;
-        // The `abort` callback waits for a pending write, which may stall forever.
-        controller.signal.addEventListener("abort", () => {
+        // The `abort` callback waits for a pending write, which may stall forever. Bun has
+        // nothing else.
+        controller.signal?.addEventListener("abort", () => {
           this.fail(controller.signal.reason);
         });
       },

@@ -6,7 +6,7 @@
  */
 
 import { CLASS as CLASSES } from "./ascii.ts";
-import type { FieldTable } from "./field_lines.ts";
+import type { FieldTable } from "./field_table.ts";
 import { fault } from "./outcome.ts";
 import {
   CHUNKED_NOT_LAST,

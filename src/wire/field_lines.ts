@@ -1,20 +1,25 @@
 /**
  * Field lines (RFC 9112 §5) of header and trailer sections.
  *
- * A single pass with one cursor. Clients repeat the same fields in the same order, so
- * the scanner first compares the name with the one its row held in the previous
- * message, four bytes a step. On a mismatch it scans the name as a token and looks it
- * up. It skips the value eight bytes a step up to the first byte outside printable
- * ASCII, normally the CR. The window ends in a NUL, which no line may contain, so the
- * scanner stops there and only then checks for the end of the input. It is one flat
- * function because a call per line or a bounds check per byte costs more than the
- * scanning.
+ * A single pass with one cursor. Clients send their fields in a fixed order, so the
+ * scanner first compares the name with the one that last followed the name before it,
+ * four bytes a step. On a mismatch it scans the name as a token and looks it up. It
+ * skips the value eight bytes a step up to the first byte outside printable ASCII,
+ * normally the CR. The window ends in a NUL, which no line may contain, so the scanner
+ * stops there and only then checks for the end of the input.
+ *
+ * What costs here is the number of instructions, so the code is written for what V8
+ * makes of it: one flat function; every byte read through the `DataView`, whose bounds
+ * stay in registers; `| 0` after additions, which spares the overflow checks; constants
+ * and functions of other modules as local copies, since V8 loads an import or an
+ * exported constant anew at each use.
  *
  * @module
  */
 
 import { CLASS as CLASSES } from "./ascii.ts";
-import { isFieldName, knownNameLength, matchFieldName } from "./names.ts";
+import type { FieldTable } from "./field_table.ts";
+import * as names from "./names.ts";
 import { fault } from "./outcome.ts";
 import {
   BARE_CR,
@@ -26,7 +31,10 @@ import {
   SPACE_BEFORE_COLON,
 } from "./refusals.ts";
 
-// Local copies, so V8 can fold them: see ascii.ts.
+// Local copies, so V8 can fold them.
+const isFieldName = names.isFieldName;
+const knownNameLength = names.knownNameLength;
+const matchFieldName = names.matchFieldName;
 const CLASS = CLASSES;
 const TOKEN = 1;
 const VALUE = 2;
@@ -35,63 +43,24 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SP = 0x20;
 const COLON = 0x3a;
-const OTHER_FIELD = 0;
+/** CR LF as a little-endian word. */
+const CRLF = 0x0a0d;
 const LAST_FRAMING_FIELD = 8;
 const INCOMPLETE = -1;
 const TABLE_FULL = -2;
 
-/** Cells of a row. Offsets are relative to the `base` given to the reader. */
-const NAME_START = 0;
+const HOST = 1;
+const CONNECTION = 4;
 const NAME_ID = 1;
 const VALUE_START = 2;
 const VALUE_END = 3;
 const ROW = 4;
-export { NAME_ID, NAME_START, ROW, VALUE_END, VALUE_START };
 
 /**
- * Positions of a section's field lines: a row of four 16-bit cells per line. The end
- * of the name is not stored, because only the colon and white space separate it from
- * the value.
+ * The name that last followed each name, by ids; at 0 the one after the start of a
+ * section or an unknown name. A hint: it only decides which name is compared first.
  */
-export class FieldTable {
-  readonly cells: Uint16Array;
-  readonly capacity: number;
-  /** Lines read so far. */
-  count = 0;
-  /** Bit `1 << id` for each framing field seen (see `names.ts`). */
-  seen = 0;
-  /** Bit `1 << id` for each framing field seen more than once. */
-  repeated = 0;
-  /** Buffer position of the first line not read. */
-  unread = 0;
-
-  constructor(capacity: number) {
-    this.cells = new Uint16Array(capacity * ROW);
-    this.capacity = capacity;
-  }
-
-  clear(): void {
-    this.count = 0;
-    this.seen = 0;
-    this.repeated = 0;
-  }
-
-  copyFrom(other: FieldTable): void {
-    this.cells.set(other.cells);
-    this.count = other.count;
-    this.seen = other.seen;
-    this.repeated = other.repeated;
-  }
-
-  /** The first row at or after `row` with this field id, or -1. */
-  find(id: number, row: number): number {
-    const { cells, count } = this;
-    for (; row < count; row++) {
-      if (cells[row * ROW + NAME_ID] === id) return row;
-    }
-    return -1;
-  }
-}
+const LIKELY_NEXT = new Uint8Array(256);
 
 const ONES = 0x01010101;
 const HIGHS = 0x80808080 | 0;
@@ -115,14 +84,17 @@ export function readFieldLines(
   rows: number,
 ): number {
   const cells = table.cells;
-  let count = table.count;
-  let line = start;
+  end |= 0;
+  base |= 0;
+  rows |= 0;
+  let count = table.count | 0;
+  let line = start | 0;
+  let before = 0;
   let outcome = 0;
 
   for (;;) {
-    const first = bytes[line]!;
-    if (first === CR) {
-      if (bytes[line + 1] === LF) {
+    if (view.getUint8(line) === CR) {
+      if (view.getUint8((line + 1) | 0) === LF) {
         table.count = count;
         return line + 2;
       }
@@ -134,74 +106,78 @@ export function readFieldLines(
       break;
     }
 
-    // Until it is overwritten, the row holds the id from its previous use.
-    const row = count * ROW;
-    let id = cells[row + NAME_ID]!;
-    let at = line + knownNameLength(id);
-    if (bytes[at] !== COLON || !isFieldName(view, line, id)) {
+    let id = LIKELY_NEXT[before]!;
+    let at = (line + knownNameLength(id)) | 0;
+    if (view.getUint8(at) !== COLON || !isFieldName(view, line, id)) {
       at = line;
-      while ((CLASS[bytes[at]!]! & TOKEN) !== 0) at++;
-      if (bytes[at] !== COLON || at === line) {
+      while ((CLASS[view.getUint8(at)]! & TOKEN) !== 0) at = (at + 1) | 0;
+      if (view.getUint8(at) !== COLON || at === line) {
         outcome = at >= end
           ? INCOMPLETE
           : refuseName(bytes, line, at, end, base);
         break;
       }
       id = matchFieldName(view, line, at);
+      LIKELY_NEXT[before] = id;
     }
+    before = id;
 
-    at++;
-    if (bytes[at] === SP) at++;
-    while (bytes[at] === SP || bytes[at] === HTAB) at++;
+    at = (at + 1) | 0;
+    if (view.getUint8(at) === SP) at = (at + 1) | 0;
+    while (view.getUint8(at) === SP || view.getUint8(at) === HTAB) {
+      at = (at + 1) | 0;
+    }
     const valueStart = at;
 
     // Skip to the first byte outside 0x20 to 0x7e. HTAB and obs-text end the word
     // loop too, but not the value.
     for (;;) {
       const low = view.getInt32(at, true);
-      const high = view.getInt32(at + 4, true);
+      const high = view.getInt32((at + 4) | 0, true);
       const marks = (low - SPACES) | (low + ONES);
       if (((marks | (high - SPACES) | (high + ONES)) & HIGHS) === 0) {
-        at += 8;
+        at = (at + 8) | 0;
         continue;
       }
       // The lowest mark is exact; carries and borrows produce false marks only above it.
       const lowMarks = marks & HIGHS;
       if (lowMarks !== 0) {
-        at += (31 - Math.clz32(lowMarks & -lowMarks)) >>> 3;
+        at = (at + ((31 - Math.clz32(lowMarks & -lowMarks)) >>> 3)) | 0;
       } else {
         const highMarks = ((high - SPACES) | (high + ONES)) & HIGHS;
-        at += 4 + ((31 - Math.clz32(highMarks & -highMarks)) >>> 3);
+        at = (at + 4 + ((31 - Math.clz32(highMarks & -highMarks)) >>> 3)) | 0;
       }
-      if ((CLASS[bytes[at]!]! & VALUE) === 0) break;
-      at++;
+      if (view.getUint16(at, true) === CRLF) break;
+      if ((CLASS[view.getUint8(at)]! & VALUE) === 0) break;
+      at = (at + 1) | 0;
     }
 
-    if (bytes[at] !== CR || bytes[at + 1] !== LF) {
-      outcome = at >= end || (bytes[at] === CR && at + 1 >= end)
+    if (view.getUint16(at, true) !== CRLF) {
+      outcome = at >= end || (view.getUint8(at) === CR && at + 1 >= end)
         ? INCOMPLETE
         : refuseValue(bytes, at, base);
       break;
     }
     let valueEnd = at;
-    while (
-      valueEnd > valueStart &&
-      (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HTAB)
-    ) {
-      valueEnd--;
+    // No other byte of a value is this low.
+    while (valueEnd > valueStart && view.getUint8((valueEnd - 1) | 0) <= SP) {
+      valueEnd = (valueEnd - 1) | 0;
     }
 
-    if (id <= LAST_FRAMING_FIELD && id !== OTHER_FIELD) {
+    if ((id - 1) >>> 0 < LAST_FRAMING_FIELD) {
       const bit = 1 << id;
       table.repeated |= table.seen & bit;
       table.seen |= bit;
+      if (id === HOST) table.hostRow = count;
+      else if (id === CONNECTION) table.connectionRow = count;
     }
-    count++;
-    cells[row + NAME_START] = line - base;
-    cells[row + NAME_ID] = id;
-    cells[row + VALUE_START] = valueStart - base;
-    cells[row + VALUE_END] = valueEnd - base;
-    line = at + 2;
+    const row = count * ROW;
+    count = (count + 1) | 0;
+    cells[row] = line - base;
+    cells[(row + NAME_ID) | 0] = id;
+    cells[(row + VALUE_START) | 0] = (valueStart - base) | 0;
+    cells[(row + VALUE_END) | 0] = (valueEnd - base) | 0;
+    line = (at + 2) | 0;
   }
 
   table.count = count;
@@ -239,16 +215,4 @@ function refuseValue(bytes: Uint8Array, at: number, base: number): number {
   if (byte === CR) return fault(BARE_CR, at - base);
   if (byte === LF) return fault(BARE_LF, at - base);
   return fault(INVALID_HEADER_VALUE, at - base);
-}
-
-/** The end of the name in `row`, relative to `base`. */
-export function nameEnd(
-  bytes: Uint8Array,
-  base: number,
-  table: FieldTable,
-  row: number,
-): number {
-  let at = base + table.cells[row * ROW + VALUE_START]! - 1;
-  while (bytes[at] !== COLON) at--;
-  return at - base;
 }

@@ -10,7 +10,7 @@
 
 import { CHUNKED, readBodyLength } from "./body_length.ts";
 import { readAuthority } from "./host.ts";
-import type { FieldTable } from "./field_lines.ts";
+import type { FieldTable } from "./field_table.ts";
 import { fault, isFault } from "./outcome.ts";
 import { INVALID_HOST, MISSING_HOST, REPEATED_HOST } from "./refusals.ts";
 import type { RequestLine } from "./request_line.ts";
@@ -131,13 +131,14 @@ function readOtherFields(
 
 function checkHost(bytes: Uint8Array, base: number, table: FieldTable): number {
   const cells = table.cells;
-  const first = table.find(HOST, 0);
   if ((table.repeated & HOST_BIT) !== 0) {
+    const first = table.find(HOST, 0);
     const second = table.find(HOST, first + 1);
     return fault(REPEATED_HOST, cells[second * ROW + NAME_START]!);
   }
-  const start = cells[first * ROW + VALUE_START]!;
-  const end = cells[first * ROW + VALUE_END]!;
+  const row = table.hostRow * ROW;
+  const start = cells[row + VALUE_START]!;
+  const end = cells[row + VALUE_END]!;
   return readAuthority(bytes, base + start, base + end) < 0
     ? fault(INVALID_HOST, start)
     : 0;
@@ -155,7 +156,7 @@ export function readConnection(
   const cells = table.cells;
   if ((table.repeated & CONNECTION_BIT) === 0) {
     // Fast path: nearly every client sends just "keep-alive" or "close".
-    const row = table.find(CONNECTION, 0) * ROW;
+    const row = table.connectionRow * ROW;
     const start = base + cells[row + VALUE_START]!;
     const length = base + cells[row + VALUE_END]! - start;
     const four = view.getInt32(start, true) | LOWER;

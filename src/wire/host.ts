@@ -30,7 +30,7 @@ export function readAuthority(
   start: number,
   end: number,
 ): number {
-  let at = start;
+  let at = start | 0;
   if (bytes[at] === LEFT_BRACKET) {
     at++;
     while (at < end && bytes[at] !== RIGHT_BRACKET) at++;
@@ -39,7 +39,7 @@ export function readAuthority(
   } else {
     for (;;) {
       // The byte after an authority (white space, CR, LF, "/", "?") ends this loop.
-      while ((CLASS[bytes[at]!]! & REG_NAME) !== 0) at++;
+      while ((CLASS[bytes[at]!]! & REG_NAME) !== 0) at = (at + 1) | 0;
       if (at === end || bytes[at] !== PERCENT) break;
       if (at + 2 >= end || !isHex(bytes[at + 1]!) || !isHex(bytes[at + 2]!)) {
         return -1;

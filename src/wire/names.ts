@@ -325,17 +325,20 @@ export function isFieldName(
   start: number,
   id: number,
 ): boolean {
-  const last = FIRST_WORD[id + 1]! - 1;
+  const last = (FIRST_WORD[(id + 1) | 0]! - 1) | 0;
   let word = FIRST_WORD[id]!;
-  for (let at = start; word < last; word++, at += 4) {
+  let at = start | 0;
+  while (word < last) {
     if ((view.getInt32(at, true) | CASE_MASKS[word]!) !== WORDS[word]) {
       return false;
     }
+    word = (word + 1) | 0;
+    at = (at + 4) | 0;
   }
   const length = LENGTHS[id]!;
   const four = length < 4
     ? view.getInt32(start, true) & ((1 << (length << 3)) - 1)
-    : view.getInt32(start + length - 4, true);
+    : view.getInt32((start + length - 4) | 0, true);
   return id !== OTHER_FIELD &&
     (four | CASE_MASKS[last]!) === WORDS[last];
 }

@@ -38,6 +38,8 @@ const HASH = 0x23;
 const ASTERISK = 0x2a;
 const SLASH = 0x2f;
 const COLON = 0x3a;
+/** CR LF as a little-endian word. */
+const CRLF = 0x0a0d;
 const QUESTION_MARK = 0x3f;
 const OTHER_METHOD = 0;
 const GET = 1;
@@ -81,47 +83,50 @@ export function readRequestLine(
   end: number,
   line: RequestLine,
 ): number {
+  start |= 0;
   let at = start;
   if (view.getInt32(at, true) === WORD_GET) {
     line.method = GET;
-    at += 3;
+    at = (at + 3) | 0;
   } else {
-    at = readOtherMethod(bytes, view, start, end, line);
+    at = readOtherMethod(bytes, view, start, end, line) | 0;
     if (at < 0) return at;
   }
-  line.methodEnd = at - start;
+  line.methodEnd = (at - start) | 0;
 
   // Skip the target up to the first "#" or byte outside visible ASCII.
-  const target = ++at;
+  at = (at + 1) | 0;
+  const target = at;
   for (;;) {
     const four = view.getInt32(at, true);
     const hash = four ^ HASHES;
     const marked = (((four - ABOVE_SP) & ~four) | four | (four + ONES) |
       ((hash - ONES) & ~hash)) & HIGHS;
     if (marked !== 0) {
-      at += (31 - Math.clz32(marked & -marked)) >>> 3;
+      at = (at + ((31 - Math.clz32(marked & -marked)) >>> 3)) | 0;
       break;
     }
-    at += 4;
+    at = (at + 4) | 0;
   }
-  line.targetStart = target - start;
-  line.targetEnd = at - start;
+  line.targetStart = (target - start) | 0;
+  line.targetEnd = (at - start) | 0;
   line.absolute = false;
   if (
-    bytes[at] !== SP || bytes[target] !== SLASH || line.method === CONNECT
+    view.getUint8(at) !== SP || view.getUint8(target) !== SLASH ||
+    line.method === CONNECT
   ) {
     const refused = readOtherTarget(bytes, start, target, at, end, line);
     if (refused !== 0) return refused;
   }
 
-  at++;
+  at = (at + 1) | 0;
   if (
     view.getInt32(at, true) === WORD_HTTP &&
-    view.getInt32(at + 4, true) === WORD_1_1 &&
-    bytes[at + 8] === CR && bytes[at + 9] === LF
+    view.getInt32((at + 4) | 0, true) === WORD_1_1 &&
+    view.getUint16((at + 8) | 0, true) === CRLF
   ) {
     line.minorVersion = 1;
-    return at + 10;
+    return (at + 10) | 0;
   }
   return readOtherVersion(bytes, start, at, end, line);
 }

@@ -10,7 +10,7 @@
  */
 
 import { CHUNKED, readLength, UNTIL_END } from "./body_length.ts";
-import type { FieldTable } from "./field_lines.ts";
+import type { FieldTable } from "./field_table.ts";
 import { Framing, readConnection } from "./framing.ts";
 import { fault, isFault } from "./outcome.ts";
 import { FORBIDDEN_BODY, MISSING_UPGRADE } from "./refusals.ts";

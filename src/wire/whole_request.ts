@@ -10,7 +10,8 @@
 
 import { CR, LF } from "./ascii.ts";
 import { ChunkLine, MAX_CHUNK_LINE, readChunkLine } from "./chunk_line.ts";
-import { FieldTable, readFieldLines } from "./field_lines.ts";
+import { readFieldLines } from "./field_lines.ts";
+import { FieldTable } from "./field_table.ts";
 import { Framing, readFraming } from "./framing.ts";
 import { readRequestLine, RequestLine } from "./request_line.ts";
 

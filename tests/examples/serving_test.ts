@@ -3,13 +3,7 @@
  * curl, `fetch` or a `WebSocket`.
  */
 
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertStringIncludes,
-} from "@std/assert";
-import { toText } from "@std/streams";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { makeCertificate } from "../support/certificate.ts";
 import { Example } from "../support/example.ts";
 import { curl } from "../support/programs.ts";
@@ -136,20 +130,4 @@ Deno.test("example: workers share a port", async () => {
     seen.add(await curl(`http://127.0.0.1:${port}/`));
   }
   assert(seen.size >= 2, `only ${[...seen]} answered`);
-});
-
-Deno.test("example: PROXY protocol", async () => {
-  await using example = Example.start("proxy_protocol.ts", ["0"]);
-  const port = await example.port();
-  const answer = await curl("--haproxy-protocol", `http://127.0.0.1:${port}/`);
-  assertMatch(answer, /^you are 127\.0\.0\.1, port \d+\n$/);
-  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  await conn.write(new TextEncoder().encode(
-    "PROXY TCP4 203.0.113.7 192.0.2.1 5555 80\r\n" +
-      "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-  ));
-  assertStringIncludes(
-    await toText(conn.readable),
-    "you are 203.0.113.7, port 5555\n",
-  );
 });

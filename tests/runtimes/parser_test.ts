@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { Program, RUNTIMES } from "../support/runtimes.ts";
 
 const parser = new URL("../../src/parser.ts", import.meta.url).href;
 
@@ -50,26 +51,17 @@ const SEEN = [
   [0, 0, 0, 0, 0, 0],
 ];
 
-for (
-  const [runtime, ...flags] of [
-    ["node@22.12.0", "--experimental-strip-types"],
-    ["node@22.18.0"],
-    ["node@24.0.0"],
-    ["bun@1.3.14"],
-  ]
-) {
-  Deno.test(`the parser runs in ${[runtime, ...flags].join(" ")}`, async () => {
+for (const runtime of RUNTIMES) {
+  const flags = runtime.flags.join(" ");
+  Deno.test(`the parser runs in ${runtime.name} ${flags}`, async () => {
     const directory = await Deno.makeTempDir();
     try {
       const file = `${directory}/program.mjs`;
       await Deno.writeTextFile(file, PROGRAM);
-      const { code, stdout, stderr } = await new Deno.Command("npx", {
-        args: ["--yes", runtime!, ...flags, file],
-        cwd: directory,
-      }).output();
-      const decoder = new TextDecoder();
-      assert(code === 0, decoder.decode(stderr));
-      assertEquals(JSON.parse(decoder.decode(stdout)), SEEN);
+      await using program = await Program.start(runtime, file, []);
+      const { code, errors } = await program.end();
+      assert(code === 0, errors);
+      assertEquals(JSON.parse(program.lines.join("")), SEEN);
     } finally {
       await Deno.remove(directory, { recursive: true });
     }

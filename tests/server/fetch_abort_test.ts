@@ -216,7 +216,7 @@ Deno.test("an application on a listener of its own", async () => {
     { pools },
   );
   using client = Deno.createHttpClient({});
-  const { port } = server.addr as Deno.NetAddr;
+  const { port } = server.addr;
   const answer = await fetch(`http://127.0.0.1:${port}/path`, { client });
   assertEquals(await answer.text(), "/path");
   await within(server.shutdown(), "the end of the server");

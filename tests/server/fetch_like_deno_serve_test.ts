@@ -69,6 +69,20 @@ const CASES: Record<string, Case> = {
         headers: { "content-length": "5" },
       }),
   },
+  "a response made anew of another's body": {
+    app: () => {
+      const { body } = new Response("hello");
+      return new Response(body, { headers: { "x-added": "yes" }, status: 201 });
+    },
+    headSaysNoLength: true,
+  },
+  "a length that is not that of the body": {
+    app: ({ url }) =>
+      new Response(url.endsWith("/null") ? null : "hello", {
+        headers: { "content-length": "9" },
+      }),
+    requests: [["/"], ["/null"], ["/", { method: "HEAD" }]],
+  },
   "fields": {
     app: () =>
       new Response("hello", {

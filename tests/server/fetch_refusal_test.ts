@@ -33,6 +33,8 @@ Deno.test("the stream of a response that cannot be sent is cancelled", async () 
   });
 });
 
+const encoder = new TextEncoder();
+
 Deno.test("an invalid response is answered with 500 and reported", async () => {
   const used = new Response("used");
   await used.text();
@@ -47,7 +49,7 @@ Deno.test("an invalid response is answered with 500 and reported", async () => {
     "/text": () => "text" as unknown as Response,
     "/null": () => null as unknown as Response,
     "/length": () =>
-      new Response("hello", { headers: { "content-length": "many" } }),
+      new Response(slowly("hello"), { headers: { "content-length": "many" } }),
     "/coding": () =>
       new Response("hello", { headers: { "transfer-encoding": "gzip" } }),
     "/throws": () => {
@@ -121,32 +123,78 @@ Deno.test("onError can answer instead of the 500", async () => {
   });
 });
 
-Deno.test("a declared length that contradicts a buffered body is answered with 500", async () => {
-  let cancelled = 0;
-  const headers = (length: number) => ({ "content-length": `${length}` });
-  const apps: Record<string, () => Response> = {
-    "/more": () => new Response("hello", { headers: headers(3) }),
-    "/less": () => new Response("hello", { headers: headers(9) }),
-    "/none": () => new Response("hello", { headers: headers(0) }),
-    "/empty": () => new Response("", { headers: headers(5) }),
-    "/null": () => new Response(null, { headers: headers(5) }),
-    "/closed": () => {
-      const { stream, put, close } = controlled();
-      put("hello");
-      close();
-      return new Response(stream, { headers: headers(9) });
+const lengthOf = (length: number | string) => ({
+  "content-length": `${length}`,
+});
+
+Deno.test("a body that is sent whole gets its own length, not the declared one", async () => {
+  const whole = (text: string) => {
+    const { stream, put, close } = controlled();
+    if (text !== "") put(text);
+    close();
+    return stream;
+  };
+  const bodies: Record<string, (() => BodyInit | null)[]> = {
+    "hello": [
+      () => "hello",
+      () => encoder.encode("hello"),
+      () => whole("hello"),
+    ],
+    "": [() => "", () => null, () => new Uint8Array(0), () => whole("")],
+  };
+  let response = () => new Response();
+  await withApp(() => response(), async ({ port, errors }) => {
+    for (const [text, made] of Object.entries(bodies)) {
+      for (const body of made) {
+        for (const length of [3, 9, 0, "many"]) {
+          response = () => new Response(body(), { headers: lengthOf(length) });
+          const answer = await answerTo(
+            port,
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+          );
+          const [head, content] = answer.split("\r\n\r\n");
+          assert(head!.startsWith("HTTP/1.1 200 "), answer);
+          const lengths = head!.match(/content-length: \S+/gi);
+          assertEquals(lengths, [`Content-Length: ${text.length}`]);
+          assertEquals(content, text);
+        }
+      }
+    }
+    assertEquals(errors, []);
+  });
+});
+
+Deno.test("a response of fetch() with a body of its own gets the length of that", async () => {
+  await withApp(
+    () => new Response("grüße"),
+    async (origin) => {
+      await withApp(async () => {
+        const fetched = await fetch(origin.url, { client: origin.client });
+        const text = await fetched.text();
+        return new Response(`${text}!`, fetched);
+      }, async ({ url, client }) => {
+        const answer = await fetch(url, { client });
+        assertEquals(answer.headers.get("content-length"), "8");
+        assertEquals(await answer.text(), "grüße!");
+      });
     },
+  );
+});
+
+Deno.test("a stream under way that exceeds its declared length is answered with 500", async () => {
+  let cancelled = 0;
+  const apps: Record<string, () => Response> = {
     // The first chunk already exceeds the declared length.
     "/begun": () => {
       const { stream, put } = controlled(() => cancelled++);
       put("hello");
-      return new Response(stream, { headers: headers(3) });
+      return new Response(stream, { headers: lengthOf(3) });
     },
     "/two": () => {
       const { stream, put } = controlled(() => cancelled++);
       put("hello");
       put("world");
-      return new Response(stream, { headers: headers(9) });
+      return new Response(stream, { headers: lengthOf(9) });
     },
   };
   const app: FetchApp = ({ url }) => apps[new URL(url).pathname]!();

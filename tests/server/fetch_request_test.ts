@@ -14,6 +14,7 @@ import {
   type FetchApp,
   fetchHandler,
   type Handler,
+  serve,
   serveConnection,
 } from "@pooled/http1";
 import { Hono } from "hono";
@@ -333,4 +334,24 @@ Deno.test("an application that reads a used body gets a 500 and a report", async
     assertEquals(errors.length, 1);
     assertInstanceOf(errors[0], TypeError);
   });
+});
+
+Deno.test("the client of a Unix socket has the path of the server", async () => {
+  const directory = await Deno.makeTempDir();
+  const path = `${directory}/socket`;
+  try {
+    await using _server = serve(
+      { path, onListen: () => {} },
+      fetchHandler((_request, { remoteAddr }) => Response.json(remoteAddr)),
+    );
+    using conn = await Deno.connect({ transport: "unix", path });
+    await conn.write(new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n"));
+    const answer = await within(new Response(conn.readable).text(), "answer");
+    assertEquals(JSON.parse(answer.split("\r\n\r\n")[1]!), {
+      transport: "unix",
+      path,
+    });
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });

@@ -126,7 +126,7 @@ test("the handler can be an option", async () => {
     onListen: () => {},
     handler: (req, res) => res.send(req.path),
   });
-  const { port } = server.addr as Deno.NetAddr;
+  const { port } = server.addr;
   using client = await RawClient.connect(port);
   await client.send(last("/option"));
   assertEquals(answersIn(await client.rest())[0]!.body, "/option");

@@ -10,7 +10,7 @@ import {
   type HttpResponse,
   type HttpServer,
   serve,
-  type ServeOptions,
+  type ServerOptions,
 } from "@pooled/http1";
 import { MemoryConn } from "../support/memory_conn.ts";
 import { get } from "../support/requests.ts";
@@ -32,7 +32,7 @@ class Opened implements AsyncDisposable {
   readonly #clients: MemoryConn[] = [];
   #open!: ReadableStreamDefaultController<MemoryConn>;
 
-  constructor(handler: Handler, options: ServeOptions = {}) {
+  constructor(handler: Handler, options: ServerOptions = {}) {
     const source = new ReadableStream<MemoryConn>({
       start: (controller) => void (this.#open = controller),
     });

@@ -61,12 +61,8 @@ const server = serve({
   port: 0,
   pools: new Pools(),
   ...TIMEOUTS,
-  onListen: (addr) =>
-    tell({
-      kind: "listening",
-      port: (addr as Deno.NetAddr).port,
-      openFiles: openFiles(),
-    }),
+  onListen: ({ port }) =>
+    tell({ kind: "listening", port, openFiles: openFiles() }),
   onError: (error, res) => {
     if (!(error instanceof ExpectedError)) return note(unexpectedErrors, error);
     expectedErrors++;

@@ -72,7 +72,7 @@ export class Example implements AsyncDisposable {
       assert(pattern.test(text), `${file} has no constant ${name}`);
       text = text.replace(pattern, `const ${name} = ${value};`);
     }
-    return Example.program(text, flags);
+    return Example.program(text, flags, args);
   }
 
   /** Starts a program from its source text. */

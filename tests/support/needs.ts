@@ -13,6 +13,7 @@ export const PACKAGES = {
   ab: { debian: "apache2-utils", homebrew: "httpd" },
   chromium: { debian: "chromium", homebrew: "chromium" },
   curl: { debian: "curl", homebrew: "curl" },
+  haproxy: { debian: "haproxy", homebrew: "haproxy" },
   openssl: { debian: "openssl", homebrew: "openssl" },
   python3: { debian: "python3", homebrew: "python" },
   wrk: { debian: "wrk", homebrew: "wrk" },

@@ -83,13 +83,13 @@ function ours(): ServerPeer {
   const server = serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {}, onError: () => {} },
     async (req, res, { remoteAddr }) => {
-      const { port } = remoteAddr as Deno.NetAddr;
+      const { port } = remoteAddr;
       const note = notes.begin(port, req.method, req.target);
       note.body = await req.bytes();
       res.send("taken");
     },
   );
-  const { port } = server.addr as Deno.NetAddr;
+  const { port } = server.addr;
   return peerOf("this server", port, notes, () => server.shutdown());
 }
 

@@ -27,7 +27,7 @@ const server = serve(
   {
     hostname: "127.0.0.1",
     port: 0,
-    onListen: (addr) => console.log((addr as Deno.NetAddr).port),
+    onListen: ({ port }) => console.log(port),
     headTimeout: 4000,
     bodyTimeout: 4000,
     goneTimeout: 4000,
