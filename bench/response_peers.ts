@@ -82,7 +82,7 @@ function llhttp(): ResponsePeer {
         },
         wasm_on_header_value: (_p: number, at: number, length: number) => {
           counted++;
-          told?.at(-1)!.fields.push([name, text(at, length)]);
+          told?.at(-1)?.fields.push([name, text(at, length)]);
           return 0;
         },
         wasm_on_headers_complete: (p: number) => {
