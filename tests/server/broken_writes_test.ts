@@ -1,9 +1,10 @@
 /**
- * `onRequestEnd` and what the connection took: writes that take a part, and break.
+ * What a program is told of its responses where writes take a part, and then break:
+ * `onRequestEnd`, and `info.completed` of Fetch applications.
  */
 
 import { assertEquals } from "@std/assert";
-import { type RequestEnd, serveConnection } from "@pooled/http1";
+import { fetchHandler, type RequestEnd, serveConnection } from "@pooled/http1";
 import { echoTarget } from "../support/handlers.ts";
 import { MemoryConn, serveMemory } from "../support/memory_conn.ts";
 import { get } from "../support/requests.ts";
@@ -97,4 +98,31 @@ test("a refused message has a duration of 0, also behind a slow reader", async (
   await served;
   assertEquals(ends.map(({ status }) => status), [200, 400]);
   assertEquals(ends[1]!.duration, 0);
+});
+
+test("info.completed of a response that was taken resolves, though the next one broke", async () => {
+  const wire = get("/a") + get("/b");
+  const app = fetchHandler(() => new Response("hello"));
+  const each = (await serveMemory(new MemoryConn([get("/a")]), app)).length;
+  for (const atATime of [1, 50, Infinity]) {
+    for (const most of [each - 1, each, each + 1, 2 * each - 1]) {
+      const told: string[] = [];
+      await serveConnection(
+        new Breaking(wire, most, atATime),
+        fetchHandler((request, { completed }) => {
+          const { pathname } = new URL(request.url);
+          completed.then(
+            () => told.push(`${pathname} was sent`),
+            () => told.push(`${pathname} broke`),
+          );
+          return new Response("hello");
+        }),
+      );
+      await settle();
+      assertEquals(told.toSorted(), [
+        most < each ? "/a broke" : "/a was sent",
+        "/b broke",
+      ], `${most} bytes, ${atATime} at a time`);
+    }
+  }
 });
