@@ -48,7 +48,7 @@ export class Framing {
   hasBody = false;
   keepAlive = true;
   expectContinue = false;
-  /** True if Upgrade is present and listed in Connection. */
+  /** True if Upgrade names a protocol and is listed in Connection. */
   upgrade = false;
 }
 
@@ -209,7 +209,27 @@ export function readConnection(
   }
   framing.keepAlive = !close && (line.minorVersion === 1 || keepAlive);
   framing.upgrade = upgrade && line.minorVersion === 1 &&
-    (table.seen & UPGRADE_BIT) !== 0;
+    (table.seen & UPGRADE_BIT) !== 0 && namesProtocol(bytes, base, table);
+}
+
+/** Whether Upgrade lists anything: the list may be empty (RFC 9110 §5.6.1). */
+function namesProtocol(
+  bytes: Uint8Array,
+  base: number,
+  table: FieldTable,
+): boolean {
+  const cells = table.cells;
+  for (
+    let row = table.find(UPGRADE, 0);
+    row >= 0;
+    row = table.find(UPGRADE, row + 1)
+  ) {
+    const end = base + cells[row * ROW + VALUE_END]!;
+    let at = base + cells[row * ROW + VALUE_START]!;
+    while (at < end && (bytes[at] === COMMA || isSpace(bytes[at]!))) at++;
+    if (at < end) return true;
+  }
+  return false;
 }
 
 function isSpace(byte: number): boolean {

@@ -87,6 +87,7 @@ for (
     ],
     ["confirmed and not there", "Connection: Upgrade\r\n", null],
     ["a near word", "Connection: upgrades\r\nUpgrade: websocket\r\n", null],
+    ["no protocol", "Connection: upgrade\r\nUpgrade: ,\t,\r\n", null],
   ] as const
 ) {
   accept("RFC 9110 §7.8", `Upgrade ${title}`, `${GET}${lines}\r\n`, {

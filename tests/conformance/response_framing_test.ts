@@ -383,6 +383,10 @@ for (
       "HTTP/1.0 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n‸\r\n",
     ],
     [
+      "whose Upgrade is empty",
+      "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: , \r\n‸\r\n",
+    ],
+    [
       "with an option like it",
       "HTTP/1.1 101 X\r\nConnection: upgrader\r\nUpgrade: x\r\n‸\r\n",
     ],
