@@ -30,7 +30,7 @@ export interface InMemoryOptions extends ConnectionOptions {
 
 /** A Fetch `Response` that tells its trailers. */
 export interface InMemoryResponse extends Response {
-  /** The trailer fields, once the body was read to its end; `null` if there are none. */
+  /** The trailer fields, once the body has arrived; `null` before, or without any. */
   readonly trailers: Headers | null;
 }
 
@@ -99,8 +99,13 @@ export async function request(
   const asked = requestOf(input, init);
   asked.signal.throwIfAborted();
   const bytes = await RequestBytes.of(asked, init?.body);
-  asked.signal.throwIfAborted();
-  return await new Client(asked, bytes, handler, options).response;
+  try {
+    asked.signal.throwIfAborted();
+    return await new Client(asked, bytes, handler, options).response;
+  } catch (error) {
+    bytes.cancel(error);
+    throw error;
+  }
 }
 
 function requestOf(input: string | URL | Request, init?: RequestInit): Request {

@@ -58,15 +58,26 @@ export class RequestBytes {
       return new RequestBytes([headOf(request, bytes.length), bytes], null, []);
     }
     const reader = request.body.getReader();
+    try {
+      return await RequestBytes.#ofStream(request, reader);
+    } catch (error) {
+      reader.cancel(error).catch(() => {});
+      throw error;
+    }
+  }
+
+  static async #ofStream(
+    request: Request,
+    reader: Reader,
+  ): Promise<RequestBytes> {
     const reads: Read[] = [];
-    let whole: Bytes | null = null;
+    let whole: Bytes = new Uint8Array(0);
     while (reads.length < 2) {
       const read = reader.read();
       reads.push(read);
       const result = await soon(read);
       if (result === undefined) break;
       if (result.done) {
-        whole ??= new Uint8Array(0);
         return new RequestBytes(
           [headOf(request, whole.length), whole],
           null,

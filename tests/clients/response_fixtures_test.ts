@@ -136,6 +136,19 @@ Deno.test("llhttp reads the same responses", async () => {
   }
 });
 
+Deno.test("trailers are those that the servers were told to send", async () => {
+  const expected: Record<string, [string, string][]> = {
+    "nginx-trailers.http": [["X-Check", "abc"]],
+    "node-trailers.http": [["X-Check", "abc"]],
+    "ours-trailers.http": [["X-Check", "abc"], ["X-Sum", "7"]],
+  };
+  for (const [name, trailers] of Object.entries(expected)) {
+    const wire = Deno.readFileSync(new URL(name, folder));
+    const { responses } = await parseResponses([wire]);
+    assertEquals(responses.map((seen) => seen.trailers), [trailers, trailers]);
+  }
+});
+
 Deno.test("the recordings and the index are of one another", () => {
   const files = [...Deno.readDirSync(folder)].map(({ name }) => name)
     .filter((name) => name.endsWith(".http")).sort();

@@ -297,3 +297,23 @@ test("nothing is left unhandled, whatever fails", async () => {
   // A handler that never ends keeps its request.
   assertEquals(pools.stats().requests.inUse, 1);
 });
+
+test("a body whose request is never sent is cancelled", async () => {
+  const cancelled: unknown[] = [];
+  const body = () =>
+    new ReadableStream<Uint8Array>({
+      pull: never,
+      cancel: (reason) => void cancelled.push(reason),
+    }, { highWaterMark: 0 });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const init = () => ({ method: "POST", body: body() });
+  const asked = request(echo, "/", { ...init(), signal });
+  controller.abort("too early");
+  assertEquals(await asked.catch((error) => error), "too early");
+  const error = await assertRejects(
+    () => request(echo, "/", init(), { headTimeout: -1 }),
+    RangeError,
+  );
+  assertEquals(cancelled, ["too early", error]);
+});
