@@ -5,6 +5,7 @@
  * - {@linkcode serve} serves any listener, like `Deno.serve`;
  * - {@linkcode serveConnection} serves one connection, or any pair of streams;
  * - {@linkcode fetchHandler} runs any `Deno.serve` application on this server;
+ * - {@linkcode request} asks a handler without a socket, in tests;
  * - {@linkcode readRequests} reads the requests of any byte stream, such as the
  *   `readable` of a connection that you accepted yourself;
  * - {@linkcode RequestStream} does the same as a transform stream, for `pipeThrough`;

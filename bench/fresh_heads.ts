@@ -1,5 +1,5 @@
 /**
- * Heads that do not repeat: 512 of each kind, with fields that come and go and values of
+ * Heads that do not repeat: 512 of each kind of request, and 512 responses, with fields that come and go and values of
  * many lengths, as a server meets them. The same ones in each process.
  *
  * @module
@@ -27,6 +27,12 @@ class Choices {
   word(shortest: number, longest: number): string {
     const length = shortest + this.number(longest - shortest + 1);
     return Array.from({ length }, () => this.oneOf([...LETTERS])).join("");
+  }
+
+  /** A day in 2024, in the format of HTTP. */
+  date(): string {
+    return new Date(1_704_067_200_000 + this.number(31_622_400) * 1000)
+      .toUTCString();
   }
 
   /** The lines in one of `of` cases, else none. */
@@ -129,3 +135,153 @@ export const SMALL_HEADS: Uint8Array<ArrayBuffer>[] = heads((choices) => [
   `GET /${choices.word(2, 16)} HTTP/1.1`,
   `Host: ${choices.oneOf(["www.example.com", "localhost:8000"])}`,
 ]);
+
+/** A file or a page of nginx: some 300 bytes. */
+function siteHead(choices: Choices): string[] {
+  const [type, vary] = choices.oneOf([
+    ["text/html; charset=utf-8", true],
+    ["text/css", true],
+    ["application/javascript", true],
+    ["image/png", false],
+    ["font/woff2", false],
+  ]);
+  const age = choices.oneOf([0, 300, 3600, 31_536_000]);
+  return [
+    "Server: nginx" + choices.oneOf(["", "/1.22.1", "/1.26.2"]),
+    `Date: ${choices.date()}`,
+    `Content-Type: ${type}`,
+    ...choices.sometimes(2, `Last-Modified: ${choices.date()}`),
+    `Connection: ${choices.oneOf(["keep-alive", "keep-alive", "close"])}`,
+    ...choices.sometimes(4, "Keep-Alive: timeout=5, max=100"),
+    ...(vary ? ["Vary: Accept-Encoding"] : []),
+    ...choices.sometimes(
+      2,
+      `ETag: "${choices.word(8, 8)}-${choices.word(2, 6)}"`,
+    ),
+    ...choices.sometimes(3, `Expires: ${choices.date()}`),
+    ...(age > 0 ? [`Cache-Control: public, max-age=${age}`] : []),
+    ...choices.sometimes(2, "Accept-Ranges: bytes"),
+    ...choices.sometimes(
+      4,
+      `Set-Cookie: PHPSESSID=${choices.word(26, 32)}; path=/; HttpOnly`,
+    ),
+    ...choices.sometimes(3, "X-Content-Type-Options: nosniff"),
+    ...choices.sometimes(3, "X-Frame-Options: SAMEORIGIN"),
+  ];
+}
+
+/** An answer of an API: some 400 bytes. */
+function apiHead(choices: Choices): string[] {
+  return [
+    `Date: ${choices.date()}`,
+    `Content-Type: ${
+      choices.oneOf(["application/json", "application/json; charset=utf-8"])
+    }`,
+    ...choices.sometimes(2, "Connection: keep-alive"),
+    ...choices.sometimes(2, `X-Request-Id: ${choices.word(8, 36)}`),
+    ...choices.sometimes(
+      3,
+      `traceparent: 00-${choices.word(32, 32)}-${choices.word(16, 16)}-01`,
+    ),
+    ...choices.sometimes(
+      2,
+      "X-RateLimit-Limit: 5000",
+      `X-RateLimit-Remaining: ${choices.number(5000)}`,
+      `X-RateLimit-Reset: ${1_704_067_200 + choices.number(31_622_400)}`,
+    ),
+    "Cache-Control: " +
+    choices.oneOf(["no-store", "private, max-age=60, s-maxage=60", "no-cache"]),
+    ...choices.sometimes(2, `ETag: W/"${choices.word(32, 64)}"`),
+    ...choices.sometimes(
+      2,
+      "Access-Control-Allow-Origin: *",
+      "Access-Control-Expose-Headers: ETag, Link, Location, Retry-After",
+    ),
+    ...choices.sometimes(
+      4,
+      `Link: <https://api.example.com/${choices.word(4, 12)}?page=${
+        choices.number(99)
+      }>; rel="next"`,
+    ),
+    ...choices.sometimes(2, `X-Response-Time: ${choices.number(900)}ms`),
+    ...choices.sometimes(2, "Strict-Transport-Security: max-age=31536000"),
+    "Vary: " +
+    choices.oneOf(["Accept", "Accept, Authorization, Cookie", "Origin"]),
+  ];
+}
+
+/** A page behind the proxies of a large site: some 900 bytes. */
+function edgeHead(choices: Choices): string[] {
+  const place = choices.oneOf(["FRA", "AMS", "IAD", "NRT"]);
+  return [
+    `Date: ${choices.date()}`,
+    "Content-Type: text/html; charset=utf-8",
+    "Connection: keep-alive",
+    `Server: ${choices.oneOf(["cloudflare", "AmazonS3", "gws", "Varnish"])}`,
+    `Cache-Control: ${
+      choices.oneOf([
+        "private, max-age=0, must-revalidate",
+        "public, max-age=600, stale-while-revalidate=86400",
+      ])
+    }`,
+    ...choices.sometimes(2, `Age: ${choices.number(86_400)}`),
+    ...choices.sometimes(2, `ETag: W/"${choices.word(10, 40)}"`),
+    "Vary: Accept-Encoding, Cookie",
+    ...choices.sometimes(
+      2,
+      `Set-Cookie: session=${
+        choices.word(32, 90)
+      }; Path=/; Secure; HttpOnly; SameSite=Lax`,
+    ),
+    ...choices.sometimes(
+      3,
+      `Set-Cookie: __cf_bm=${choices.word(43, 43)}-${
+        choices.number(1e9)
+      }; expires=${choices.date()}; domain=.example.com`,
+    ),
+    "Strict-Transport-Security: max-age=31536000; includeSubDomains; preload",
+    ...choices.sometimes(
+      2,
+      `Content-Security-Policy: default-src 'self'; script-src 'self' 'nonce-${
+        choices.word(22, 22)
+      }' https://cdn.example.net; img-src * data:; frame-ancestors 'none'`,
+    ),
+    "X-Content-Type-Options: nosniff",
+    ...choices.sometimes(2, "Referrer-Policy: strict-origin-when-cross-origin"),
+    ...choices.sometimes(3, "Permissions-Policy: geolocation=(), camera=()"),
+    `X-Cache: ${choices.oneOf(["HIT", "MISS", "Hit from cloudfront"])}`,
+    ...choices.sometimes(
+      2,
+      `Via: 1.1 ${choices.word(32, 32)}.cloudfront.net (CloudFront)`,
+      `X-Amz-Cf-Id: ${choices.word(54, 56)}`,
+    ),
+    `CF-Ray: ${choices.word(16, 16)}-${place}`,
+    ...choices.sometimes(
+      2,
+      `Server-Timing: cdn-cache;desc=HIT, edge;dur=${choices.number(90)}`,
+    ),
+    'Alt-Svc: h3=":443"; ma=86400',
+  ];
+}
+
+/** Responses to GETs: of nginx, of an API, behind a CDN, with a short body or none. */
+export const RESPONSES: Uint8Array<ArrayBuffer>[] = heads((choices) => {
+  const line = choices.oneOf([
+    ...Array(12).fill("200 OK"),
+    ...["206 Partial Content", "304 Not Modified", "404 Not Found"],
+    "302 Found",
+  ]);
+  const fields = choices.oneOf([siteHead, apiHead, edgeHead])(choices);
+  if (line.startsWith("304")) return [`HTTP/1.1 ${line}`, ...fields];
+  const length = choices.number(64);
+  const at = choices.number(fields.length + 1);
+  fields.splice(at, 0, `Content-Length: ${length}`);
+  return [`HTTP/1.1 ${line}`, ...fields];
+}).map(withBody);
+
+/** The head with a body of the length that it announces. */
+function withBody(head: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const text = new TextDecoder().decode(head);
+  const length = Number(text.match(/^Content-Length: (\d+)/m)?.[1] ?? 0);
+  return encoder.encode(text + "x".repeat(length));
+}

@@ -11,7 +11,12 @@ import secondPage from "../tests/fixtures/chromium-page-2.http" with {
   type: "text",
 };
 
-import { API_HEADS, BROWSER_HEADS, SMALL_HEADS } from "./fresh_heads.ts";
+import {
+  API_HEADS,
+  BROWSER_HEADS,
+  RESPONSES,
+  SMALL_HEADS,
+} from "./fresh_heads.ts";
 
 const encoder = new TextEncoder();
 
@@ -61,16 +66,8 @@ export const PAGE_RESPONSE = response(
   "X-Request-Id: 4bf92f3577b34da6",
 );
 
-/** The same answer many times, with another id each time: no head repeats. */
-export const FRESH_RESPONSES: Uint8Array<ArrayBuffer>[] = Array.from(
-  { length: 64 },
-  (_, i) => {
-    const text = new TextDecoder().decode(PAGE_RESPONSE);
-    return encoder.encode(
-      text.replace("4bf92f3577b34da6", `4bf92f3577b3${1000 + i}`),
-    );
-  },
-);
+/** Responses whose heads do not repeat. */
+export const FRESH_RESPONSES: Uint8Array<ArrayBuffer>[] = RESPONSES;
 
 /** `bytes`, repeated. */
 export function repeat(

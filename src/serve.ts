@@ -84,6 +84,11 @@ export type {
 } from "./server/server.ts";
 export type { Conn, Duplex } from "./server/transport.ts";
 export { nodeConn, type NodeDuplex } from "./server/node_conn.ts";
+export {
+  type InMemoryOptions,
+  type InMemoryResponse,
+  request,
+} from "./in_memory.ts";
 
 /**
  * Serves HTTP/1.1 on port 8000 of all interfaces.

@@ -558,6 +558,11 @@ export class Connection
     return this.#phase === "raw";
   }
 
+  /** Whether the body of a response is being streamed. */
+  get streaming(): boolean {
+    return this.#exchange.streaming;
+  }
+
   get received(): number {
     return this.machine.received;
   }

@@ -152,7 +152,7 @@ async function sendStream(
 }
 
 /** The result of a read if it settles within `TURNS`, else `undefined`. */
-async function soon(read: Promise<Read>): Promise<Read | undefined> {
+export async function soon(read: Promise<Read>): Promise<Read | undefined> {
   let result: Read | undefined;
   let failed = false;
   read.then((settled) => {

@@ -11,9 +11,11 @@
 /** The Debian and Homebrew packages of each program. */
 export const PACKAGES = {
   ab: { debian: "apache2-utils", homebrew: "httpd" },
+  apache2: { debian: "apache2-bin", homebrew: "httpd" },
   chromium: { debian: "chromium", homebrew: "chromium" },
   curl: { debian: "curl", homebrew: "curl" },
   haproxy: { debian: "haproxy", homebrew: "haproxy" },
+  nginx: { debian: "nginx-light", homebrew: "nginx" },
   openssl: { debian: "openssl", homebrew: "openssl" },
   python3: { debian: "python3", homebrew: "python" },
   wrk: { debian: "wrk", homebrew: "wrk" },
@@ -22,19 +24,26 @@ export const PACKAGES = {
 /** The name of an external program. */
 export type Program = keyof typeof PACKAGES;
 
-/** Whether a program is on the PATH. */
-export function exists(program: string): boolean {
+/** The path of a program, on the PATH or where Debian puts servers; `null` without it. */
+export function pathOf(program: string): string | null {
   const windows = Deno.build.os === "windows";
-  return (Deno.env.get("PATH") ?? "").split(windows ? ";" : ":").some(
-    (folder) => {
-      try {
-        return Deno.statSync(`${folder}/${program}${windows ? ".exe" : ""}`)
-          .isFile;
-      } catch {
-        return false;
-      }
-    },
+  const folders = (Deno.env.get("PATH") ?? "").split(windows ? ";" : ":");
+  const paths = [...folders, "/usr/sbin"].map((folder) =>
+    `${folder}/${program}${windows ? ".exe" : ""}`
   );
+  const isFile = (path: string) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  };
+  return paths.find(isFile) ?? null;
+}
+
+/** Whether a program is installed. */
+export function exists(program: string): boolean {
+  return pathOf(program) !== null;
 }
 
 /** Whether the run is in CI, where no test may be skipped. */

@@ -1,0 +1,74 @@
+/**
+ * `request` in other runtimes: bodies of every kind pass in Node.js and Bun, a signal
+ * aborts, and the pools come to rest.
+ */
+
+import { assertEquals } from "@std/assert";
+import { Program, RUNTIMES } from "../support/runtimes.ts";
+
+const PROGRAM = `
+import { fetchHandler, Pools, request } from "${
+  new URL("../../mod.ts", import.meta.url).href
+}";
+
+const pools = new Pools();
+const seen = [];
+const ask = (handler, init) => request(handler, "/a?b", init, { pools });
+
+const upper = async (req, res) => res.send((await req.text()).toUpperCase());
+const first = await ask(upper, { method: "POST", body: "hi" });
+seen.push([first.status, await first.text()]);
+
+const stream = () => new Blob(["x".repeat(200_000)]).stream();
+const second = await ask(
+  (req, res) => res.send(req.body, { trailers: () => ({ "x-sum": "7" }) }),
+  { method: "PUT", body: stream() },
+);
+seen.push([(await second.arrayBuffer()).byteLength, [...second.trailers]]);
+
+const app = async (request) => Response.json([request.url, await request.text()]);
+const third = await ask(fetchHandler(app), { method: "POST", body: new URLSearchParams("q=1") });
+seen.push(await third.json());
+
+const head = await ask(upper, { method: "HEAD" });
+seen.push([head.status, head.body]);
+
+const controller = new AbortController();
+const endless = (_req, res) => res.send(new ReadableStream({
+  pull: () => new Promise(() => {}),
+}));
+const fourth = await ask(endless, { signal: controller.signal });
+const reading = fourth.text().catch((error) => error);
+controller.abort("enough");
+seen.push(String(await reading));
+
+await new Promise((done) => setTimeout(done, 10));
+const { requests, responses, tables, slabs } = pools.stats();
+seen.push([requests, responses, tables, ...slabs].map((pool) => pool.inUse));
+console.log(JSON.stringify(seen));
+`;
+
+const SEEN = [
+  [200, "HI"],
+  [200_000, [["x-sum", "7"]]],
+  ["http://localhost/a?b", "q=1"],
+  [200, null],
+  "enough",
+  [0, 0, 0, 0, 0, 0, 0],
+];
+
+for (const runtime of RUNTIMES) {
+  Deno.test(`request asks a handler in ${runtime.name}`, async () => {
+    const directory = await Deno.makeTempDir();
+    try {
+      const file = `${directory}/program.mjs`;
+      await Deno.writeTextFile(file, PROGRAM);
+      await using program = await Program.start(runtime, file, []);
+      const { code, errors } = await program.end();
+      assertEquals(code, 0, errors);
+      assertEquals(JSON.parse(program.lines.at(-1)!), SEEN);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  });
+}
