@@ -15,8 +15,8 @@ import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
 import { noBytesError } from "../message/misuse.ts";
 import { deadlineError } from "./reasons.ts";
-import { unrefTimer } from "./runtime.ts";
-import { closeUnserved, type Conn, type Duplex } from "./transport.ts";
+import { unrefTimer } from "../io/runtime.ts";
+import { closeUnserved, type Conn, type Duplex } from "../io/transport.ts";
 
 /**
  * Options of `serve` on any listener.
