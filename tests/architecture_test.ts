@@ -16,6 +16,7 @@ const LAYERS: Record<string, number> = {
   "message/": 2,
   "io/": 3,
   "server/": 4,
+  "client/": 4,
 };
 /** The entry points that users import. */
 const DOORS = 5;
@@ -73,6 +74,23 @@ Deno.test("no file imports from a higher layer", () => {
     }
   }
   assertEquals(up, []);
+});
+
+Deno.test("server and client know nothing of each other", () => {
+  const across: string[] = [];
+  for (const [file, targets] of IMPORTS) {
+    const other = file.startsWith("server/")
+      ? "client/"
+      : file.startsWith("client/")
+      ? "server/"
+      : null;
+    for (const target of targets) {
+      if (other !== null && target.startsWith(other)) {
+        across.push(`${file} → ${target}`);
+      }
+    }
+  }
+  assertEquals(across, []);
 });
 
 Deno.test("imports form no cycle", () => {

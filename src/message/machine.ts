@@ -59,6 +59,11 @@ export abstract class Machine<M extends PooledMessage = PooledMessage> {
    * driver calls `body.progress()` when they arrive.
    */
   demand: () => boolean = () => false;
+  /**
+   * Set by a driver that hands out the next message only once nobody reads the body
+   * before it. Called amid the body's own steps: act in a later microtask.
+   */
+  bodyLeft: () => void = () => {};
 
   readonly window: Window;
   /** Whether the input has ended. */
