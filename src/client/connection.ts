@@ -273,7 +273,8 @@ export class ClientConnection
     }
     if (machine.finished) {
       this.destroy(
-        new TypeError("the server ended the connection without a response"),
+        this.#writeError ??
+          new TypeError("the server ended the connection without a response"),
       );
       return false;
     }
