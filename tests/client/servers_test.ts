@@ -205,11 +205,14 @@ server.serve_forever()
         args: ["-c", program, version],
         stdout: "piped",
       }).spawn();
+      const lines = child.stdout.pipeThrough(new TextDecoderStream())
+        .getReader();
       try {
-        const reader = child.stdout.getReader();
-        const { value } = await within(reader.read(), "the port");
-        const port = Number(new TextDecoder().decode(value));
-        await reader.cancel();
+        let text = "";
+        while (!text.endsWith("\n")) {
+          text += (await within(lines.read(), "the port")).value;
+        }
+        const port = Number(text);
         await withClient(port, async (client) => {
           const first = { target: "/a", method: "POST", body: "hi" };
           assertEquals(await textOf(client, first), "POST /a hi");
@@ -224,6 +227,7 @@ server.serve_forever()
       } finally {
         child.kill();
         await child.status;
+        await lines.cancel();
       }
     }
   },
