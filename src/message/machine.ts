@@ -46,6 +46,8 @@ import {
 } from "../wire/refusals.ts";
 
 const NOTHING = new Uint8Array(0);
+/** One for all machines, so that a machine does not pay for what it may not need. */
+const ignore = () => {};
 
 /** The machine behind parsers, streams and servers. */
 export abstract class Machine<M extends PooledMessage = PooledMessage> {
@@ -63,7 +65,7 @@ export abstract class Machine<M extends PooledMessage = PooledMessage> {
    * Set by a driver that hands out the next message only once nobody reads the body
    * before it. Called amid the body's own steps: act in a later microtask.
    */
-  bodyLeft: () => void = () => {};
+  bodyLeft: () => void = ignore;
 
   readonly window: Window;
   /** Whether the input has ended. */
