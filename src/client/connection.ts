@@ -137,8 +137,9 @@ export class ClientConnection
     if (this.#phase !== "open" || !this.#persists) {
       return call.fail(call.lost("the connection is closed", this.#reason));
     }
+    const waits = this.#queue.length;
     if (
-      this.#queue.length >= this.#limits.maxQueued && !this.#maySend(call)
+      waits >= this.#limits.maxQueued && (waits > 0 || !this.#maySend(call))
     ) {
       return call.fail(call.lost("too many requests wait", undefined));
     }

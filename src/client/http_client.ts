@@ -14,7 +14,7 @@ import type {
   HttpRequestInit,
   UpgradeRequestInit,
 } from "./options.ts";
-import { checkAuthority, planRequest } from "./request_plan.ts";
+import { checkAuthority, isAuthority, planRequest } from "./request_plan.ts";
 
 /**
  * What a client is doing.
@@ -255,5 +255,6 @@ function authorityOf(connection: Conn | Duplex): string | null {
     return null;
   }
   const { hostname, port } = remoteAddr;
-  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return isAuthority(`${host}:${port}`) ? `${host}:${port}` : null;
 }

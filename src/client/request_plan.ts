@@ -111,7 +111,7 @@ export function planRequest(
     );
   }
   const body = planBody(init.body ?? null, method, fields, trailers);
-  if (fields.expectsContinue && body.content === null) {
+  if (fields.expectsContinue && body.length === 0) {
     throw new TypeError("100-continue is expected without a body");
   }
   const host = hostLine(fields.host, target, connect, authority);
@@ -153,13 +153,15 @@ function readLine(text: string): number {
   return readRequestLine(bytes, view, 0, text.length, new RequestLine());
 }
 
-/** @throws {TypeError} It is no `host[:port]` (RFC 9110 §7.2). */
+/** Whether it is a `host[:port]` (RFC 9110 §7.2). */
+export function isAuthority(text: string): boolean {
+  return /^[!-~]+$/.test(text) &&
+    readAuthority(scannable(text).bytes, 0, text.length) >= 0;
+}
+
+/** @throws {TypeError} It is no `host[:port]`. */
 export function checkAuthority(authority: string): string {
-  const { bytes } = scannable(authority);
-  if (
-    !/^[!-~]+$/.test(authority) ||
-    readAuthority(bytes, 0, authority.length) < 0
-  ) {
+  if (!isAuthority(authority)) {
     throw new TypeError(`${JSON.stringify(authority)} is no host[:port]`);
   }
   return authority;

@@ -152,6 +152,7 @@ test("malformed and contradictory requests are refused before a byte is sent", (
       },
       { target: "/", trailers: () => [] },
       { target: "/", headers: { Expect: "100-continue" } },
+      { target: "/", headers: { Expect: "100-continue" }, body: "" },
       { target: "/", method: "TRACE", body },
       { target: "a:1", method: "CONNECT" },
       { target: "/", headers: { Upgrade: "x" } },
@@ -293,6 +294,36 @@ test("more than maxQueued waiting requests are refused", () =>
       (await response).release();
     }
   }, { maxQueued: 2 }));
+
+test("a request that could be pipelined does not overtake a full queue", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const inits = [
+      { target: "/1" },
+      { target: "/2", method: "POST" },
+      { target: "/3" },
+    ];
+    const asked = inits.map((init) => client.request(init));
+    const outcomes = asked.map((response) =>
+      response.then((got) => got.release(), (error) => error.retryable)
+    );
+    assertEquals(await within(outcomes[2]!, "the refusal"), true);
+    for (const target of ["/1 ", "/2 "]) {
+      await sent(target);
+      conn.give(ok());
+    }
+    await Promise.all(outcomes);
+  }, { maxQueued: 1, pipeline: 3 }));
+
+test("an address that is no authority gives no Host", async () => {
+  for (const hostname of ["a\r\nX: y", "fe80::1%eth0", ""]) {
+    const conn = Object.assign(new MemoryConn([], { ends: "when told" }), {
+      remoteAddr: { transport: "tcp", hostname, port: 80 },
+    });
+    await using client = connect(conn);
+    await assertRejects(() => client.request({ target: "/" }), TypeError);
+    conn.end();
+  }
+});
 
 test("the address of a connection is the default of Host", async () => {
   const conn = Object.assign(new MemoryConn([], { ends: "when told" }), {
