@@ -250,18 +250,18 @@ export class ClientConnection
       this.#leave();
       return false;
     }
-    if (this.#queue.length > 0) {
-      // `#send` resumes the loop, which is running.
-      this.#send();
-      return this.#sent.length > 0;
+    if (this.#queue.length === 0) {
+      if (this.#phase === "closing") {
+        this.#leave();
+        return false;
+      }
+      machine.window.rest();
+      this.#transport.keepAlive(false);
     }
-    if (this.#phase === "closing") {
-      this.#leave();
-      return false;
-    }
-    machine.window.rest();
-    this.#transport.keepAlive(false);
-    return this.#transport.demand();
+    // Bytes at hand are looked at before the next request is sent.
+    if (this.#transport.demand()) return true;
+    this.#send();
+    return this.#sent.length > 0;
   }
 
   /** Takes the next response to `call`. Returns whether the loop goes on. */

@@ -4,8 +4,10 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { HttpError, RequestError } from "@pooled/http1";
+import { connect, HttpError, RequestError } from "@pooled/http1";
+import { textOf } from "../support/bytes.ts";
 import { ok, scripted, withPeer } from "../support/clients.ts";
+import { controlled } from "../support/streams.ts";
 import { settle, test, turn, until, within } from "../support/waiting.ts";
 
 test("requests use one connection, one after the other", () =>
@@ -275,6 +277,28 @@ test("a second answer to one request never answers the next", () =>
     assert(!conn.wire.includes("/2"));
     await within(client.closed, "the end");
   }));
+
+test("nor does one that waits in the same chunk of a stream", async () => {
+  const { stream, put } = controlled();
+  const written: string[] = [];
+  const writable = new WritableStream<Uint8Array>({
+    write: (chunk) => void written.push(textOf(chunk)),
+  });
+  const client = connect({ readable: stream, writable }, { authority: "a" });
+  const first = client.request({ target: "/1" });
+  const second = client.request({ target: "/2" });
+  second.catch(() => {});
+  await until(() => written.length > 0, "the request");
+  // The window takes large chunks in pieces, and the first ends with the response.
+  const head = ok("x".repeat(32_000)).length - 32_000;
+  put(ok("x".repeat(32_768 - head)) + ok("poison"));
+  using response = await first;
+  await response.text();
+  const error = await assertRejects(() => within(second, "it"), RequestError);
+  assertEquals(error.retryable, true);
+  assertEquals(written.join("").includes("/2"), false);
+  await within(client.closed, "the end");
+});
 
 test("a server that closes an idle connection is noticed", () =>
   withPeer(async (client, peer) => {
