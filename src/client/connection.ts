@@ -28,6 +28,7 @@ import { UpgradedConnection } from "../io/upgraded.ts";
 import { type ClientLimits, resolveClientLimits } from "../limits.ts";
 import { Budget } from "../memory/budget.ts";
 import type { Consumer } from "../message/byte_source.ts";
+import { MisuseError } from "../message/misuse.ts";
 import type { PooledResponse } from "../message/response.ts";
 import { ResponseMachine } from "../message/response_machine.ts";
 import {
@@ -426,7 +427,10 @@ export class ClientConnection
    * reads no more of it (RFC 9112 §9.5).
    */
   writeFailed(error: unknown): void {
-    if (this.#phase === "raw" || this.#sent.length === 0) {
+    if (
+      this.#phase === "raw" || this.#sent.length === 0 ||
+      error instanceof MisuseError
+    ) {
       return this.destroy(error);
     }
     this.#writeError = error;
