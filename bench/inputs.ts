@@ -82,6 +82,14 @@ export function repeat(
   return all;
 }
 
+/** The inputs of responses: a repeated head is known by its bytes, a fresh one is parsed. */
+export const RESPONSE_INPUTS: Record<string, Uint8Array<ArrayBuffer>[]> = {
+  ResponseJSON: [JSON_RESPONSE],
+  ResponsePage: [PAGE_RESPONSE],
+  FreshResponsePage: FRESH_RESPONSES,
+  PipelinedResponses16: [repeat(JSON_RESPONSE, 16)],
+};
+
 /** 49 bytes: a request line and Host. */
 export const SIMPLE_GET = wire(
   "GET /hello HTTP/1.1",

@@ -113,10 +113,11 @@ class LineWriter {
       this.#length = 0;
       const dropped = this.#dropped;
       this.#dropped = 0;
+      // The first of the lines that now begin to gather: it has room for certain.
+      if (dropped > 0) this.add(`# ${dropped} lines were dropped\n`);
       while (rest.length > 0) {
         rest = rest.subarray(await Deno.stdout.write(rest));
       }
-      if (dropped > 0) this.add(`# ${dropped} lines were dropped\n`);
     }
     this.#writing = false;
   }

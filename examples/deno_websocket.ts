@@ -74,7 +74,12 @@ async function upgradeWebSocket(
   res: HttpResponse,
   options: Pick<Deno.UpgradeWebSocketOptions, "protocol" | "idleTimeout"> = {},
 ): Promise<WebSocket | null> {
-  const request = req.toRequest();
+  let request: Request;
+  try {
+    request = req.toRequest();
+  } catch (error) {
+    return refuse(res, error);
+  }
   const [near, far] = await makePair();
   try {
     const { socket, response } = Deno.upgradeWebSocket(request, {
@@ -87,10 +92,15 @@ async function upgradeWebSocket(
   } catch (error) {
     near.destroy();
     far.close();
-    if (!(error instanceof TypeError)) throw error;
-    res.send(`${error.message}\n`, { status: 400 });
-    return null;
+    return refuse(res, error);
   }
+}
+
+/** Answers what is no handshake, such as a GET with a body or a TRACE. */
+function refuse(res: HttpResponse, error: unknown): null {
+  if (!(error instanceof TypeError)) throw error;
+  res.send(`${error.message}\n`, { status: 400 });
+  return null;
 }
 
 const app = fetchHandler(() => new Response("connect to /echo\n"));

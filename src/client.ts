@@ -49,7 +49,8 @@ export type { ClientLimits } from "./limits.ts";
  * @param connection A connection, or a pair of streams; the streams become locked.
  * @param options Limits, timeouts, pipelining, and the authority for Host.
  * @throws {RangeError} A limit or a timeout is out of its range.
- * @throws {TypeError} A stream of the pair is locked, or the authority is no `host[:port]`.
+ * @throws {TypeError} It is no connection, a stream of the pair is locked, or the authority
+ * is no `host[:port]`.
  *
  * @example A pipe in memory
  * ```ts

@@ -38,9 +38,9 @@ export interface ParserLimits {
    */
   maxBodySize?: number;
   /**
-   * Maximum bytes of a body read through a Fetch `Request`, as a stream or buffered. A
-   * larger one is refused with 413, and the read fails with an `HttpError`. `Infinity`
-   * removes the limit.
+   * Maximum bytes of a body read through a Fetch `Request` or `Response`, as a stream or
+   * buffered. A larger one is refused with 413, and the read fails with an `HttpError`.
+   * `Infinity` removes the limit.
    *
    * @default {67108864}
    */

@@ -40,7 +40,7 @@ import {
   Server,
   type ServerOptions,
 } from "./server/server.ts";
-import type { Conn, Duplex } from "./io/transport.ts";
+import { checkConnection, type Conn, type Duplex } from "./io/transport.ts";
 
 export * from "./message.ts";
 export type { AcceptSource } from "./server/acceptor.ts";
@@ -256,7 +256,8 @@ export interface ServeConnectionOptions<
  * @returns Resolves when the connection has closed or was handed over by `upgrade()`.
  * Client errors do not reject it.
  * @throws {RangeError} A limit or a timeout is out of its range.
- * @throws {TypeError} A stream of the pair is locked.
+ * @throws {TypeError} There is no handler or no connection, or a stream of the pair is
+ * locked.
  *
  * @example A pipe in memory
  * ```ts
@@ -300,6 +301,10 @@ export function serveConnection(
   options: ServeConnectionOptions = {},
 ): Promise<void> {
   const { remoteAddr, context, received, signal } = options;
+  if (typeof handler !== "function") {
+    throw new TypeError("serveConnection needs a handler");
+  }
+  checkConnection(connection);
   if (received !== undefined && !(received instanceof Uint8Array)) {
     throw noBytesError();
   }

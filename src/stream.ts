@@ -33,7 +33,7 @@ export interface ResponseStreamOptions extends ParserOptions {
    * The method of the requests that the responses answer. It decides their length: a
    * response to HEAD has no body, and a 2xx to CONNECT no end. A function is asked once
    * for each final response, when its head, or that of an interim response before it, is
-   * complete. If it throws, or returns no string, the stream errors.
+   * complete. If it throws, returns no string, or reads the stream, the stream errors.
    *
    * @default {"GET"}
    */
@@ -128,7 +128,8 @@ export class RequestStream implements TransformStream<Uint8Array, HttpRequest> {
  * @param options Limits on messages, the pools to use, and the method of the requests.
  * @returns The responses. The stream errors with an {@linkcode HttpError} at the first
  * refused message, after all responses before it.
- * @throws {TypeError} The source is already locked.
+ * @throws {TypeError} The source is already locked, or the method is no string and no
+ * function.
  * @throws {RangeError} A limit is negative or not a whole number, or `maxRequestLine` and
  * `maxHeaderBytes` add up to more than 65,000.
  *
@@ -178,6 +179,7 @@ export class ResponseStream
    * Creates both sides.
    *
    * @param options Limits on messages, the pools to use, and the method of the requests.
+   * @throws {TypeError} The method is no string and no function.
    * @throws {RangeError} A limit is negative or not a whole number, or
    * `maxRequestLine` and `maxHeaderBytes` add up to more than 65,000.
    */
@@ -189,9 +191,11 @@ export class ResponseStream
   }
 }
 
-function openResponses(
-  { method = "GET", ...options }: ResponseStreamOptions = {},
-) {
+function openResponses(options: ResponseStreamOptions = {}) {
+  const { method = "GET" } = options;
+  if (typeof method !== "string" && typeof method !== "function") {
+    throw new TypeError("the method of responses is no string and no function");
+  }
   const machine = new ResponseMachine(options);
   return { machine, next: () => machine.next(method) };
 }

@@ -15,6 +15,8 @@ const LINGER_MS = 5_000;
 /** Connections at a time. */
 const MOST_OPEN = 10_000;
 
+/** Where the listener is, and the relays come from. */
+const LOOPBACK = "127.0.0.1";
 /** Bytes that are relayed at a time. */
 const CHUNK = 16_384;
 
@@ -56,7 +58,7 @@ export class LoopbackTls {
   ) {
     const { cert, key, handshakeMs, closing } = this.#options = options;
     this.#listener = Deno.listenTls({
-      ...{ hostname: "127.0.0.1", port: 0, cert, key },
+      ...{ hostname: LOOPBACK, port: 0, cert, key },
       alpnProtocols: ["http/1.1"],
     });
     closing.addEventListener("abort", () => this.#listener.close());
@@ -66,9 +68,10 @@ export class LoopbackTls {
         using _ = deadline(conn, handshakeMs, closing);
         await conn.handshake();
       }
-      const relayed = this.#relayed.get(conn.remoteAddr.port);
-      // Another program of this machine.
-      if (relayed === undefined) return;
+      const { hostname, port } = conn.remoteAddr;
+      const relayed = this.#relayed.get(port);
+      // Another program of this machine, maybe with the port of a relay on 127.0.0.2.
+      if (hostname !== LOOPBACK || relayed === undefined) return;
       relayed.handshake[Symbol.dispose]();
       await serve(conn, relayed.remoteAddr);
     });

@@ -71,7 +71,8 @@ function parseLine(bytes: Uint8Array): ProxyHeader | null {
     !isAddress(hostname!) || !isAddress(server!) ||
     Number(port) > 65535 || Number(serverPort) > 65535
   ) throw new Error("malformed address in a PROXY line");
-  return { length, client: address(hostname!, Number(port)) };
+  const client = version === "4" ? hostname! : canonical(hostname!);
+  return { length, client: address(client, Number(port)) };
 }
 
 function parseBinary(bytes: Uint8Array): ProxyHeader | null {
@@ -107,13 +108,18 @@ function parseBinary(bytes: Uint8Array): ProxyHeader | null {
     };
 }
 
-/** The text of an IPv6 address, in the form of RFC 5952. */
+/** The text of the IPv6 address at `at`. */
 function ipv6(view: DataView, at: number): string {
   const groups = Array.from(
     { length: 8 },
     (_, i) => view.getUint16(at + 2 * i).toString(16),
   );
-  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+  return canonical(groups.join(":"));
+}
+
+/** An IPv6 address in the form of RFC 5952, so that each client has one spelling. */
+function canonical(address: string): string {
+  return new URL(`http://[${address}]`).hostname.slice(1, -1);
 }
 
 function address(hostname: string, port: number): Deno.NetAddr {

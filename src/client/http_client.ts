@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Conn, Duplex } from "../io/transport.ts";
+import { checkConnection, type Conn, type Duplex } from "../io/transport.ts";
 import type { ReceivedResponse } from "../message/response.ts";
 import { Call } from "./call.ts";
 import { ClientConnection } from "./connection.ts";
@@ -172,6 +172,7 @@ export class Client implements HttpClient {
 
   constructor(connection: Conn | Duplex, options: ConnectOptions) {
     const { authority } = options;
+    checkConnection(connection);
     this.#authority = authority === undefined
       ? authorityOf(connection)
       : checkAuthority(authority);

@@ -119,6 +119,8 @@ class NodeConn implements Conn {
 
   #take(chunk: unknown): void {
     if (!(chunk instanceof Uint8Array)) return this.#fail(noBytesError());
+    // A stream of objects may have one; a read of 0 bytes would be a misuse.
+    if (chunk.length === 0) return;
     this.#arrived.push(chunk);
     if (this.#read !== null) this.#deliver();
     // Mostly the next read comes at once, and finds nothing; then the socket flows on.

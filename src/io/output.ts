@@ -50,6 +50,13 @@ interface Piece {
   slab: Slab | null;
 }
 
+/** A wait that ends once at most `most` bytes are pending, or `end` were sent. */
+interface Waiting {
+  most: number;
+  end: number;
+  done: PromiseWithResolvers<void>;
+}
+
 /** Gathers and writes the output of one connection. */
 export class Output {
   /** The slab being filled; `[0, end)` is used. Call `reserve` before writing to it. */
@@ -81,7 +88,7 @@ export class Output {
   #writingCounted: ArrayBufferLike | null = null;
   /** The slab tier that the last write needed. */
   #tier = 0;
-  #waiting: { most: number; done: PromiseWithResolvers<void> }[] = [];
+  #waiting: Waiting[] = [];
 
   constructor(
     slabs: SlabPool,
@@ -267,20 +274,23 @@ export class Output {
 
   /** Resolves when the output may take more; rejects when it closes. */
   room(): Promise<void> {
-    return this.#until(MOST_PENDING);
+    return this.#until(MOST_PENDING, Infinity);
   }
 
-  /** Flushes. Resolves when everything is written; rejects when the output closes. */
+  /**
+   * Flushes. Resolves when all bytes appended so far are written; rejects when the output
+   * closes before that.
+   */
   empty(): Promise<void> {
     this.flush();
-    return this.#until(0);
+    return this.#until(0, this.sent + this.pending);
   }
 
-  #until(most: number): Promise<void> {
+  #until(most: number, end: number): Promise<void> {
     if (!this.closed && this.pending <= most) return Promise.resolve();
     const done = Promise.withResolvers<void>();
     if (this.closed) done.reject(this.#reason);
-    else this.#waiting.push({ most, done });
+    else this.#waiting.push({ most, end, done });
     return done.promise;
   }
 
@@ -288,10 +298,11 @@ export class Output {
 
   #settleWaiting(): void {
     if (this.#waiting.length === 0) return;
-    const { pending } = this;
-    const ready = this.#waiting.filter(({ most }) => pending <= most);
+    const isReady = ({ most, end }: Waiting) =>
+      this.pending <= most || this.sent >= end;
+    const ready = this.#waiting.filter(isReady);
     if (ready.length === 0) return;
-    this.#waiting = this.#waiting.filter(({ most }) => pending > most);
+    this.#waiting = this.#waiting.filter((wait) => !isReady(wait));
     for (const { done } of ready) done.resolve();
   }
 
@@ -309,7 +320,11 @@ export class Output {
     if (this.slab !== null) this.#slabs.release(this.slab);
     this.slab = null;
     this.end = this.#queued = 0;
-    for (const { done } of this.#waiting) done.reject(reason);
+    for (const { end, done } of this.#waiting) {
+      // The write that is under way may have taken these bytes.
+      if (this.sent >= end) done.resolve();
+      else done.reject(reason);
+    }
     this.#waiting = [];
   }
 }

@@ -272,6 +272,15 @@ export function quietly(end: () => unknown): void {
   }
 }
 
+/** @throws {TypeError} A program without types gave something else to serve. */
+export function checkConnection(value: unknown): void {
+  if (!isConnection(value)) {
+    throw new TypeError(
+      "this is no connection: it has neither read and write, nor two streams",
+    );
+  }
+}
+
 /** Whether a value from a source can be served. */
 export function isConnection(value: unknown): value is Conn | Duplex {
   return typeof value === "object" && value !== null &&

@@ -18,10 +18,11 @@ export const OVERSIZE = 3;
 /** Maximum idle slabs per tier: 2 MiB, 4 MiB, 4 MiB, and no oversize ones. */
 export const IDLE_SLABS: readonly number[] = [1024, 256, 64, 0];
 /**
- * Bytes beyond the capacity of a slab. Scanners read up to eight bytes at a time and
- * stop at the NUL after the last byte of the window.
+ * Bytes beyond the capacity of a slab. Scanners stop at the NUL after the last byte of
+ * the window, but look past it: eight bytes at a time, and for the colon behind a
+ * predicted field name, which makes this more than the longest name in `names.ts`.
  */
-export const SLAB_PADDING = 16;
+export const SLAB_PADDING = 48;
 /** Memories of each tier that a checked pool holds back, to catch late writes. */
 export const QUARANTINED = 16;
 

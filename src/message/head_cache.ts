@@ -21,7 +21,7 @@ const WORD = 8;
 const STEP = 256;
 /**
  * From the last bytes of the target to the field section; no request line is shorter than
- * `X / HTTP/1.1` with its CRLF.
+ * `X / HTTP/1.1` with its CRLF, and no status line shorter than that either.
  */
 const AFTER_TARGET = 14;
 

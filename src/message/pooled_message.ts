@@ -96,6 +96,8 @@ export interface MessageOwner {
   readonly secure: boolean;
   readonly limits: Required<ParserLimits>;
   readonly body: MessageBody;
+  /** Whether `error` is the refusal of this input, or of the body under way. */
+  refusedWith(error: unknown): boolean;
   /** Returns the message and all memory it holds to the pools. */
   release(message: PooledMessage): void;
 }
@@ -348,6 +350,11 @@ export abstract class PooledMessage<F extends Framing = Framing>
   protected slice(start: number, end: number): string {
     const bytes = this.fields.slab!.bytes;
     return latin1(bytes, this.base + start, this.base + end);
+  }
+
+  /** Whether this message, or its body, was refused with `error`. */
+  refusedWith(error: unknown): boolean {
+    return this.owner !== null && this.owner.refusedWith(error);
   }
 
   /** The machine. Throws after the release. */

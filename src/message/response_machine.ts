@@ -30,6 +30,7 @@ export class ResponseMachine extends Machine<PooledResponse> {
   #source: MethodSource = "GET";
   /** The answer of the source, until the final response. */
   #asked: string | null = null;
+  #asking = false;
 
   constructor(
     options: ParserOptions = {},
@@ -88,11 +89,24 @@ export class ResponseMachine extends Machine<PooledResponse> {
   /** The kind of the method that the response belongs to. */
   #kind(): number {
     const source = this.#source;
-    const method = typeof source === "string"
-      ? source
-      : this.#asked ??= source();
-    if (typeof method !== "string") throw noMethodError();
-    return kindOf(method);
+    return kindOf(
+      typeof source === "string" ? source : this.#asked ??= this.#ask(source),
+    );
+  }
+
+  /** Asks the source, in the middle of a head: it must leave the machine alone. */
+  #ask(source: () => string): string {
+    if (this.#asking) throw busyError();
+    this.#asking = true;
+    try {
+      const method = source();
+      if (typeof method !== "string") throw noMethodError();
+      // A machine that was closed has dropped the head.
+      if (this.partial === null) throw busyError();
+      return method;
+    } finally {
+      this.#asking = false;
+    }
   }
 
   protected override readLine(
@@ -185,4 +199,11 @@ export class ResponseMachine extends Machine<PooledResponse> {
 /** The source of the methods gave none: the response answers no known request. */
 function noMethodError(): TypeError {
   return new TypeError("a response has no request: its method is no string");
+}
+
+/** The source of the methods used the stream that asked it. */
+function busyError(): TypeError {
+  return new TypeError(
+    "the method function read, left or ended the responses that asked it",
+  );
 }

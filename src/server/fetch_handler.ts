@@ -4,10 +4,10 @@
  * @module
  */
 
-import { HttpError } from "../errors.ts";
 import type { PooledRequest } from "../message/request.ts";
 import { appRequest } from "./app_request.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
+import { checkCallback } from "./options.ts";
 import { respond } from "./fetch_response.ts";
 import type { ServerResponse } from "./response.ts";
 import { probeInsides } from "./response_insides.ts";
@@ -68,8 +68,8 @@ export type FetchErrorHandler = (
 export interface FetchHandlerOptions {
   /**
    * Answers where the application throws or rejects, or gives what cannot be sent, such
-   * as no `Response` or one whose body was used; as under `Deno.serve`. Refusals of the
-   * request's body, which are `HttpError`s, are answered without it.
+   * as no `Response` or one whose body was used; as under `Deno.serve`. The `HttpError`
+   * by which the request's own body was refused is answered without it.
    *
    * @default {the `onError` of the server is told, and a 500 is sent}
    */
@@ -114,7 +114,7 @@ const REFUSED = {
  * @param app Answers each request: a function, or an object with a `fetch` method, such
  * as a Hono application.
  * @param options What to do about an application that fails.
- * @throws {TypeError} The application is neither of them.
+ * @throws {TypeError} The application is neither of them, or `onError` no function.
  *
  * @example
  * ```ts
@@ -139,7 +139,8 @@ export function fetchHandler<
     );
   }
   probeInsides();
-  const { onError } = options;
+  const onError = options.onError ?? null;
+  checkCallback("onError", onError);
   const answer: FetchApp<Addr> = typeof app === "function"
     ? app
     : (request, info) => app.fetch(request, info);
@@ -151,10 +152,11 @@ export function fetchHandler<
     const isHead = req.method === "HEAD";
     const answering = res as ServerResponse;
     const told = new Info(info, answering);
-    if (onError !== undefined) {
+    if (onError !== null) {
       return respondOr(
         onError,
         answering,
+        req as PooledRequest,
         request,
         () => answer(request, told),
         isHead,
@@ -173,6 +175,7 @@ export function fetchHandler<
 async function respondOr(
   onError: FetchErrorHandler,
   res: ServerResponse,
+  source: PooledRequest,
   request: Request,
   answer: () => Response | Promise<Response>,
   isHead: boolean,
@@ -181,7 +184,7 @@ async function respondOr(
     await respond(res, await answer(), isHead);
   } catch (error) {
     // What is wrong with the request has an answer already.
-    if (error instanceof HttpError) throw error;
+    if (source.refusedWith(error)) throw error;
     await respond(res, await onError(error, request), isHead);
   }
 }

@@ -171,6 +171,8 @@ export class Ledger {
     // A whole response is complete once it is written, though its handler still runs.
     if (!exchange.answered) this.cut(reason);
     this.finish(exchange.status);
+    // A write that is under way may have taken some responses to their end.
+    this.written();
     const now = performance.now();
     for (const entry of this.#waiting.splice(0)) {
       entry.cut = true;
@@ -207,7 +209,7 @@ export class Ledger {
       status: entry.status,
       bytesReceived: entry.bytesReceived,
       bytesSent: Math.max(0, outputEnd - entry.outputStart),
-      duration: now - entry.began,
+      duration: entry.request === UNKNOWN ? 0 : now - entry.began,
       error: entry.error,
       complete: entry.status !== null && !entry.cut,
     });

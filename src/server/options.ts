@@ -33,6 +33,14 @@ export type ErrorHandler = (
   request: FailedRequest | null,
 ) => void | Promise<void>;
 
+/** @throws {TypeError} A program without types gave something else than a function. */
+export function checkCallback(name: string, callback: unknown): void {
+  if (callback === undefined || callback === null) return;
+  if (typeof callback !== "function") {
+    throw new TypeError(`${name} is no function`);
+  }
+}
+
 /** Options common to `serveConnection` and `serve`. */
 export interface ConnectionOptions extends ParserOptions, ConnectionLimits {
   /**

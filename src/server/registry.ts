@@ -18,10 +18,11 @@ import type { Machine } from "../message/machine.ts";
 import { type PoolsStats, sharedPools } from "../message/pools.ts";
 import type { HttpResponse } from "./response.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
-import type {
-  ConnectionOptions,
-  ErrorHandler,
-  FailedRequest,
+import {
+  checkCallback,
+  type ConnectionOptions,
+  type ErrorHandler,
+  type FailedRequest,
 } from "./options.ts";
 import { Ledger } from "./ledger.ts";
 import type { Output } from "../io/output.ts";
@@ -101,13 +102,18 @@ export class Registry {
   /** The turn of the sweeper in which the last search for stalled clients ended. */
   #searched = -1;
 
-  /** @throws {RangeError} A limit or a timeout is out of its range. */
+  /**
+   * @throws {RangeError} A limit or a timeout is out of its range.
+   * @throws {TypeError} A callback is no function.
+   */
   constructor(handler: Handler<never>, options: ConnectionOptions) {
     // The types of `serve` see to it that its connections have the addresses it expects.
     this.handler = handler as Handler;
     this.options = options;
     this.limits = resolveConnectionLimits(options);
     resolveParserLimits(options);
+    checkCallback("onError", options.onError);
+    checkCallback("onRequestEnd", options.onRequestEnd);
     this.onError = options.onError ?? ((error) => console.error(error));
     const { limits } = this;
     this.budget = new Budget(limits.maxBuffered);
@@ -200,8 +206,8 @@ export class Registry {
       readonly info: ConnectionInfo;
     },
   ): Ledger | null {
-    const { onRequestEnd } = this.options;
-    if (onRequestEnd === undefined) return null;
+    const onRequestEnd = this.options.onRequestEnd ?? null;
+    if (onRequestEnd === null) return null;
     const failed = ({ method, target }: RequestEnd, error: unknown) => {
       const { remoteAddr } = info;
       const request = method === null || target === null

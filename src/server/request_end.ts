@@ -22,8 +22,8 @@ export interface RequestEnd {
   /** The HTTP version; higher minor versions count as `"1.1"`. */
   readonly httpVersion: "1.0" | "1.1" | null;
   /**
-   * The response object that the handler got. It is over, so every method throws, but it
-   * is a key for a `WeakMap` of what the handler knew of the request.
+   * The response object that the handler got. It sends nothing any more, but is a key for
+   * a `WeakMap` of what the handler knew of the request.
    */
   readonly response: HttpResponse | null;
   /**

@@ -16,7 +16,12 @@ import type { Registry, ServerStats } from "./registry.ts";
 import { noBytesError } from "../message/misuse.ts";
 import { deadlineError } from "./reasons.ts";
 import { unrefTimer } from "../io/runtime.ts";
-import { closeUnserved, type Conn, type Duplex } from "../io/transport.ts";
+import {
+  checkConnection,
+  closeUnserved,
+  type Conn,
+  type Duplex,
+} from "../io/transport.ts";
 
 /**
  * Options of `serve` on any listener.
@@ -106,7 +111,8 @@ export interface HttpServer<Addr extends Deno.Addr | null = Deno.Addr | null>
    * @param options What was read from the connection before, whom it comes from, and
    * what handlers are told of it.
    * @returns Resolves when the connection has closed or was handed over by `upgrade()`.
-   * @throws {TypeError} A stream of the pair is locked, or `received` is no `Uint8Array`.
+   * @throws {TypeError} This is no connection, a stream of the pair is locked, or
+   * `received` is no `Uint8Array`.
    */
   serve(
     connection: (Conn | Duplex) & { readonly remoteAddr?: Addr },
@@ -235,6 +241,7 @@ export class Server implements HttpServer {
     options: ServedConnectionOptions = {},
   ): Promise<void> {
     const { received } = options;
+    checkConnection(connection);
     if (received !== undefined && !(received instanceof Uint8Array)) {
       throw noBytesError();
     }

@@ -24,8 +24,11 @@ export function shakesHands(conn: Conn): conn is Conn & Handshaking {
   return "handshake" in conn && typeof conn.handshake === "function";
 }
 
-/** @throws {TypeError} A protocol to offer is none that this server speaks. */
+/** @throws {TypeError} No array, or a protocol that this server does not speak. */
 export function checkOffered(protocols: readonly string[]): void {
+  if (!Array.isArray(protocols)) {
+    throw new TypeError("alpnProtocols is no array");
+  }
   const other = protocols.find((protocol) => !SPOKEN.includes(protocol));
   if (other !== undefined) {
     throw new TypeError(

@@ -4,8 +4,9 @@
  */
 
 import { assert, assertThrows } from "@std/assert";
-import { INPUTS } from "../../bench/inputs.ts";
+import { INPUTS, RESPONSE_INPUTS } from "../../bench/inputs.ts";
 import { peers, peersFor } from "../../bench/peers.ts";
+import { responsePeers } from "../../bench/response_peers.ts";
 
 const all = peers();
 
@@ -13,6 +14,12 @@ for (const input of INPUTS) {
   Deno.test(`all peers find the same requests in ${input.benchmark}`, () => {
     // Twice, because a benchmark reuses its parsers.
     for (let i = 0; i < 2; i++) assert(peersFor(input, all).length > 4);
+  });
+}
+
+for (const [name, wires] of Object.entries(RESPONSE_INPUTS)) {
+  Deno.test(`all peers find the same responses in ${name}`, () => {
+    assert(responsePeers(wires).length === 4);
   });
 }
 

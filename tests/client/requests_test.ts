@@ -184,6 +184,9 @@ test("without a Host and an authority there is no request", async () => {
     TypeError,
     "no Host",
   );
+  for (const other of [null, undefined, {}, "conn", { readable: 1 }]) {
+    assertThrows(() => connect(other as never), TypeError, "no connection");
+  }
   assertThrows(() => connect(conn, { authority: "a b" }), TypeError);
   assertThrows(() => connect(conn, { pipeline: 0 }), RangeError);
   assertThrows(() => connect(conn, { continueTimeout: 2 ** 31 }), RangeError);

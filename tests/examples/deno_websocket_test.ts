@@ -124,3 +124,24 @@ test("Deno's WebSocket: what is no handshake gets a 400", async () => {
     }
   });
 });
+
+test("Deno's WebSocket: a handshake that Fetch can't express gets a 400, and no report", async () => {
+  await withExample(async (port) => {
+    const handshake = get("/echo", ...HANDSHAKE, "X-Last: yes");
+    const requests = [
+      handshake.replace("X-Last: yes", "Content-Length: 1") + "x",
+      handshake.replace("X-Last: yes", "Transfer-Encoding: chunked"),
+      handshake.replace("GET", "TRACE"),
+      handshake.replace("GET", "get"),
+      handshake.replace("GET", "POST")
+        .replace("X-Last: yes", "Content-Length: 1"),
+      handshake.replace(/Host: .*/, "Host: xn--a"),
+    ];
+    for (const request of requests) {
+      using client = await RawClient.connect(port);
+      await client.send(request);
+      await client.until("\r\n\r\n");
+      assertMatch(client.received, /^HTTP\/1\.1 400 /, request);
+    }
+  });
+});

@@ -100,6 +100,40 @@ test("access log: what a slow stdout can't take is dropped and counted", async (
   assertEquals(logged.length + lost, count + 1);
 });
 
+test("access log: no drop is forgotten while stdout stays slow", async () => {
+  const line =
+    '127.0.0.1 - - [10/Oct/2000:13:55:36 +0000] "GET / HTTP/1.1" 200 123 "-" "-"\n';
+  // Lines of this length leave no room behind them.
+  await using example = Example.start("access_log.ts", ["0"], {
+    constants: { MOST_BUFFERED: 4000 * line.length },
+  });
+  const port = await example.port();
+  const count = 8000;
+  const burst = async () => {
+    using client = await RawClient.connect(port);
+    await Promise.all([
+      client.send(GET.repeat(count - 1) + last("/")),
+      client.rest(),
+    ]);
+  };
+  await burst();
+  // The lines that waited are on their way now, and others wait behind them.
+  await example.line(/^((?:.*\n){1500})/);
+  await burst();
+  await example.line(/# (\d+) lines were dropped\n/);
+  await curl(`http://127.0.0.1:${port}/last`);
+  await example.line(/(\/last.*\n)/);
+  const lines = linesOf(example.text);
+  const lost = lines.map((line) =>
+    Number(line.match(/^# (\d+) lines were dropped$/)?.[1] ?? 0)
+  );
+  assertEquals(
+    lost.reduce((sum, count) => sum + count, 0) +
+      lost.filter((count) => count === 0).length,
+    2 * count + 1,
+  );
+});
+
 test("access log: the server goes on when nobody reads its log any more", async () => {
   const args = documentedCommand("access_log.ts")
     .map((word) => word === "8000" ? "0" : word);

@@ -43,6 +43,11 @@ const VALID: [string, string, Deno.NetAddr | null][] = [
     "PROXY TCP6 2001:db8::7 2001:db8::1 65535 0\r\n",
     from("2001:db8::7", 65535),
   ],
+  [
+    "v1 TCP6, in another spelling of the address",
+    "PROXY TCP6 2001:0DB8:0:0::7 ::ffff:1.2.3.4 1 2\r\n",
+    from("2001:db8::7", 1),
+  ],
   ["v1 UNKNOWN", "PROXY UNKNOWN\r\n", null],
   ["v1 UNKNOWN with more", `PROXY UNKNOWN ${"f".repeat(91)}\r\n`, null],
   ["v2 TCP4", binary(0x21, 0x11, IPV4), from("203.0.113.7", 5555)],

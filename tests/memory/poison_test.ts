@@ -12,7 +12,11 @@ import {
   PoolFault,
   watchFaults,
 } from "../../src/memory/poison.ts";
-import { QUARANTINED } from "../../src/memory/sizes.ts";
+import {
+  QUARANTINED,
+  SLAB_PADDING,
+  SLAB_SIZES,
+} from "../../src/memory/sizes.ts";
 import { poolsOf, verifyPools } from "../../src/message/pools.ts";
 import { assertAtRest } from "../support/at_rest.ts";
 import { bytesOf } from "../support/bytes.ts";
@@ -32,13 +36,14 @@ function assertFault(act: () => unknown, message: string): PoolFault {
 
 Deno.test("a write to a released slab throws at its next acquire", () => {
   const slabs = new CheckedSlabPool();
-  for (const at of [0, 5, 2063]) {
+  const size = SLAB_SIZES[0] + SLAB_PADDING;
+  for (const at of [0, 5, size - 1]) {
     const slab = slabs.acquire(0, 1);
     slabs.release(slab);
     slab.bytes[at] = 1;
     const fault = assertFault(
       () => slabs.acquire(0, 1),
-      `2064 bytes, was written to at byte ${at} after its release`,
+      `${size} bytes, was written to at byte ${at} after its release`,
     );
     assert(fault.cause instanceof Error);
     assert(fault.cause.stack!.includes("poison_test.ts"), fault.cause.stack);

@@ -3,7 +3,12 @@
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { type FetchApp, fetchHandler } from "@pooled/http1";
+import {
+  type FetchApp,
+  fetchHandler,
+  HttpError,
+  RequestParser,
+} from "@pooled/http1";
 import { answerTo } from "../support/raw_client.ts";
 import { get, post } from "../support/requests.ts";
 import { controlled } from "../support/streams.ts";
@@ -96,6 +101,27 @@ test("onError hears nothing of a body that was refused", async () => {
     assertEquals(answer.slice(9, 12), "413");
     assertEquals([told, errors.length], [0, 0]);
   }, { maxFetchBodySize: 4 });
+});
+
+test("onError is told of a refusal by another parser, such as a proxy meets", async () => {
+  const told: unknown[] = [];
+  const handler = fetchHandler(() => {
+    const parser = new RequestParser();
+    parser.push(new TextEncoder().encode("BAD\r\n\r\n"));
+    parser.next();
+    return new Response();
+  }, {
+    onError: (error) => {
+      told.push(error);
+      return new Response("of onError", { status: 502 });
+    },
+  });
+  await withServer(handler, async ({ port, errors }) => {
+    const answer = await answerTo(port, get("/", "Connection: close"));
+    assertEquals(answer.slice(9, 12), "502");
+    assertEquals([told.length, told[0] instanceof HttpError], [1, true]);
+    assertEquals(errors, []);
+  });
 });
 
 test("the stream of a response that onError replaces is cancelled", async () => {

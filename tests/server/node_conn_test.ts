@@ -147,3 +147,17 @@ sanitized("nodeConn: text instead of bytes is reported", async () => {
   ]);
   assert(socket.destroyed);
 });
+
+sanitized("nodeConn: an empty chunk is no end and no misuse", async () => {
+  const socket = new Duplex({ objectMode: true, read() {}, write() {} });
+  const conn = nodeConn(socket);
+  const into = new Uint8Array(4);
+  const first = conn.read(into);
+  socket.push(new Uint8Array(0));
+  socket.push(Buffer.from("abc"));
+  assertEquals(await within(first, "bytes"), 3);
+  socket.push(new Uint8Array(0));
+  socket.push(null);
+  assertEquals(await within(conn.read(into), "the end"), null);
+  conn.close();
+});

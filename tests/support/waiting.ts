@@ -8,7 +8,7 @@
 export async function within<T>(
   promise: Promise<T>,
   what: string,
-  milliseconds = 15_000,
+  milliseconds = 60_000,
 ): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
