@@ -11,7 +11,8 @@
  * - {@linkcode RequestStream} does the same as a transform stream, for `pipeThrough`;
  * - {@linkcode RequestParser} is the synchronous parser behind them, without I/O;
  * - {@linkcode readResponses}, {@linkcode ResponseStream} and {@linkcode ResponseParser} do
- *   the same for responses.
+ *   the same for responses;
+ * - {@linkcode connect} makes a client of any connection, or any pair of streams.
  *
  * @example
  * ```ts ignore
@@ -32,3 +33,4 @@
 export { RequestParser, ResponseParser } from "./src/parser.ts";
 export * from "./src/stream.ts";
 export * from "./src/serve.ts";
+export * from "./src/client.ts";

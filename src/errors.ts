@@ -50,8 +50,11 @@ import {
   TARGET_FORM,
   TARGET_FRAGMENT,
   TOO_MANY_HEADERS,
+  TOO_MANY_INTERIM,
   TRAILERS_TOO_LARGE,
   TRANSFER_ENCODING_IN_HTTP10,
+  UNASKED_RESPONSE,
+  UNASKED_UPGRADE,
   UNEXPECTED_EOF,
   UNSUPPORTED_TRANSFER_CODING,
   UNSUPPORTED_VERSION,
@@ -120,6 +123,9 @@ type Cause = readonly [
  * | `status-line-too-long` | 502 | over `maxRequestLine` (RFC 9112 §4) |
  * | `forbidden-body` | 502 | a 1xx or 204 response that announces content (RFC 9112 §6.1, RFC 9110 §8.6) |
  * | `missing-upgrade` | 502 | a 101 response without Upgrade, or with one that Connection does not list (RFC 9110 §15.2.2) |
+ * | `too-many-interim` | 502 | more than 32 interim responses to one request of a client (RFC 9110 §15.2) |
+ * | `unasked-upgrade` | 502 | a 101 response to a request of a client that asks for no upgrade (RFC 9110 §7.8) |
+ * | `unasked-response` | 502 | bytes from the server while a client awaits no response (RFC 9112 §9.2) |
  *
  * The last six concern responses only. A refused response has the status that a gateway
  * sends its own client instead: 502 whatever the cause (RFC 9110 §15.6.3), except 504 for
@@ -174,7 +180,10 @@ export type HttpErrorCode =
   | "invalid-reason"
   | "status-line-too-long"
   | "forbidden-body"
-  | "missing-upgrade";
+  | "missing-upgrade"
+  | "too-many-interim"
+  | "unasked-upgrade"
+  | "unasked-response";
 
 const HOST_PORT = "host or host:port";
 const BAD_GATEWAY = 502;
@@ -440,6 +449,24 @@ const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
     BAD_GATEWAY,
     "RFC 9110 §15.2.2",
     "Upgrade, listed in Connection, in a 101 response",
+  ],
+  "too-many-interim": [
+    TOO_MANY_INTERIM,
+    BAD_GATEWAY,
+    "RFC 9110 §15.2",
+    "a final response after at most 32 interim ones",
+  ],
+  "unasked-upgrade": [
+    UNASKED_UPGRADE,
+    BAD_GATEWAY,
+    "RFC 9110 §7.8",
+    "a 101 only to a request that asks for an upgrade",
+  ],
+  "unasked-response": [
+    UNASKED_RESPONSE,
+    BAD_GATEWAY,
+    "RFC 9112 §9.2",
+    "no bytes before the next request",
   ],
 };
 

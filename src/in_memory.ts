@@ -20,7 +20,7 @@ import type { ConnectionOptions } from "./server/options.ts";
 import { Registry } from "./server/registry.ts";
 import { RequestBytes } from "./server/request_bytes.ts";
 import { follow } from "./server/server.ts";
-import type { Conn } from "./server/transport.ts";
+import type { Conn } from "./io/transport.ts";
 
 /** Options of {@linkcode request}: those of a connection, and its context. */
 export interface InMemoryOptions extends ConnectionOptions {

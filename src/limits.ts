@@ -166,6 +166,85 @@ export interface ServerLimits {
   shutdownTimeout?: number;
 }
 
+/**
+ * Limits and timeouts of a client. Timeouts are in milliseconds, and measured as those of
+ * {@linkcode ConnectionLimits}: never early, and at most half a second late. `Infinity`
+ * disables a timeout.
+ */
+export interface ClientLimits {
+  /**
+   * Time from the end of a request to the complete head of its final response. On expiry
+   * the request fails with an `HttpError` (`head-timeout`), and the connection closes.
+   *
+   * @default {30000}
+   */
+  headTimeout?: number;
+  /**
+   * Time in which a body must make progress while the program waits for it: at least one
+   * byte, and as many as `minBodyRate` requires. On expiry the read fails with an
+   * `HttpError` (`body-timeout`), and the connection closes. Time in which the program
+   * does not read is counted only after `close()`.
+   *
+   * @default {30000}
+   */
+  bodyTimeout?: number;
+  /**
+   * Minimum bytes per second of a response body while the program waits for it, averaged
+   * over each `bodyTimeout`, and of the server's reading while a request is written,
+   * averaged over each `writeTimeout`. 0 disables it.
+   *
+   * @default {240}
+   */
+  minBodyRate?: number;
+  /**
+   * Maximum total time of all waits for one body.
+   *
+   * @default {3600000}
+   */
+  totalBodyTimeout?: number;
+  /**
+   * Time without a request after which the connection is closed.
+   *
+   * @default {60000}
+   */
+  idleTimeout?: number;
+  /**
+   * Time in which the server must read something while bytes of requests are pending. On
+   * expiry the connection closes.
+   *
+   * @default {30000}
+   */
+  writeTimeout?: number;
+  /**
+   * Time that a body whose request has `Expect: 100-continue` waits for a 100 (Continue).
+   * Then it is sent without one (RFC 9110 §10.1.1). At most 2,147,483,647.
+   *
+   * @default {1000}
+   */
+  continueTimeout?: number;
+  /**
+   * Maximum bytes of an unread body that are read and discarded after the release of its
+   * response to keep the connection open. With more left, the connection is closed.
+   *
+   * @default {262144}
+   */
+  maxDrain?: number;
+  /**
+   * Maximum requests that are sent and not yet answered to their end (RFC 9112 §9.3.2).
+   * With 1, the requests go out one after the other.
+   *
+   * @default {1}
+   */
+  pipeline?: number;
+  /**
+   * Maximum requests that wait to be sent. Another one is rejected with a retryable
+   * `RequestError`.
+   *
+   * @default {1024}
+   */
+  maxQueued?: number;
+}
+
 /** The default and the minimum of a limit. */
 interface Limit {
   readonly value: number;
@@ -177,7 +256,8 @@ interface Limit {
 type LimitName =
   | keyof ParserLimits
   | keyof ConnectionLimits
-  | keyof ServerLimits;
+  | keyof ServerLimits
+  | keyof ClientLimits;
 
 /**
  * All limits and timeouts. To add one, add its doc above, its row here, and a line in
@@ -202,10 +282,15 @@ const LIMITS: Readonly<Record<LimitName, Limit>> = {
   maxBuffered: { value: 268_435_456, least: 0, unbounded: true },
   maxConnections: { value: 16_384, least: 1, unbounded: true },
   shutdownTimeout: { value: 30_000, least: 1, unbounded: true },
+  continueTimeout: { value: 1000, least: 0, unbounded: false },
+  pipeline: { value: 1, least: 1, unbounded: false },
+  maxQueued: { value: 1024, least: 0, unbounded: false },
 };
 
 /** Offsets in a head are 16 bits wide; the margin is for line ends. */
 const MAX_HEAD = 65_000;
+/** A timer of more milliseconds fires at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 /** A name of one character, a colon, CRLF. */
 const SHORTEST_FIELD_LINE = 4;
 
@@ -263,6 +348,30 @@ export function resolveServerLimits(
     maxConnections: resolve(options, "maxConnections"),
     shutdownTimeout: resolve(options, "shutdownTimeout"),
   };
+}
+
+/** Validates the limits of a client and fills in defaults. */
+export function resolveClientLimits(
+  options: ClientLimits,
+): Required<ClientLimits> {
+  const limits = {
+    headTimeout: resolve(options, "headTimeout"),
+    bodyTimeout: resolve(options, "bodyTimeout"),
+    minBodyRate: resolve(options, "minBodyRate"),
+    totalBodyTimeout: resolve(options, "totalBodyTimeout"),
+    idleTimeout: resolve(options, "idleTimeout"),
+    writeTimeout: resolve(options, "writeTimeout"),
+    continueTimeout: resolve(options, "continueTimeout"),
+    maxDrain: resolve(options, "maxDrain"),
+    pipeline: resolve(options, "pipeline"),
+    maxQueued: resolve(options, "maxQueued"),
+  };
+  if (limits.continueTimeout > LONGEST_TIMER) {
+    throw new RangeError(
+      `continueTimeout is ${limits.continueTimeout}; expected ${LONGEST_TIMER} at most`,
+    );
+  }
+  return limits;
 }
 
 function resolve<Name extends LimitName>(

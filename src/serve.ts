@@ -40,7 +40,7 @@ import {
   Server,
   type ServerOptions,
 } from "./server/server.ts";
-import { checkConnection, type Conn, type Duplex } from "./server/transport.ts";
+import { checkConnection, type Conn, type Duplex } from "./io/transport.ts";
 
 export * from "./message.ts";
 export type { AcceptSource } from "./server/acceptor.ts";
@@ -69,7 +69,7 @@ export type {
   HttpResponseInit,
 } from "./server/response.ts";
 export type { RequestEnd, RequestEndHandler } from "./server/request_end.ts";
-export type { TrailerSource } from "./server/response_body.ts";
+export type { TrailerSource } from "./io/body_sender.ts";
 export type {
   ServeOptions,
   ServeTcpOptions,
@@ -82,8 +82,8 @@ export type {
   ServerOptions,
   ShutdownOptions,
 } from "./server/server.ts";
-export type { Conn, Duplex } from "./server/transport.ts";
-export { nodeConn, type NodeDuplex } from "./server/node_conn.ts";
+export type { Conn, Duplex } from "./io/transport.ts";
+export { nodeConn, type NodeDuplex } from "./io/node_conn.ts";
 export {
   type InMemoryOptions,
   type InMemoryResponse,

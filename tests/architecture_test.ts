@@ -1,6 +1,6 @@
 /**
  * The layering of `src`, checked on its imports, type-only ones included: no cycles, no
- * import from a higher layer, and no runtime API below the server.
+ * import from a higher layer, and no runtime API below the connections.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -14,10 +14,12 @@ const LAYERS: Record<string, number> = {
   "limits.ts": 1,
   "memory/": 1,
   "message/": 2,
-  "server/": 3,
+  "io/": 3,
+  "server/": 4,
+  "client/": 4,
 };
 /** The entry points that users import. */
-const DOORS = 4;
+const DOORS = 5;
 
 function layerOf(file: string): number {
   const layer = Object.keys(LAYERS).find((name) => file.startsWith(name));
@@ -74,6 +76,23 @@ Deno.test("no file imports from a higher layer", () => {
   assertEquals(up, []);
 });
 
+Deno.test("server and client know nothing of each other", () => {
+  const across: string[] = [];
+  for (const [file, targets] of IMPORTS) {
+    const other = file.startsWith("server/")
+      ? "client/"
+      : file.startsWith("client/")
+      ? "server/"
+      : null;
+    for (const target of targets) {
+      if (other !== null && target.startsWith(other)) {
+        across.push(`${file} → ${target}`);
+      }
+    }
+  }
+  assertEquals(across, []);
+});
+
 Deno.test("imports form no cycle", () => {
   const done = new Set<string>();
   const circles: string[] = [];
@@ -90,10 +109,10 @@ Deno.test("imports form no cycle", () => {
   assertEquals(circles, []);
 });
 
-Deno.test("no runtime API is named below the server", () => {
+Deno.test("no runtime API is named below the connections", () => {
   const named: string[] = [];
   for (const [file, text] of SOURCES) {
-    if (file.startsWith("server/") || file === "serve.ts") continue;
+    if (/^(?:server|io)\/|^serve\.ts$/.test(file)) continue;
     // Comments may name a runtime, and Symbol.for("Deno.customInspect") is only a string.
     const code = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")
       .replaceAll('Symbol.for("Deno.customInspect")', "");

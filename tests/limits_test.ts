@@ -3,7 +3,16 @@
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { RequestParser, serve, type ServeOptions } from "@pooled/http1";
+import {
+  connect,
+  RequestParser,
+  serve,
+  type ServeOptions,
+} from "@pooled/http1";
+import { MemoryConn } from "./support/memory_conn.ts";
+
+/** The limits that only a client has. */
+const OF_CLIENTS = ["continueTimeout", "pipeline", "maxQueued"];
 
 const source = await Deno.readTextFile(
   new URL("../src/limits.ts", import.meta.url),
@@ -61,7 +70,10 @@ for (const { name, value, least, unbounded } of LIMITS) {
     for (const given of wrong) {
       const options: ServeOptions = { hostname: "127.0.0.1", port: 0 };
       assertThrows(
-        () => serve({ ...options, [name]: given }, () => {}),
+        () =>
+          OF_CLIENTS.includes(name)
+            ? connect(new MemoryConn([]), { [name]: given })
+            : serve({ ...options, [name]: given }, () => {}),
         RangeError,
         `${name} is ${given}; expected a whole number from ${least} on`,
       );

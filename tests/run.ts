@@ -21,6 +21,7 @@ import { inCI, missingPrograms } from "./support/needs.ts";
 
 /** Other folders test programs in processes of their own, which load no preload. */
 const POISONED = [
+  "client",
   "clients",
   "conformance",
   "memory",

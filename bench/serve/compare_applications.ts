@@ -10,6 +10,7 @@
 
 import { parseArgs } from "node:util";
 import { median } from "simple-statistics";
+import { processorTime } from "../lib/processor_time.ts";
 import { OURS } from "../lib/results.ts";
 import { Child } from "./child.ts";
 import { CONNECTIONS, on } from "./drive.ts";
@@ -30,21 +31,10 @@ const ROUTES: readonly (readonly [route: string, depth: number])[] = [
 const LUA = new URL("routes.lua", import.meta.url).pathname;
 const PROGRAM = new URL("application.ts", import.meta.url).pathname;
 
-/** Clock ticks of `/proc` in a second, on every Linux that Deno runs on. */
-const TICKS = 100;
-
 /** What one run gave: microseconds of processor time of a request, requests a second. */
 interface Run {
   cpu: number;
   rate: number;
-}
-
-/** Seconds of processor time, user and system, of a process. */
-async function processorTime(pid: number): Promise<number> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
-  // The name of the program may hold spaces, and ends with a parenthesis.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
 
 async function run(

@@ -52,6 +52,8 @@ export interface ReaderHost extends DecoderHost {
   demand(): boolean;
   /** The byte budget that the arrays of buffered reads count towards. */
   readonly budget: Budget;
+  /** Called when a body has no consumer any more: at its end, or when it is given up. */
+  bodyLeft(): void;
   /** Creates the refusal of the current body. Does not stop the machine. */
   bodyRefusal(refusal: number, found: string): HttpError;
 }
@@ -105,6 +107,11 @@ export class BodyReader implements MessageBody {
   get unread(): boolean {
     return this.#mode === DISCARDING ||
       (this.#mode === UNREAD && this.#controller === null);
+  }
+
+  /** Whether the rest of the body is to be dropped, because its consumer gave it up. */
+  get discarding(): boolean {
+    return this.#mode === DISCARDING;
   }
 
   /** Whether a consumer is waiting for bytes of the body. */
@@ -174,6 +181,7 @@ export class BodyReader implements MessageBody {
         this.#controller = null;
         this.#waiting = false;
         this.#mode = DISCARDING;
+        this.#host.bodyLeft();
       },
     });
   }
@@ -450,6 +458,7 @@ export class BodyReader implements MessageBody {
     this.#releaseArray();
     this.#waiting = false;
     this.#mode = DISCARDING;
+    this.#host.bodyLeft();
   }
 
   /** Resets the reader at the end of the message. */
@@ -463,6 +472,7 @@ export class BodyReader implements MessageBody {
     this.#waiting = false;
     this.#outlivesMessage = false;
     this.#mostStreamed = Infinity;
+    this.#host.bodyLeft();
   }
 }
 

@@ -46,6 +46,8 @@ import {
 } from "../wire/refusals.ts";
 
 const NOTHING = new Uint8Array(0);
+/** One for all machines, so that a machine does not pay for what it may not need. */
+const ignore = () => {};
 
 /** The machine behind parsers, streams and servers. */
 export abstract class Machine<M extends PooledMessage = PooledMessage> {
@@ -59,6 +61,11 @@ export abstract class Machine<M extends PooledMessage = PooledMessage> {
    * driver calls `body.progress()` when they arrive.
    */
   demand: () => boolean = () => false;
+  /**
+   * Set by a driver that hands out the next message only once nobody reads the body
+   * before it. Called amid the body's own steps: act in a later microtask.
+   */
+  bodyLeft: () => void = ignore;
 
   readonly window: Window;
   /** Whether the input has ended. */

@@ -7,14 +7,14 @@
  * @module
  */
 
-import { isErrorOf } from "./runtime.ts";
+import { isErrorOf } from "../io/runtime.ts";
 import {
   closeUnserved,
   type Conn,
   type Duplex,
   isConnection,
   quietly,
-} from "./transport.ts";
+} from "../io/transport.ts";
 
 /**
  * A source of connections for `serve`: a `Deno.Listener`, a `ReadableStream` of

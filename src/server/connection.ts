@@ -28,7 +28,7 @@ import type { Consumer } from "../message/byte_source.ts";
 import { CONNECT } from "../wire/names.ts";
 import { BODY_TIMEOUT, HEAD_TIMEOUT } from "../wire/refusals.ts";
 import { refreshDate } from "./date.ts";
-import { type Awaited, Deadlines, type Watched } from "./deadlines.ts";
+import { type Awaited, Deadlines, type Watched } from "../io/deadlines.ts";
 import { Exchange, type ExchangeOwner } from "./exchange.ts";
 import {
   ConnectionDetails,
@@ -36,11 +36,11 @@ import {
   type Handler,
 } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
-import { Output, type OutputOwner } from "./output.ts";
+import { Output, type OutputOwner } from "../io/output.ts";
 import { awaitedIn, type Phase } from "./phase.ts";
 import { refusal } from "./prepared_response.ts";
 import { shakesHands, TlsConn } from "./tls.ts";
-import { UpgradedConnection } from "./upgrade.ts";
+import { UpgradedConnection } from "../io/upgraded.ts";
 import type { HttpResponse } from "./response.ts";
 import type { Registered, Registry } from "./registry.ts";
 import { endedError, shedError, silentError, unreadError } from "./reasons.ts";
@@ -51,7 +51,7 @@ import {
   isConn,
   StreamTransport,
   type Transport,
-} from "./transport.ts";
+} from "../io/transport.ts";
 
 /** Microtask turns that a flush waits for the next response. */
 const PATIENCE = 6;

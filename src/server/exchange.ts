@@ -23,10 +23,10 @@ import { ignoreUnhandled } from "../message/promises.ts";
 import type { PooledRequest } from "../message/request.ts";
 import { CONNECT, HEAD } from "../wire/names.ts";
 import { isAscii } from "../wire/text.ts";
-import { allowsBody } from "./head_writer.ts";
+import { allowsBody } from "../io/head_writer.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
-import { appendFields, appendText, type Output } from "./output.ts";
+import { appendFields, appendText, type Output } from "../io/output.ts";
 import {
   bodylessError,
   EncodedResponse,
@@ -42,7 +42,7 @@ import {
   type HttpResponseInit,
   ServerResponse,
 } from "./response.ts";
-import { BodySender, isDetached, streamOf } from "./response_body.ts";
+import { BodySender, isDetached, streamOf } from "../io/body_sender.ts";
 import {
   appendHead,
   CHUNKED,
@@ -52,7 +52,7 @@ import {
   UNFRAMED,
 } from "./response_head.ts";
 import { goneError, noResponseError, shedError } from "./reasons.ts";
-import type { Duplex } from "./transport.ts";
+import type { Duplex } from "../io/transport.ts";
 import { planUpgrade } from "./upgrade.ts";
 
 /** The connection, as its exchange sees it. */

@@ -18,7 +18,7 @@ import type {
   HttpResponseInit,
   ServerResponse,
 } from "./response.ts";
-import { checkChunk } from "./response_body.ts";
+import { checkChunk } from "../io/body_sender.ts";
 import {
   type Full,
   isDecoded,

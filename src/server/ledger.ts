@@ -13,7 +13,7 @@
 import type { HttpError } from "../errors.ts";
 import type { Machine } from "../message/machine.ts";
 import type { PooledRequest } from "../message/request.ts";
-import type { Output } from "./output.ts";
+import type { Output } from "../io/output.ts";
 import type { RequestEnd } from "./request_end.ts";
 import type { HttpResponse } from "./response.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { needDeno } from "./runtime.ts";
+import { needDeno } from "../io/runtime.ts";
 import type { ServerOptions } from "./server.ts";
 import { checkOffered } from "./tls.ts";
 

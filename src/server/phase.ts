@@ -5,7 +5,7 @@
  */
 
 import { READ_AHEAD } from "../memory/sizes.ts";
-import type { Awaited, Watched } from "./deadlines.ts";
+import type { Awaited, Watched } from "../io/deadlines.ts";
 
 /**
  * - open: requests are answered

@@ -15,9 +15,9 @@ import {
   statusLine,
   writeFields,
   writeText,
-} from "./head_writer.ts";
+} from "../io/head_writer.ts";
 import { DATE_LINE, dateSecond, refreshDate } from "./date.ts";
-import { appendText, type Output } from "./output.ts";
+import { appendText, type Output } from "../io/output.ts";
 
 /** Options of `prepareResponse`. */
 export interface PreparedResponseInit {

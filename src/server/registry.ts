@@ -25,10 +25,10 @@ import {
   type FailedRequest,
 } from "./options.ts";
 import { Ledger } from "./ledger.ts";
-import type { Output } from "./output.ts";
+import type { Output } from "../io/output.ts";
 import { closingError } from "./reasons.ts";
 import type { RequestEnd } from "./request_end.ts";
-import { type Sweepable, Sweeper } from "./timeouts.ts";
+import { type Sweepable, Sweeper } from "../io/timeouts.ts";
 
 /** A snapshot of a server's counters. */
 export interface ServerStats {

@@ -9,7 +9,7 @@
  */
 
 import { soon } from "./fetch_response.ts";
-import { checkChunk } from "./response_body.ts";
+import { checkChunk } from "../io/body_sender.ts";
 
 /** The fields that frame a message; the body decides them. */
 const FRAMING: ReadonlySet<string> = new Set([

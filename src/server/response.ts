@@ -9,8 +9,8 @@
  */
 
 import type { PreparedResponse } from "./prepared_response.ts";
-import type { TrailerSource } from "./response_body.ts";
-import type { Duplex } from "./transport.ts";
+import type { TrailerSource } from "../io/body_sender.ts";
+import type { Duplex } from "../io/transport.ts";
 
 /** Status, header fields and trailers of a response. */
 export interface HttpResponseInit {

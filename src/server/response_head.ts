@@ -14,10 +14,10 @@ import {
   writeDecimal,
   writeFields,
   writeText,
-} from "./head_writer.ts";
-import type { Output } from "./output.ts";
+} from "../io/head_writer.ts";
+import type { Output } from "../io/output.ts";
 import type { HttpResponseInit } from "./response.ts";
-import type { TrailerSource } from "./response_body.ts";
+import type { TrailerSource } from "../io/body_sender.ts";
 
 /** The framing of a response without Content-Length or Transfer-Encoding. */
 export const UNFRAMED = -1;

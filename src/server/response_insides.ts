@@ -15,7 +15,7 @@
  * @module
  */
 
-import { fetchDecodes } from "./runtime.ts";
+import { fetchDecodes } from "../io/runtime.ts";
 
 /** A field of a response, by its name in any case. */
 export type Pair = [name: string, value: string];

@@ -15,13 +15,13 @@ import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
 import { noBytesError } from "../message/misuse.ts";
 import { deadlineError } from "./reasons.ts";
-import { unrefTimer } from "./runtime.ts";
+import { unrefTimer } from "../io/runtime.ts";
 import {
   checkConnection,
   closeUnserved,
   type Conn,
   type Duplex,
-} from "./transport.ts";
+} from "../io/transport.ts";
 
 /**
  * Options of `serve` on any listener.

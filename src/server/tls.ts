@@ -9,7 +9,7 @@
  */
 
 import { MisuseError } from "../message/misuse.ts";
-import type { Conn } from "./transport.ts";
+import type { Conn } from "../io/transport.ts";
 
 /** What `Deno.TlsConn` has beyond {@linkcode Conn}. */
 interface Handshaking {

@@ -54,3 +54,6 @@ export const INVALID_REASON = 46;
 export const STATUS_LINE_TOO_LONG = 47;
 export const FORBIDDEN_BODY = 48;
 export const MISSING_UPGRADE = 49;
+export const TOO_MANY_INTERIM = 50;
+export const UNASKED_UPGRADE = 51;
+export const UNASKED_RESPONSE = 52;

@@ -30,6 +30,7 @@ export type Overdue = Exclude<Awaited, "nothing"> | "reading";
 /** A connection, as its deadlines see it. */
 export interface Watched {
   readonly awaited: Awaited;
+  /** Grows with each request, or its response: a wait for another one begins anew. */
   readonly requests: number;
   readonly machine: Machine;
   readonly output: Output;
@@ -42,10 +43,23 @@ const SILENCE = 500;
 /** Sweeps without the least progress that make a reader stalled. */
 const STALLED = 2;
 
+/** The limits that deadlines keep. */
+export type TimeLimits = Pick<
+  Required<ConnectionLimits>,
+  | "headTimeout"
+  | "bodyTimeout"
+  | "minBodyRate"
+  | "totalBodyTimeout"
+  | "idleTimeout"
+  | "goneTimeout"
+  | "writeTimeout"
+  | "minResponseRate"
+>;
+
 /** The deadlines of one connection. */
 export class Deadlines {
   readonly #watched: Watched;
-  readonly #limits: Required<ConnectionLimits>;
+  readonly #limits: TimeLimits;
   readonly #sweeper: Sweeper;
   readonly #wait = new Wait();
   // Made when first needed: most connections never wait for these at a sweep.
@@ -58,7 +72,7 @@ export class Deadlines {
 
   constructor(
     watched: Watched,
-    limits: Required<ConnectionLimits>,
+    limits: TimeLimits,
     sweeper: Sweeper,
   ) {
     this.#watched = watched;

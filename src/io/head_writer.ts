@@ -1,5 +1,5 @@
 /**
- * Encodes response heads (RFC 9112 §4 and §5).
+ * Encodes heads (RFC 9112 §4 and §5).
  *
  * A first pass checks and measures the fields; a second one writes them into reserved
  * space, so an invalid last field leaves nothing to roll back. Errors here are mistakes
@@ -236,7 +236,8 @@ export function planTrailers(trailers: HeadersInit): FieldPair[] {
   return pairs;
 }
 
-function pairsOf(headers: HeadersInit): FieldPair[] {
+/** The fields as pairs, in the order given. */
+export function pairsOf(headers: HeadersInit): FieldPair[] {
   if (headers instanceof Headers) {
     const pairs: FieldPair[] = [];
     // A third of the cost of the iterator.
@@ -254,7 +255,8 @@ function pairsOf(headers: HeadersInit): FieldPair[] {
   });
 }
 
-function checkName(name: string): void {
+/** @throws {TypeError} It is no token (RFC 9110 §5.1). */
+export function checkName(name: string): void {
   let good = name.length > 0;
   for (let i = 0; i < name.length; i++) {
     const code = name.charCodeAt(i);
@@ -265,7 +267,8 @@ function checkName(name: string): void {
   }
 }
 
-function checkValue(name: string, value: string): void {
+/** @throws {TypeError} The value holds a character not allowed in one (RFC 9110 §5.5). */
+export function checkValue(name: string, value: string): void {
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
     if (code > 0xff || (CLASS[code]! & VALUE_BYTE) === 0) {

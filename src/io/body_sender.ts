@@ -1,6 +1,6 @@
 /**
- * Sends a stream as a response body: framed as declared in the head, with backpressure
- * from the client, and cancelled when the client disconnects.
+ * Sends a stream as a body: framed as declared in the head, with backpressure from the
+ * peer, and cancelled when the peer disconnects.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface StreamFraming {
   trailers: TrailerSource | undefined;
 }
 
-/** Returns the trailer fields of a response; called after the end of its body. */
+/** Returns the trailer fields of a message; called after the end of its body. */
 export type TrailerSource = () => HeadersInit | Promise<HeadersInit>;
 
 /** Sends one stream as a body. */
@@ -27,6 +27,7 @@ export class BodySender {
   readonly #output: Output;
   readonly #framing: StreamFraming;
   #sent = 0;
+  #stopped = false;
 
   constructor(
     stream: ReadableStream<Uint8Array>,
@@ -40,7 +41,7 @@ export class BodySender {
 
   /**
    * Sends the whole stream. Rejects and cancels the stream if it fails, misses its
-   * declared length, or the client is gone.
+   * declared length, or the peer is gone. Resolves early after `stop`.
    */
   async run(): Promise<void> {
     const { chunked, length } = this.#framing;
@@ -48,6 +49,7 @@ export class BodySender {
     try {
       for (;;) {
         const { done, value } = await this.#reader.read();
+        if (this.#stopped) return;
         if (output.closed) return await output.room();
         if (done) break;
         const chunk = checkChunk(value);
@@ -56,6 +58,7 @@ export class BodySender {
         this.#send(chunk, chunked, length);
         output.flush();
         if (output.full) await output.room();
+        if (this.#stopped) return;
       }
       if (length >= 0 && this.#sent < length) {
         throw new TypeError(
@@ -64,12 +67,19 @@ export class BodySender {
       }
       if (chunked) {
         const { trailers } = this.#framing;
-        writeLastChunk(output, trailers ? await trailers() : {});
+        const fields = trailers ? await trailers() : {};
+        if (!this.#stopped) writeLastChunk(output, fields);
       }
     } catch (error) {
       this.cancel(error);
       throw error;
     }
+  }
+
+  /** Sends nothing any more, so that the body remains incomplete. */
+  stop(reason: unknown): void {
+    this.#stopped = true;
+    this.cancel(reason);
   }
 
   cancel(reason: unknown): void {

@@ -1,0 +1,34 @@
+/**
+ * {@linkcode RequestError}: why a request got no response.
+ *
+ * @module
+ */
+
+/**
+ * The error of a request that got no response: its connection was closed, failed or was
+ * busy, before or after the request was sent. `cause` holds the reason, if there is one.
+ *
+ * Two kinds of failure have errors of their own: a response that was refused, truncated
+ * or late is an `HttpError`, and an aborted request rejects with the reason of its signal.
+ */
+export class RequestError extends Error {
+  /**
+   * Whether the request may be sent again on another connection (RFC 9110 §9.2.2): nothing
+   * of it was sent, or it is idempotent and its response had not begun. A body that is a
+   * stream was not touched if nothing was sent; else a new one is needed.
+   */
+  readonly retryable: boolean;
+
+  /**
+   * Creates the error.
+   *
+   * @param message What happened.
+   * @param retryable Whether the request may be sent again.
+   * @param cause The reason, if it is known.
+   */
+  constructor(message: string, retryable: boolean, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "RequestError";
+    this.retryable = retryable;
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * `client.fetch()`: what is sent for a Fetch request, and responses that outlive theirs.
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { HttpError, RequestError } from "@pooled/http1";
+import { bytesOf } from "../support/bytes.ts";
+import { ok, scripted } from "../support/clients.ts";
+import { slowly } from "../support/streams.ts";
+import { settle, test, until, within } from "../support/waiting.ts";
+
+type Input = [Request | URL | string, RequestInit?];
+
+test("a Fetch request on the wire", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const params = new URLSearchParams({ a: "b" });
+    const cases: [Input, wire: RegExp][] = [
+      [["/x?y#z"], /^GET \/x\?y HTTP\/1\.1\r\nHost: a\r\n\r\n$/],
+      [[new URL("http://b:8/c")], /^GET \/c HTTP\/1\.1\r\nHost: b:8\r\n\r\n$/],
+      [["https://b/"], /^GET \/ HTTP\/1\.1\r\nHost: b\r\n\r\n$/],
+      [
+        [new Request("http://b/", { headers: { "x-a": "1" } })],
+        /^GET \/ HTTP\/1\.1\r\nHost: b\r\nx-a: 1\r\n\r\n$/,
+      ],
+      [
+        ["/", { method: "POST", body: "hi" }],
+        /^POST \/ .*\r\ncontent-type: text\/plain.*content-length: 2\r\n\r\nhi$/is,
+      ],
+      [
+        ["/", { method: "PUT", body: params }],
+        /^PUT \/ .*urlencoded.*content-length: 3\r\n\r\na=b$/is,
+      ],
+      [
+        ["/", { method: "PUT", body: bytesOf("hi") }],
+        /^PUT \/ HTTP\/1\.1\r\nHost: a\r\ncontent-length: 2\r\n\r\nhi$/i,
+      ],
+      [
+        ["/", { method: "PUT", body: slowly("a", "b") }],
+        /^PUT \/ .*transfer-encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n$/is,
+      ],
+      [
+        [new Request("http://a/", { method: "PUT", body: "hi" })],
+        /^PUT \/ .*transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n$/is,
+      ],
+    ];
+    for (const [input, wire] of cases) {
+      const before = conn.wire.length;
+      const asked = client.fetch(...input);
+      await until(() => wire.test(conn.wire.slice(before)), `${wire}`);
+      conn.give(ok("x"));
+      const response = await within(asked, "the response");
+      assertEquals(await response.text(), "x");
+    }
+    await sent("");
+    await assertRejects(() => client.fetch("ftp://a/"), TypeError, "scheme");
+    await assertRejects(
+      () => client.fetch("/", { headers: { upgrade: "x" } }),
+      TypeError,
+    );
+  }));
+
+test("a Fetch response streams, clones, and frees the connection at its end", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const asked = client.fetch("/1");
+    const next = client.fetch("/2");
+    await sent("/1 ");
+    conn.give("HTTP/1.1 203 Sure\r\nContent-Length: 4\r\nX-A: b\r\n\r\nab");
+    const response = await asked;
+    assertEquals(response.status, 203);
+    assertEquals(response.statusText, "Sure");
+    assertEquals(response.headers.get("x-a"), "b");
+    const copy = response.clone();
+    await settle();
+    assert(!conn.wire.includes("/2"));
+    const both = Promise.all([response.text(), copy.text()]);
+    conn.give("cd");
+    assertEquals(await both, ["abcd", "abcd"]);
+    await sent("/2 ");
+    conn.give("HTTP/1.1 204 No Content\r\n\r\n");
+    assertEquals((await next).body, null);
+    await until(() => client.state === "idle", "the client to be idle");
+  }));
+
+test("a cancelled Fetch body frees the connection, or closes it", async () => {
+  for (const length of [6, 1_000_000]) {
+    await scripted(async ({ client, conn, sent }) => {
+      const asked = client.fetch("/1");
+      await sent("/1 ");
+      conn.give(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\nabc`);
+      const response = await asked;
+      await response.body!.cancel();
+      if (length === 6) {
+        conn.give("def");
+        await until(() => client.state === "idle", "the client to be idle");
+      } else await within(client.closed, "the end");
+    });
+  }
+});
+
+test("redirects are not followed, and Set-Cookie lines stay apart", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const asked = client.fetch("/");
+    await sent("/ ");
+    conn.give(
+      "HTTP/1.1 302 Found\r\nLocation: /b\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n" +
+        "Content-Length: 0\r\n\r\n",
+    );
+    const response = await asked;
+    assertEquals(response.status, 302);
+    assertEquals(response.headers.getSetCookie(), ["a", "b"]);
+  }));
+
+test("Fetch responses that fail", async () => {
+  const run = (
+    wire: string,
+    check: (response: Promise<Response>) => Promise<unknown>,
+    options = {},
+  ) =>
+    scripted(async ({ client, conn, sent }) => {
+      const asked = client.fetch("/");
+      asked.catch(() => {});
+      await sent("/ ");
+      conn.give(wire);
+      conn.end();
+      await check(asked);
+    }, options);
+  await run(
+    "HTTP/1.1 700 X\r\nContent-Length: 0\r\n\r\n",
+    (asked) => assertRejects(() => within(asked, "it"), TypeError),
+  );
+  await run(
+    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab",
+    async (asked) => {
+      const response = await asked;
+      const error = await assertRejects(() => response.text(), HttpError);
+      assertEquals(error.code, "unexpected-eof");
+    },
+  );
+  await run(ok("x".repeat(20)), async (asked) => {
+    const response = await asked;
+    const error = await assertRejects(() => response.text(), HttpError);
+    assertEquals(error.code, "body-too-large");
+  }, { maxFetchBodySize: 10 });
+});
+
+test("the signal of a Fetch request ends it before and after the head", async () => {
+  for (const late of [false, true]) {
+    await scripted(async ({ client, conn, sent }) => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const asked = client.fetch(
+        late ? new Request("http://a/", { signal }) : "/",
+        {
+          signal,
+        },
+      );
+      asked.catch(() => {});
+      await sent("/ ");
+      const reason = new Error("enough");
+      if (!late) controller.abort(reason);
+      else {
+        conn.give("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
+        const response = await asked;
+        controller.abort(reason);
+        assertEquals(await assertRejects(() => response.text()), reason);
+      }
+      if (!late) assertEquals(await assertRejects(() => asked), reason);
+      await within(client.closed, "the end");
+      await assertRejects(() => client.fetch("/"), RequestError);
+    });
+  }
+});
