@@ -94,7 +94,12 @@ export function planRequest(
   authority: string | null,
   upgrades: boolean,
 ): RequestPlan {
-  const { method = "GET", target, trailers } = init;
+  const { method = "GET", target, trailers, onInterim } = init;
+  for (const callback of [trailers, onInterim]) {
+    if (callback !== undefined && typeof callback !== "function") {
+      throw new TypeError("trailers and onInterim of a request are functions");
+    }
+  }
   const line = checkLine(method, target);
   const connect = method === "CONNECT";
   const fields = planFields(init.headers);
