@@ -151,7 +151,7 @@ function siteHead(choices: Choices): string[] {
     `Date: ${choices.date()}`,
     `Content-Type: ${type}`,
     ...choices.sometimes(2, `Last-Modified: ${choices.date()}`),
-    `Connection: ${choices.oneOf(["keep-alive", "keep-alive", "close"])}`,
+    ...choices.sometimes(2, "Connection: keep-alive"),
     ...choices.sometimes(4, "Keep-Alive: timeout=5, max=100"),
     ...(vary ? ["Vary: Accept-Encoding"] : []),
     ...choices.sometimes(

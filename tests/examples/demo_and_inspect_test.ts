@@ -24,9 +24,9 @@ Deno.test("the demo ends by itself and leaks nothing", async () => {
   assertStringIncludes(text, "1 for 10000 served");
   assertStringIncludes(text, "0 requests, 0 slabs");
   const allocated = Number(text.match(/a request (\S+) by the parser/)?.[1]);
-  // With few requests, one-time allocations and the compiler's weigh in. The smallest
-  // object takes 12 bytes.
-  assert(allocated >= 0 && allocated < 6, text);
+  // With few requests, one-time allocations and the compiler's weigh in, and so does what
+  // the collector frees of theirs. The smallest object takes 12 bytes.
+  assert(Math.abs(allocated) < 6, text);
 });
 
 Deno.test("the inspector prints the request and answers it", async () => {
