@@ -24,7 +24,7 @@ import { Pool } from "./client_pool.ts";
 
 /** Milliseconds for the upstream to accept a connection. */
 const CONNECT_MS = 10_000;
-/** Milliseconds for the upstream to answer a request that was sent. */
+/** Milliseconds for the upstream to answer a request, and to go on with a body. */
 const ANSWER_MS = 60_000;
 /** A tunnel is closed after this many milliseconds without a byte in either direction. */
 const IDLE_MS = 300_000;
@@ -61,6 +61,7 @@ async function open(signal?: AbortSignal): Promise<HttpClient> {
     return connect(conn, {
       authority,
       headTimeout: ANSWER_MS,
+      bodyTimeout: ANSWER_MS,
       maxBodySize: Infinity,
     });
   } catch (error) {
@@ -207,7 +208,11 @@ serve({
   onError: (error) => console.error(`a response broke off: ${error}`),
 }, async (req, res, info) => {
   if (req.method === "CONNECT") return res.send(null, { status: 405 });
-  const headers = endToEnd(req.headers, req.httpVersion);
+  let headers = endToEnd(req.headers, req.httpVersion);
+  if (req.body === null) {
+    // Without a body there is no 100 (Continue) to wait for.
+    headers = headers.filter(([name]) => name.toLowerCase() !== "expect");
+  }
   headers.push(["Forwarded", forwarded(info)]);
   try {
     // HTTP has no way to upgrade after a body that the upstream may not read.

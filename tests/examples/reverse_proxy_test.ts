@@ -115,6 +115,80 @@ test("reverse proxy: trailers pass both ways", () =>
     );
   }));
 
+test("reverse proxy: a body waits for the upstream's 100 (Continue)", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port);
+  const port = await proxy.port();
+  const expect = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n";
+  for (const refused of [false, true]) {
+    using client = await RawClient.connect(port);
+    await client.send(`${expect}Content-Length: 2\r\n\r\n`);
+    const { conn, text } = await head(listener);
+    using _ = conn;
+    assertStringIncludes(text, "Expect: 100-continue\r\n");
+    if (refused) {
+      await conn.write(encoder.encode(
+        "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n",
+      ));
+      await client.until("\r\n\r\n");
+      assertStringIncludes(client.received, "HTTP/1.1 417 No\r\n");
+      continue;
+    }
+    await conn.write(encoder.encode("HTTP/1.1 100 Continue\r\n\r\n"));
+    await client.until("HTTP/1.1 100 Continue\r\n\r\n");
+    await client.send("hi");
+    const buffer = new Uint8Array(100);
+    assertEquals(await within(conn.read(buffer), "the body"), 2);
+    await conn.write(encoder.encode(
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ));
+    await client.until("HTTP/1.1 200 OK\r\n");
+  }
+  // Without a body there is nothing to wait for.
+  for (const rest of ["", "Content-Length: 0\r\n"]) {
+    const answer = answerTo(port, `${expect}${rest}Connection: close\r\n\r\n`);
+    const { conn, text } = await head(listener);
+    using _ = conn;
+    assert(!text.includes("Expect"), text);
+    await conn.write(encoder.encode(
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ));
+    assertStringIncludes(await answer, "HTTP/1.1 200 OK\r\n");
+  }
+});
+
+test("reverse proxy: an upload may be answered before its end", () =>
+  withUpstream(
+    (_req, res) => res.send("too large", { status: 413 }),
+    async (port) => {
+      using client = await RawClient.connect(port);
+      await client.send(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\nstart",
+      );
+      await client.until("\r\n\r\ntoo large");
+      assertStringIncludes(client.received, "HTTP/1.1 413 ");
+    },
+  ));
+
+test("reverse proxy: an upstream that stalls in a body breaks the response off", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port, {
+    constants: { ANSWER_MS: 200 },
+  });
+  using client = await RawClient.connect(await proxy.port());
+  await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const { conn } = await head(listener);
+  using _ = conn;
+  await conn.write(encoder.encode(
+    "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+  ));
+  await client.until("half");
+  await within(assertEnds(conn), "the upstream's end");
+  assert(!(await client.rest()).includes("HTTP/1.1 5"));
+  proxy.process.kill("SIGTERM");
+  assertStringIncludes((await proxy.end()).errors, "a response broke off");
+});
+
 test("reverse proxy: an upgrade becomes a tunnel, or the upstream's refusal", () =>
   withUpstream((req, res) => {
     if (req.upgrade !== "echo") return res.send("no", { status: 426 });
