@@ -19,6 +19,9 @@ import {
 /** Opens a connection; aborted with the request that needs it. */
 export type Opener = (signal?: AbortSignal) => Promise<HttpClient>;
 
+/** Too many requests wait already. */
+export class PoolFull extends Error {}
+
 /** At most `limit` requests at a time, each on a connection of its own. */
 export class Pool {
   readonly #idle: HttpClient[] = [];
@@ -81,7 +84,7 @@ export class Pool {
     signal?.throwIfAborted();
     if (this.#free > 0) return void this.#free--;
     if (this.#waiting.size >= this.maxWaiting) {
-      throw new RequestError("too many requests wait for a connection", true);
+      throw new PoolFull("too many requests wait for a connection");
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const leave = () => this.#waiting.delete(resolve) && reject(signal!.reason);

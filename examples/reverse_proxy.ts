@@ -20,7 +20,7 @@ import {
   type ReceivedResponse,
   serve,
 } from "@pooled/http1";
-import { Pool } from "./client_pool.ts";
+import { Pool, PoolFull } from "./client_pool.ts";
 
 /** Milliseconds for the upstream to accept a connection. */
 const CONNECT_MS = 10_000;
@@ -28,8 +28,10 @@ const CONNECT_MS = 10_000;
 const ANSWER_MS = 60_000;
 /** A tunnel is closed after this many milliseconds without a byte in either direction. */
 const IDLE_MS = 300_000;
-/** Requests at the upstream at a time; more of them wait. */
+/** Requests at the upstream at a time. */
 const MAX_REQUESTS = 64;
+/** Requests that wait for their turn. */
+const MAX_WAITING = 1000;
 /** Upgraded connections at a time. */
 const MAX_TUNNELS = 1000;
 
@@ -72,7 +74,7 @@ async function open(signal?: AbortSignal): Promise<HttpClient> {
   }
 }
 
-const pool = new Pool(open, MAX_REQUESTS);
+const pool = new Pool(open, MAX_REQUESTS, MAX_WAITING);
 
 type Fields = [name: string, value: string][];
 
@@ -196,6 +198,7 @@ async function join(a: Duplex, b: Duplex): Promise<void> {
 
 /** The status for a request that the upstream did not answer. */
 function statusOf(error: unknown): number {
+  if (error instanceof PoolFull) return 503;
   if (error instanceof ConnectTimeout) return 504;
   // A timeout of the response is a 504, a body that the client broke off a 4xx.
   return error instanceof HttpError ? error.status : 502;

@@ -281,6 +281,27 @@ test("reverse proxy: an upstream that does not answer is a 504", async () => {
   assertStringIncludes(await answer, "HTTP/1.1 504 ");
 });
 
+test("reverse proxy: requests beyond the limit wait, and beyond that get a 503", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port, {
+    constants: { MAX_REQUESTS: 1, MAX_WAITING: 1 },
+  });
+  const port = await proxy.port();
+  const get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+  const first = answerTo(port, get);
+  const { conn } = await head(listener);
+  using _ = conn;
+  const others = [answerTo(port, get), answerTo(port, get)];
+  assertStringIncludes(await Promise.race(others), "HTTP/1.1 503 ");
+  const answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  await conn.write(encoder.encode(answer));
+  assertStringIncludes(await first, "HTTP/1.1 200 ");
+  await conn.read(new Uint8Array(4096));
+  await conn.write(encoder.encode(answer));
+  const statuses = (await Promise.all(others)).map((text) => text.slice(9, 12));
+  assertEquals(statuses.sort(), ["200", "503"]);
+});
+
 test("reverse proxy: a GET is repeated once, a POST is not", async () => {
   using listener = listen();
   await using proxy = start(listener.addr.port);
