@@ -19,7 +19,7 @@ for (const { name, isFile } of [...Deno.readDirSync(folder)]) {
       );
       await using example = Example.command(args);
       await example.line(
-        /istening on|listens on|told: \d+ requests|\d+ passed/,
+        /istening on|listens on|\d+ requests|for a tunnel|\d+ passed/,
       );
     } finally {
       await Deno.remove(directory, { recursive: true });

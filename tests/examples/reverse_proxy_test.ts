@@ -1,0 +1,431 @@
+/**
+ * The reverse proxy example passes heads, bodies, trailers and upgrades on, bounds its
+ * memory, and handles upstreams that fail and clients that leave.
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { type Handler, serve } from "../../mod.ts";
+import {
+  assertSockets,
+  Example,
+  type ExampleOptions,
+  sockets,
+} from "../support/example.ts";
+import {
+  answerTo,
+  assertEnds,
+  RawClient,
+  reset,
+} from "../support/raw_client.ts";
+import { test, within } from "../support/waiting.ts";
+
+const encoder = new TextEncoder();
+
+function start(upstream: number, options?: ExampleOptions): Example {
+  const args = ["0", `127.0.0.1:${upstream}`];
+  return Example.start("reverse_proxy.ts", args, options);
+}
+
+function listen(): Deno.TcpListener {
+  return Deno.listen({ hostname: "127.0.0.1", port: 0 });
+}
+
+/** Accepts one connection and reads a head. */
+async function head(listener: Deno.Listener) {
+  const conn = await within(listener.accept(), "the proxy");
+  const buffer = new Uint8Array(4096);
+  let text = "";
+  while (!text.includes("\r\n\r\n")) {
+    const count = await within(conn.read(buffer), "a head");
+    assert(count !== null, text);
+    text += new TextDecoder("latin1").decode(buffer.subarray(0, count));
+  }
+  return { conn, text };
+}
+
+/** Runs a test against the proxy with an upstream of this package. */
+async function withUpstream(
+  handler: Handler<Deno.NetAddr>,
+  run: (port: number, proxy: Example) => Promise<void>,
+) {
+  await using upstream = serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {}, maxBodySize: Infinity },
+    handler,
+  );
+  await using proxy = start(upstream.addr.port);
+  await run(await proxy.port(), proxy);
+}
+
+test("reverse proxy: names keep case and order, hop-by-hop fields are dropped", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port);
+  using client = await RawClient.connect(await proxy.port());
+  await client.send(
+    "GET /a?b HTTP/1.1\r\nX-lower-UPPER: 1\r\nhOST: example.com\r\n" +
+      "Connection: x-mine, Keep-Alive, host\r\nX-Mine: dropped\r\n" +
+      "Keep-Alive: 5\r\nProxy-Connection: a\r\nTE: trailers\r\n" +
+      "x-TWICE: 1\r\nAccept: */*\r\nX-Twice: 2\r\n\r\n",
+  );
+  const { conn, text } = await head(listener);
+  using _ = conn;
+  assertEquals(
+    text,
+    "GET /a?b HTTP/1.1\r\nX-lower-UPPER: 1\r\nhOST: example.com\r\n" +
+      "x-TWICE: 1\r\nAccept: */*\r\nX-Twice: 2\r\nVia: 1.1 pooled\r\n" +
+      "Forwarded: for=127.0.0.1\r\n\r\n",
+  );
+  await conn.write(encoder.encode(
+    "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" +
+      "HTTP/1.1 299 Fine\r\nsErVeR: s\r\nDATE: now\r\nX-b: 1\r\nX-A: 2\r\n" +
+      "Connection: x-gone\r\nX-Gone: 1\r\nContent-Length: 2\r\n\r\nhi",
+  ));
+  await client.until("\r\n\r\nhi");
+  assertStringIncludes(client.received, "HTTP/1.1 103 Early Hints\r\n");
+  assertStringIncludes(client.received, "Link: </a.css>\r\n");
+  assertStringIncludes(
+    client.received,
+    "HTTP/1.1 299 Fine\r\nsErVeR: s\r\nDATE: now\r\nX-b: 1\r\nX-A: 2\r\n" +
+      "Via: 1.1 pooled\r\nContent-Length: 2\r\n\r\nhi",
+  );
+  // The connection is reused.
+  await client.send("HEAD /second HTTP/1.1\r\nHost: a\r\n\r\n");
+  const buffer = new Uint8Array(4096);
+  const count = await within(conn.read(buffer), "the second request");
+  assertStringIncludes(
+    new TextDecoder().decode(buffer.subarray(0, count!)),
+    "HEAD /second HTTP/1.1\r\n",
+  );
+});
+
+test("reverse proxy: trailers pass both ways", () =>
+  withUpstream(async (req, res) => {
+    const text = await req.text();
+    const sum = req.trailers?.get("x-sum") ?? "none";
+    const stream = ReadableStream.from([encoder.encode(text)]);
+    res.send(stream, { trailers: () => [["X-Sum-Back", sum]] });
+  }, async (port) => {
+    const answer = await answerTo(
+      port,
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" +
+        "Connection: close\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n",
+    );
+    assertStringIncludes(
+      answer,
+      "\r\n\r\n3\r\nabc\r\n0\r\nX-Sum-Back: 7\r\n\r\n",
+    );
+  }));
+
+test("reverse proxy: a body waits for the upstream's 100 (Continue)", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port);
+  const port = await proxy.port();
+  const expect = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n";
+  for (const refused of [false, true]) {
+    using client = await RawClient.connect(port);
+    await client.send(`${expect}Content-Length: 2\r\n\r\n`);
+    const { conn, text } = await head(listener);
+    using _ = conn;
+    assertStringIncludes(text, "Expect: 100-continue\r\n");
+    if (refused) {
+      await conn.write(encoder.encode(
+        "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n",
+      ));
+      await client.until("\r\n\r\n");
+      assertStringIncludes(client.received, "HTTP/1.1 417 No\r\n");
+      continue;
+    }
+    await conn.write(encoder.encode("HTTP/1.1 100 Continue\r\n\r\n"));
+    await client.until("HTTP/1.1 100 Continue\r\n\r\n");
+    await client.send("hi");
+    const buffer = new Uint8Array(100);
+    assertEquals(await within(conn.read(buffer), "the body"), 2);
+    await conn.write(encoder.encode(
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ));
+    await client.until("HTTP/1.1 200 OK\r\n");
+  }
+  // Without a body there is nothing to wait for.
+  for (const rest of ["", "Content-Length: 0\r\n"]) {
+    const answer = answerTo(port, `${expect}${rest}Connection: close\r\n\r\n`);
+    const { conn, text } = await head(listener);
+    using _ = conn;
+    assert(!text.includes("Expect"), text);
+    await conn.write(encoder.encode(
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ));
+    assertStringIncludes(await answer, "HTTP/1.1 200 OK\r\n");
+  }
+});
+
+test("reverse proxy: an upload may be answered before its end", () =>
+  withUpstream(
+    (_req, res) => res.send("too large", { status: 413 }),
+    async (port) => {
+      using client = await RawClient.connect(port);
+      await client.send(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\nstart",
+      );
+      await client.until("\r\n\r\ntoo large");
+      assertStringIncludes(client.received, "HTTP/1.1 413 ");
+    },
+  ));
+
+test("reverse proxy: an upstream that stalls in a body breaks the response off", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port, {
+    constants: { ANSWER_MS: 200 },
+  });
+  using client = await RawClient.connect(await proxy.port());
+  await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const { conn } = await head(listener);
+  using _ = conn;
+  await conn.write(encoder.encode(
+    "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+  ));
+  await client.until("half");
+  await within(assertEnds(conn), "the upstream's end");
+  assert(!(await client.rest()).includes("HTTP/1.1 5"));
+  proxy.process.kill("SIGTERM");
+  assertStringIncludes((await proxy.end()).errors, "a response broke off");
+});
+
+test("reverse proxy: an upgrade becomes a tunnel, or the upstream's refusal", () =>
+  withUpstream((req, res) => {
+    if (req.upgrade !== "echo") return res.send("no", { status: 426 });
+    const { readable, writable } = res.upgrade({ headers: { "X-Yes": "1" } });
+    readable.pipeTo(writable).catch(() => {});
+  }, async (port, proxy) => {
+    const before = sockets(proxy);
+    const request = (protocol: string) =>
+      "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n" +
+      `Upgrade: ${protocol}\r\n\r\n`;
+    {
+      using client = await RawClient.connect(port);
+      await client.send(request("other"));
+      await client.until("\r\n\r\nno");
+      assertStringIncludes(client.received, "HTTP/1.1 426 ");
+    }
+    {
+      using client = await RawClient.connect(port);
+      await client.send(request("echo") + "early");
+      await client.until("\r\n\r\nearly");
+      assertStringIncludes(client.received, "HTTP/1.1 101 ");
+      assertStringIncludes(client.received, "X-Yes: 1\r\n");
+      await client.send(" late");
+      await client.until("early late");
+      await client.conn.closeWrite();
+      assert((await client.rest()).endsWith("early late"));
+    }
+    await assertSockets(proxy, before);
+    // A client that resets ends the upstream's side.
+    await reset(port, request("echo"), () => Promise.resolve());
+    await assertSockets(proxy, before);
+  }));
+
+test("reverse proxy: an idle tunnel is closed on both sides", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port, {
+    constants: { IDLE_MS: 200 },
+  });
+  using client = await RawClient.connect(await proxy.port());
+  await client.send(
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+  );
+  const { conn } = await head(listener);
+  using _ = conn;
+  await conn.write(encoder.encode(
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+  ));
+  await client.until("\r\n\r\n");
+  await within(assertEnds(conn), "the upstream's end");
+  await within(assertEnds(client.conn), "the client's end");
+});
+
+test("reverse proxy: an upstream that is down, closes, or talks nonsense is a 502", async () => {
+  const closed = listen();
+  closed.close();
+  const get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+  {
+    await using proxy = start(closed.addr.port);
+    assertStringIncludes(await answerTo(await proxy.port(), get), " 502 ");
+  }
+  using listener = listen();
+  await using proxy = start(listener.addr.port);
+  const port = await proxy.port();
+  {
+    const answer = answerTo(port, get.replace("GET", "POST"));
+    const { conn } = await head(listener);
+    conn.close();
+    assertStringIncludes(await answer, "HTTP/1.1 502 ");
+  }
+  {
+    const answer = answerTo(port, get);
+    const { conn } = await head(listener);
+    using _ = conn;
+    await conn.write(encoder.encode("HTTP/1.1 200 OK\nA: b\n\n"));
+    assertStringIncludes(await answer, "HTTP/1.1 502 ");
+  }
+});
+
+test("reverse proxy: an upstream that does not answer is a 504", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port, {
+    constants: { ANSWER_MS: 200 },
+  });
+  const answer = answerTo(
+    await proxy.port(),
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+  );
+  const { conn } = await head(listener);
+  using _ = conn;
+  assertStringIncludes(await answer, "HTTP/1.1 504 ");
+});
+
+test("reverse proxy: requests beyond the limit wait, and beyond that get a 503", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port, {
+    constants: { MAX_REQUESTS: 1, MAX_WAITING: 1 },
+  });
+  const port = await proxy.port();
+  const get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+  const first = answerTo(port, get);
+  const { conn } = await head(listener);
+  using _ = conn;
+  const others = [answerTo(port, get), answerTo(port, get)];
+  assertStringIncludes(await Promise.race(others), "HTTP/1.1 503 ");
+  const answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  await conn.write(encoder.encode(answer));
+  assertStringIncludes(await first, "HTTP/1.1 200 ");
+  await conn.read(new Uint8Array(4096));
+  await conn.write(encoder.encode(answer));
+  const statuses = (await Promise.all(others)).map((text) => text.slice(9, 12));
+  assertEquals(statuses.sort(), ["200", "503"]);
+});
+
+test("reverse proxy: a GET is repeated once, a POST is not", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port);
+  using client = await RawClient.connect(await proxy.port());
+  await client.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  const first = await head(listener);
+  first.conn.close();
+  const second = await head(listener);
+  assertStringIncludes(second.text, "GET /1 ");
+  second.conn.close();
+  await client.until("HTTP/1.1 502 ");
+  await client.until("no answer\n");
+  client.received = "";
+  await client.send(
+    "POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+  );
+  const third = await head(listener);
+  assertStringIncludes(third.text, "POST /2 ");
+  third.conn.close();
+  await client.until("HTTP/1.1 502 ");
+});
+
+test("reverse proxy: the upstream's connection closes when the client leaves", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port);
+  const port = await proxy.port();
+  const before = sockets(proxy);
+  const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (
+    const answer of [
+      "",
+      "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ]
+  ) {
+    const client = await RawClient.connect(port);
+    await client.send(get);
+    const { conn } = await head(listener);
+    using _ = conn;
+    if (answer !== "") {
+      await conn.write(encoder.encode(answer));
+      await client.until("half");
+    }
+    client[Symbol.dispose]();
+    await within(assertEnds(conn), "the upstream's end", 10_000);
+    await assertSockets(proxy, before);
+  }
+  // In the middle of an upload.
+  const client = await RawClient.connect(port);
+  await client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nha");
+  const { conn } = await head(listener);
+  using _ = conn;
+  client[Symbol.dispose]();
+  await within(assertEnds(conn), "the upstream's end", 10_000);
+  await assertSockets(proxy, before);
+  // Clients that leave are no errors.
+  proxy.process.kill("SIGTERM");
+  assertEquals((await proxy.end()).errors, "");
+});
+
+/** Resident memory of a process in bytes. */
+function resident({ process }: Example): number {
+  const status = Deno.readTextFileSync(`/proc/${process.pid}/status`);
+  return Number(status.match(/VmRSS:\s+(\d+)/)![1]) * 1024;
+}
+
+/** `size` bytes, a chunk at each pull. */
+function zeros(size: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const chunk = new Uint8Array(65536);
+  let left = size;
+  return new ReadableStream({
+    pull(controller) {
+      if (left === 0) return controller.close();
+      const part = chunk.subarray(0, Math.min(left, chunk.length));
+      left -= part.length;
+      controller.enqueue(part);
+    },
+  });
+}
+
+async function count(stream: ReadableStream<Uint8Array>): Promise<number> {
+  let sum = 0;
+  for await (const chunk of stream) sum += chunk.length;
+  return sum;
+}
+
+test("reverse proxy: 200 MB each way pass through flat memory", () =>
+  withUpstream(async (req, res) => {
+    if (req.method === "GET") return res.send(zeros(200e6));
+    res.send(`${await count(req.body!)}`);
+  }, async (port, proxy) => {
+    const url = `http://127.0.0.1:${port}/`;
+    await (await fetch(url, { method: "POST", body: "warm" })).text();
+    const before = resident(proxy);
+    const posted = await fetch(url, { method: "POST", body: zeros(200e6) });
+    assertEquals(await posted.text(), "200000000");
+    const got = await fetch(url);
+    assertEquals(await count(got.body!), 200e6);
+    const grown = resident(proxy) - before;
+    assert(grown < 100e6, `grown by ${grown / 1e6} MB`);
+  }));
+
+test("reverse proxy: backpressure reaches the upstream", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port);
+  using client = await RawClient.connect(await proxy.port());
+  await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const { conn } = await head(listener);
+  using _ = conn;
+  await conn.write(encoder.encode("HTTP/1.1 200 OK\r\n\r\n"));
+  let sent = 0;
+  let moved = true;
+  const flood = (async () => {
+    for (;;) {
+      sent += await conn.write(new Uint8Array(65536));
+      moved = true;
+    }
+  })().catch(() => {});
+  // Ends when nothing was taken for a while; the client reads nothing.
+  while (moved) {
+    moved = false;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert(sent < 64e6, "the proxy takes what nobody reads");
+  }
+  client[Symbol.dispose]();
+  await within(flood, "the end of the flood");
+});
