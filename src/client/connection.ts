@@ -298,12 +298,13 @@ export class ClientConnection
   }
 
   #takeInterim(call: Call, response: PooledResponse): void {
+    const { status } = response;
     try {
       if (++call.interims > MOST_INTERIM) {
         throw this.machine.fail(TOO_MANY_INTERIM, this.machine.window.start);
       }
       call.onInterim?.(response);
-      if (response.status === 100 && this.#sender.call === call) {
+      if (status === 100 && this.#sender.call === call) {
         this.#sender.proceed();
       }
     } finally {
