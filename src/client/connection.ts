@@ -325,7 +325,9 @@ export class ClientConnection
   /** Hands the connection over after a 101, or a 2xx to CONNECT. */
   #switch(call: Call, response: PooledResponse): void {
     const { machine } = this;
-    if (!call.plan.upgrades) {
+    // A CONNECT asks for a tunnel, not for another protocol.
+    const { upgrades, method } = call.plan;
+    if (!upgrades || (method === "CONNECT" && response.status === 101)) {
       response.release();
       machine.body.close(undefined);
       throw machine.fail(UNASKED_UPGRADE, machine.window.start);
