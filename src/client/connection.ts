@@ -368,7 +368,9 @@ export class ClientConnection
     this.requests++;
     this.#sent.shift();
     call.end();
-    if (this.#sender.call === call) {
+    // Bytes that were queued as a whole are the last request's, if no other was sent.
+    const leavesBytes = this.#sent.length === 0 && this.output.full;
+    if (leavesBytes || this.#sender.call === call) {
       // The whole response has come before the whole request.
       this.#persists = false;
       this.#sender.stop(new TypeError("the server answered before the body"));
