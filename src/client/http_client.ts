@@ -171,8 +171,12 @@ export class Client implements HttpClient {
   readonly #authority: string | null;
 
   constructor(connection: Conn | Duplex, options: ConnectOptions) {
-    const { authority } = options;
+    const { authority, signal } = options;
     checkConnection(connection);
+    // Checked before the streams are locked.
+    if (signal && typeof signal.addEventListener !== "function") {
+      throw new TypeError("the signal of a client is an AbortSignal");
+    }
     this.#authority = authority === undefined
       ? authorityOf(connection)
       : checkAuthority(authority);
