@@ -49,8 +49,8 @@ export type { ClientLimits } from "./limits.ts";
  * @param connection A connection, or a pair of streams; the streams become locked.
  * @param options Limits, timeouts, pipelining, and the authority for Host.
  * @throws {RangeError} A limit or a timeout is out of its range.
- * @throws {TypeError} It is no connection, a stream of the pair is locked, or the authority
- * is no `host[:port]`.
+ * @throws {TypeError} It is no connection, a stream of the pair is locked, the authority
+ * is no `host[:port]`, or the signal no `AbortSignal`.
  *
  * @example A pipe in memory
  * ```ts

@@ -298,12 +298,13 @@ export class ClientConnection
   }
 
   #takeInterim(call: Call, response: PooledResponse): void {
+    const { status } = response;
     try {
       if (++call.interims > MOST_INTERIM) {
         throw this.machine.fail(TOO_MANY_INTERIM, this.machine.window.start);
       }
       call.onInterim?.(response);
-      if (response.status === 100 && this.#sender.call === call) {
+      if (status === 100 && this.#sender.call === call) {
         this.#sender.proceed();
       }
     } finally {
@@ -324,7 +325,9 @@ export class ClientConnection
   /** Hands the connection over after a 101, or a 2xx to CONNECT. */
   #switch(call: Call, response: PooledResponse): void {
     const { machine } = this;
-    if (!call.plan.upgrades) {
+    // A CONNECT asks for a tunnel, not for another protocol.
+    const { upgrades, method } = call.plan;
+    if (!upgrades || (method === "CONNECT" && response.status === 101)) {
       response.release();
       machine.body.close(undefined);
       throw machine.fail(UNASKED_UPGRADE, machine.window.start);
@@ -365,7 +368,9 @@ export class ClientConnection
     this.requests++;
     this.#sent.shift();
     call.end();
-    if (this.#sender.call === call) {
+    // Bytes that were queued as a whole are the last request's, if no other was sent.
+    const leavesBytes = this.#sent.length === 0 && this.output.full;
+    if (leavesBytes || this.#sender.call === call) {
       // The whole response has come before the whole request.
       this.#persists = false;
       this.#sender.stop(new TypeError("the server answered before the body"));

@@ -155,7 +155,7 @@ export interface HttpClient extends AsyncDisposable {
 /** The answer to `client.upgrade()`. Dispose of it, or release its response. */
 export interface UpgradeResult extends Disposable {
   /**
-   * The response: a 101 or a 2xx to CONNECT, without a body to read, if the server agrees;
+   * The response: a 101, or a 2xx to CONNECT, without a body to read, if the server agrees;
    * else any other response, as `request()` gives it.
    */
   readonly response: ReceivedResponse;
@@ -171,8 +171,12 @@ export class Client implements HttpClient {
   readonly #authority: string | null;
 
   constructor(connection: Conn | Duplex, options: ConnectOptions) {
-    const { authority } = options;
+    const { authority, signal } = options;
     checkConnection(connection);
+    // Checked before the streams are locked.
+    if (signal && typeof signal.addEventListener !== "function") {
+      throw new TypeError("the signal of a client is an AbortSignal");
+    }
     this.#authority = authority === undefined
       ? authorityOf(connection)
       : checkAuthority(authority);
@@ -197,8 +201,11 @@ export class Client implements HttpClient {
     init?: RequestInit,
   ): Promise<Response> {
     const request = toRequest(input, init, this.#authority);
-    const isStream = (init?.body ?? input) instanceof ReadableStream ||
-      (init?.body == null && input instanceof Request);
+    const source = init?.body ?? input;
+    // Streams are async iterables; others may be endless as well.
+    const isStream = source instanceof Request ||
+      source instanceof ReadableStream ||
+      Symbol.asyncIterator in Object(source);
     const made = await fromFetch(request, isStream);
     const response = await this.#call(made, false).response;
     try {

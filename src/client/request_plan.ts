@@ -45,6 +45,8 @@ const USUAL: ReadonlySet<string> = new Set(
 );
 /** A target in origin-form, the usual one, which needs no further check. */
 const ORIGIN_FORM = /^\/[!"$-~]*$/;
+/** OWS around a value (RFC 9110 §5.6.3). `trim` would take a no-break space as well. */
+const OUTER_SPACE = /^[ \t]+|[ \t]+$/g;
 /** The authority of a target in absolute-form. */
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)/i;
 
@@ -56,8 +58,10 @@ export interface RequestPlan {
   /** The request line and the fields, with the empty line. */
   readonly head: string;
   readonly body: Uint8Array | ReadableStream<Uint8Array> | null;
-  /** The length of the body; -1 if it is sent in chunks. */
+  /** The length of the body; -1 if it is not known. */
   readonly length: number;
+  /** Whether the body is sent in chunks. */
+  readonly chunked: boolean;
   readonly trailers: TrailerSource | undefined;
   /** Whether the body waits for a 100 (Continue). */
   readonly expectsContinue: boolean;
@@ -101,6 +105,9 @@ export function planRequest(
     }
   }
   const line = checkLine(method, target);
+  if (trailers !== undefined && typeof trailers !== "function") {
+    throw new TypeError("the trailers are given by a function");
+  }
   const connect = method === "CONNECT";
   const fields = planFields(init.headers);
   if (upgrades) {
@@ -125,6 +132,7 @@ export function planRequest(
     head: `${line}\r\n${host}${fields.lines}${body.lines}\r\n`,
     body: body.content,
     length: body.length,
+    chunked: body.chunked,
     trailers,
     expectsContinue: fields.expectsContinue,
     close: fields.close,
@@ -195,7 +203,7 @@ function planFields(headers: HeadersInit = []): FieldsPlan {
     checkName(name);
     checkValue(name, value);
     plan.lines += `${name}: ${value}\r\n`;
-    readField(plan, fieldId(name), value.trim());
+    readField(plan, fieldId(name), value.replace(OUTER_SPACE, ""));
   }
   return plan;
 }
@@ -285,7 +293,7 @@ function planBody(
   }
   if (chunked && !fields.chunked) lines += "Transfer-Encoding: chunked\r\n";
   if (!chunked && contentLength < 0) lines += `Content-Length: ${known}\r\n`;
-  return { content, lines, length: chunked ? -1 : known };
+  return { content, lines, length: known, chunked };
 }
 
 function noBody(
@@ -301,7 +309,7 @@ function noBody(
   const lines = contentLength < 0 && ANTICIPATES_BODY.has(method)
     ? "Content-Length: 0\r\n"
     : "";
-  return { content: null, lines, length: 0 };
+  return { content: null, lines, length: 0, chunked: false };
 }
 
 function bytesOrNull(body: unknown): Uint8Array | null {

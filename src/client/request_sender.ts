@@ -57,19 +57,23 @@ export class RequestSender {
   }
 
   #sendBody(call: Call): void {
-    const { body, length, trailers } = call.plan;
-    if (body instanceof Uint8Array && length >= 0) {
+    const { body, length, chunked, trailers } = call.plan;
+    if (
+      body instanceof Uint8Array &&
+      (body.length !== length || isDetached(body))
+    ) {
       this.call = null;
-      if (body.length !== length || isDetached(body)) {
-        return this.#owner.requestFailed(call, transferredError());
-      }
+      return this.#owner.requestFailed(call, transferredError());
+    }
+    if (body instanceof Uint8Array && !chunked) {
+      this.call = null;
       this.#output.append(body);
       return this.#owner.requestSent();
     }
     try {
       const stream = body instanceof Uint8Array ? streamOf(body) : body!;
       const sender = new BodySender(stream, this.#output, {
-        chunked: length < 0,
+        chunked,
         length,
         trailers,
       });
@@ -118,5 +122,5 @@ export class RequestSender {
 }
 
 function transferredError(): TypeError {
-  return new TypeError("the bytes of the body were transferred");
+  return new TypeError("the bytes of the body were transferred or resized");
 }

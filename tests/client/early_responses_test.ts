@@ -186,6 +186,27 @@ test("a whole 2xx before the whole body stops it and ends the connection", () =>
     assert(!conn.wire.includes("0\r\n\r\n"));
   }));
 
+test("nor is the rest of large bytes sent after a whole response", async () => {
+  for (const wire of [REFUSED, ok("no")]) {
+    await withPeer(async (client, peer) => {
+      const asked = client.request({
+        method: "POST",
+        target: "/",
+        body: new Uint8Array(32 << 20),
+      });
+      await peer.until("\r\n\r\n");
+      await peer.send(wire);
+      {
+        using response = await within(asked, "the response");
+        assertEquals(await response.text(), "no");
+      }
+      await within(client.closed, "the end");
+      await peer.rest();
+      assert(peer.received.length < 32 << 20);
+    }, { writeTimeout: Infinity });
+  }
+});
+
 test("a server that answers and closes while a large body comes", () =>
   withPeer(async (client, peer) => {
     const body = new ReadableStream<Uint8Array>({

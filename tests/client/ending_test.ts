@@ -2,7 +2,12 @@
  * The ends of a client: close, signals at every stage, timeouts, and states.
  */
 
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { connect, HttpError, RequestError } from "@pooled/http1";
 import { ok, scripted, withPeer } from "../support/clients.ts";
 import { MemoryConn } from "../support/memory_conn.ts";
@@ -305,3 +310,18 @@ test("a server that leaves with a reset", () =>
     assertEquals(error.retryable, false);
     await within(client.closed, "the end");
   }));
+
+Deno.test("a signal that is none leaves the streams unlocked", () => {
+  for (const signal of [5, {}]) {
+    const { readable, writable } = new TransformStream<
+      Uint8Array,
+      Uint8Array
+    >();
+    assertThrows(
+      () => connect({ readable, writable }, { signal: signal as never }),
+      TypeError,
+      "signal",
+    );
+    assertEquals([readable.locked, writable.locked], [false, false]);
+  }
+});

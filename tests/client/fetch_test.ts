@@ -143,6 +143,29 @@ test("Fetch responses that fail", async () => {
   }, { maxFetchBodySize: 10 });
 });
 
+test("an iterable as the body is streamed, and its request can be aborted", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const chunks = async function* () {
+      yield bytesOf("x");
+      await new Promise(() => {});
+    };
+    const controller = new AbortController();
+    const asked = client.fetch("/", {
+      method: "POST",
+      body: chunks() as unknown as BodyInit,
+      signal: controller.signal,
+    });
+    asked.catch(() => {});
+    await sent("1\r\nx\r\n");
+    const reason = new Error("enough");
+    controller.abort(reason);
+    assertEquals(
+      await assertRejects(() => within(asked, "the abort")),
+      reason,
+    );
+    assertEquals(conn.wire.includes("0\r\n\r\n"), false);
+  }));
+
 test("the signal of a Fetch request ends it before and after the head", async () => {
   for (const late of [false, true]) {
     await scripted(async ({ client, conn, sent }) => {

@@ -150,7 +150,12 @@ test("malformed and contradictory requests are refused before a byte is sent", (
         body,
         trailers: () => [],
       },
+      // No-break space is no whitespace to HTTP.
+      { target: "/", headers: { "Content-Length": "1\xa0" }, body },
+      { target: "/", headers: { "Transfer-Encoding": "\xa0chunked" }, body },
+      { target: "/", headers: { Host: "a\xa0" } },
       { target: "/", trailers: () => [] },
+      { target: "/", trailers: 5 as never, body },
       { target: "/", headers: { Expect: "100-continue" } },
       { target: "/", headers: { Expect: "100-continue" }, body: "" },
       { target: "/", method: "TRACE", body },
@@ -342,4 +347,37 @@ test("the address of a connection is the default of Host", async () => {
   conn.give(ok());
   (await asked).release();
   conn.end();
+});
+
+test("bytes that leave or shrink while their request waits are not sent", async () => {
+  const framings: Omit<HttpRequestInit, "target">[] = [
+    {},
+    { headers: { "Transfer-Encoding": "chunked" } },
+    { trailers: () => [["a", "b"]] },
+  ];
+  const losses: ((buffer: ArrayBuffer) => void)[] = [
+    (buffer) => structuredClone(buffer, { transfer: [buffer] }),
+    (buffer) => buffer.resize(2),
+  ];
+  for (const framing of framings) {
+    for (const lose of losses) {
+      await scripted(async ({ client, conn, sent }) => {
+        const first = client.request({ target: "/1" });
+        await sent("GET /1");
+        const buffer = new ArrayBuffer(5, { maxByteLength: 10 });
+        const asked = client.request({
+          method: "POST",
+          target: "/2",
+          body: new Uint8Array(buffer),
+          ...framing,
+        });
+        const failed = assertRejects(() => asked, TypeError, "transferred");
+        lose(buffer);
+        conn.give(ok());
+        (await within(first, "the first response")).release();
+        await within(failed, "the failure");
+        assertEquals(/\r\n\r\n.*\r\n\r\n./s.test(conn.wire), false);
+      });
+    }
+  }
 });

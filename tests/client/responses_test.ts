@@ -378,6 +378,18 @@ test("interim responses go to onInterim", () =>
     await within(client.closed, "the end");
   }));
 
+test("onInterim may release its response", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const asked = client.request({
+      target: "/",
+      onInterim: (response) => response.release(),
+    });
+    await sent("\r\n\r\n");
+    conn.give(`HTTP/1.1 103 Early Hints\r\n\r\n${ok("x")}`);
+    using response = await within(asked, "the response");
+    assertEquals(await response.text(), "x");
+  }));
+
 test("a body that fails on the way is an error of its read", async () => {
   await withPeer(async (client, peer) => {
     const asked = client.request({ target: "/" });

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   connect,
-  type HttpError,
+  HttpError,
   RequestError,
   serve,
   serveConnection,
@@ -154,6 +154,16 @@ test("upgrades that go wrong", async () => {
     });
   }
 });
+
+test("a 101 opens no tunnel", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const asked = client.upgrade({ method: "CONNECT", target: "b:443" });
+    asked.catch(() => {});
+    await sent("\r\n\r\n");
+    conn.give(SWITCHED);
+    const error = await assertRejects(() => within(asked, "it"), HttpError);
+    assertEquals(error.code, "unasked-upgrade");
+  }));
 
 test("a lost connection errors both streams of an upgrade", () =>
   scripted(async ({ client, conn, sent }) => {
