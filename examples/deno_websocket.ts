@@ -54,7 +54,7 @@ async function join(far: Deno.Conn, client: Duplex): Promise<void> {
     client.readable.pipeTo(far.writable, { signal: over.signal })
       .catch(() => {});
     for await (const chunk of far.readable) {
-      timer = setTimeout(() => writer.abort(), STALL_MS);
+      timer = setTimeout(() => writer.abort().catch(() => {}), STALL_MS);
       await writer.write(chunk);
       clearTimeout(timer);
     }
