@@ -12,6 +12,7 @@ import { HTTPParser } from "http-parser-js";
 import { HttpError, Pools, ResponseParser } from "@pooled/http1";
 import { textOf } from "../../support/bytes.ts";
 import type { Message, ResponsePeer, Verdict } from "../verdict.ts";
+import { stopBackwards } from "./http_parser_js.ts";
 import { Recorder } from "./recorder.ts";
 
 /** Whether a response uses up its method. */
@@ -192,15 +193,16 @@ export function httpParserJsResponses(): ResponsePeer {
   return {
     name: "http-parser-js",
     run(wire, methods) {
-      // It loops for ever on a chunk size below zero.
-      if (textOf(wire).match(/\n-[0-9a-f]/i)) return null;
-      return runNodeParser(
-        new HTTPParser(HTTPParser.RESPONSE),
+      const parser = new HTTPParser(HTTPParser.RESPONSE);
+      const wentBackwards = stopBackwards(parser);
+      const verdict = runNodeParser(
+        parser,
         HTTPParser,
         wire,
         methods,
         () => {},
       );
+      return wentBackwards() ? null : verdict;
     },
   };
 }
