@@ -104,8 +104,27 @@ export async function compareResponses(
   }
 }
 
+/** Checks a property for some milliseconds; gives a report of the failure, or `null`. */
+async function check<T>(
+  property: fc.IAsyncProperty<[T]>,
+  what: string,
+  seed: number,
+  milliseconds: number,
+): Promise<string | null> {
+  const details = await fc.check(property, {
+    seed,
+    numRuns: Number.MAX_SAFE_INTEGER,
+    interruptAfterTimeLimit: milliseconds,
+    markInterruptAsFailure: false,
+  });
+  if (!details.failed) return null;
+  const [input] = details.counterexample ?? [];
+  return `${details.errorInstance}\n  ${what}: ${JSON.stringify(input)}\n` +
+    `  seed ${details.seed}, path ${details.counterexamplePath}`;
+}
+
 /** Fuzzes responses for some milliseconds; gives a report of the failure, or `null`. */
-export async function fuzzResponses(
+export function fuzzResponses(
   milliseconds: number,
   seed: number,
   tally: Tally,
@@ -115,16 +134,7 @@ export async function fuzzResponses(
     answers,
     (input) => compareResponses(input, peers, tally),
   );
-  const details = await fc.check(property, {
-    seed,
-    numRuns: Number.MAX_SAFE_INTEGER,
-    interruptAfterTimeLimit: milliseconds,
-    markInterruptAsFailure: false,
-  });
-  if (!details.failed) return null;
-  const [input] = details.counterexample ?? [];
-  return `${details.errorInstance}\n  responses: ${JSON.stringify(input)}\n` +
-    `  seed ${details.seed}, path ${details.counterexamplePath}`;
+  return check(property, "responses", seed, milliseconds);
 }
 
 /** Fuzzes for some milliseconds; gives a report of the failure, or `null`. */
@@ -152,16 +162,7 @@ export async function fuzz(
       }
       inServers += performance.now() - now;
     });
-    const details = await fc.check(property, {
-      seed,
-      numRuns: Number.MAX_SAFE_INTEGER,
-      interruptAfterTimeLimit: milliseconds,
-      markInterruptAsFailure: false,
-    });
-    if (!details.failed) return null;
-    const [wire] = details.counterexample ?? [];
-    return `${details.errorInstance}\n  input: ${JSON.stringify(wire)}\n` +
-      `  seed ${details.seed}, path ${details.counterexamplePath}`;
+    return await check(property, "input", seed, milliseconds);
   } finally {
     for (const server of running) await server[Symbol.asyncDispose]();
   }

@@ -10,6 +10,7 @@ import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import {
   HttpError,
   type HttpHeaders,
+  type HttpMessage,
   type HttpRequest,
   type ParserLimits,
   type ParserOptions,
@@ -105,9 +106,10 @@ function headOf(request: HttpRequest): Head {
   };
 }
 
-async function bodyOf(request: HttpRequest): Promise<string | Refused> {
+/** The whole body, or its refusal. */
+export async function bodyOf(message: HttpMessage): Promise<string | Refused> {
   try {
-    return textOf(await request.bytes());
+    return textOf(await message.bytes());
   } catch (error) {
     return refusalOf(error);
   }
@@ -117,12 +119,12 @@ async function bodyOf(request: HttpRequest): Promise<string | Refused> {
  * The trailers of a body that was read in full. After a refused body they are not
  * compared: whether they arrive depends on when the rest of the body is discarded.
  */
-function trailersOf(
-  request: HttpRequest,
+export function trailersOf(
+  message: HttpMessage,
   body: string | Refused,
 ): [string, string][] | null {
-  if (typeof body !== "string" || request.trailers === null) return null;
-  return linesOf(request.trailers);
+  if (typeof body !== "string" || message.trailers === null) return null;
+  return linesOf(message.trailers);
 }
 
 /** Reads a request and its body, and releases it. */

@@ -15,12 +15,14 @@ import {
   ResponseStream,
 } from "@pooled/http1";
 import { assertAtRest } from "./at_rest.ts";
-import { textOf } from "./bytes.ts";
+import { isFinal } from "./final_status.ts";
 import {
+  bodyOf,
   linesOf,
   refusalOf,
   type Refused,
   type StreamKind,
+  trailersOf,
 } from "./parser_runs.ts";
 import { streamOf } from "./streams.ts";
 
@@ -70,22 +72,6 @@ function headOf(response: ReceivedResponse): Head {
   };
 }
 
-async function bodyOf(response: ReceivedResponse): Promise<string | Refused> {
-  try {
-    return textOf(await response.bytes());
-  } catch (error) {
-    return refusalOf(error);
-  }
-}
-
-function trailersOf(
-  response: ReceivedResponse,
-  body: string | Refused,
-): [string, string][] | null {
-  if (typeof body !== "string" || response.trailers === null) return null;
-  return linesOf(response.trailers);
-}
-
 /** Reads a response and its body, and releases it. */
 async function describe(response: ReceivedResponse): Promise<SeenResponse> {
   try {
@@ -106,11 +92,6 @@ export interface ResponseRunOptions {
   methods?: readonly string[];
   /** As in `RunOptions`. */
   hold?: boolean;
-}
-
-/** Whether the response uses up its method. */
-function isFinal(status: number): boolean {
-  return status >= 200 || status === 101;
 }
 
 const usedPools = new Pools();

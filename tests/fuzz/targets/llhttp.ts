@@ -100,7 +100,8 @@ export function llhttpWasm(): Peer {
   };
 }
 
-function cString(memory: WebAssembly.Memory, at: number): string {
+/** The text that a C function of a WebAssembly module returned. */
+export function cString(memory: WebAssembly.Memory, at: number): string {
   const bytes = new Uint8Array(memory.buffer, at);
   return textOf(bytes.subarray(0, bytes.indexOf(0)));
 }

@@ -11,14 +11,11 @@ import llhttpModule from "undici/lib/llhttp/llhttp_simd-wasm.js";
 import { HTTPParser } from "http-parser-js";
 import { HttpError, Pools, ResponseParser } from "@pooled/http1";
 import { textOf } from "../../support/bytes.ts";
+import { isFinal } from "../../support/final_status.ts";
 import type { Message, ResponsePeer, Verdict } from "../verdict.ts";
 import { stopBackwards } from "./http_parser_js.ts";
+import { cString } from "./llhttp.ts";
 import { Recorder } from "./recorder.ts";
-
-/** Whether a response uses up its method. */
-function isFinal(status: number): boolean {
-  return status >= 200 || status === 101;
-}
 
 /** Reads every response of an input that comes in pieces, one after another. */
 export async function readResponsesByParser(
@@ -147,13 +144,9 @@ export function llhttpWasmResponses(): ResponsePeer {
       return recorder.verdict("waiting");
     }
     if (errno === PAUSED_UPGRADE) return recorder.switched();
-    const reason = new Uint8Array(
-      api.memory.buffer,
-      api.llhttp_get_error_reason!(parser),
-    );
     return recorder.verdict(
       "refused",
-      textOf(reason.subarray(0, reason.indexOf(0))),
+      cString(api.memory, api.llhttp_get_error_reason!(parser)),
       api.llhttp_get_error_pos!(parser) - input,
     );
   };
