@@ -60,11 +60,13 @@ export class HeadCache {
    * stale one, possibly from another connection, does no harm.
    */
   keep(view: DataView, start: number, section: number, end: number): void {
-    const middle = (section + end) >>> 1;
+    const step = (end - section) >>> 2;
     const targetEnd = section - AFTER_TARGET;
     const sample = (end - start) ^
-      Math.imul(view.getInt32(middle - 4, true), 0x2545f491) ^
-      Math.imul(view.getInt32(end - 8, true), 0x9e3779b1 | 0) ^
+      Math.imul(view.getInt32((section + step) | 0, true), 0x2545f491) ^
+      Math.imul(view.getInt32((section + 2 * step) | 0, true), 0x9e3779b1 | 0) ^
+      Math.imul(view.getInt32((section + 3 * step) | 0, true), 0x27d4eb2f) ^
+      Math.imul(view.getInt32((end - 8) | 0, true), 0x165667b1) ^
       Math.imul(view.getInt32(targetEnd, true), 0x85ebca6b | 0) ^
       view.getInt32(Math.max(start, targetEnd - 4), true);
     if (sample === this.#sample) this.#copy(view, start, section, end);

@@ -52,6 +52,11 @@ const ignore = () => {};
 /** The machine behind parsers, streams and servers. */
 export abstract class Machine<M extends PooledMessage = PooledMessage> {
   readonly limits: Required<ParserLimits>;
+  // The limits of a head as small integers, since V8 keeps those in `limits` as doubles.
+  /** Maximum length of a start line with its CRLF, which `maxRequestLine` excludes. */
+  protected readonly maxLine: number;
+  protected readonly maxSection: number;
+  protected readonly maxRows: number;
   readonly pools: OpenPools;
   /** Counts the arrays of buffered reads; the machines of a server share it. */
   readonly budget: Budget;
@@ -101,6 +106,9 @@ export abstract class Machine<M extends PooledMessage = PooledMessage> {
   ) {
     this.budget = budget;
     this.limits = resolveParserLimits(options);
+    this.maxLine = (this.limits.maxRequestLine + 2) | 0;
+    this.maxSection = this.limits.maxHeaderBytes | 0;
+    this.maxRows = this.limits.maxHeaders | 0;
     this.pools = poolsOf(options.pools ?? sharedPools);
     this.pool = poolOf(this.pools);
     this.window = new Window(this.pools.slabs);
@@ -219,8 +227,10 @@ export abstract class Machine<M extends PooledMessage = PooledMessage> {
   ): M | null {
     const { bytes, view } = slab;
     const { start, end } = this.window;
-    const section = start + this.fieldsStart;
-    const table = message.fields.table;
+    const section = (start + this.fieldsStart) | 0;
+    const { table } = message.fields;
+    const { capacity } = table;
+    const { maxRows } = this;
     const outcome = readFieldLines(
       bytes,
       view,
@@ -228,9 +238,9 @@ export abstract class Machine<M extends PooledMessage = PooledMessage> {
       end,
       section,
       table,
-      Math.min(table.capacity, this.limits.maxHeaders),
+      capacity < maxRows ? capacity : maxRows,
     );
-    const sectionEnd = section + this.limits.maxHeaderBytes;
+    const sectionEnd = (section + this.maxSection) | 0;
     if (outcome < 0 || outcome > sectionEnd) {
       return this.#stopInFields(slab, message, outcome, section, sectionEnd);
     }

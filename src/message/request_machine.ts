@@ -126,12 +126,11 @@ export class RequestMachine extends Machine<PooledRequest> {
     const { bytes, view } = slab;
     const { start, end } = this.window;
     const outcome = readRequestLine(bytes, view, start, end, request.line);
-    // The limit does not count the CRLF.
-    const lineEnd = start + this.limits.maxRequestLine + 2;
+    const lineEnd = (start + this.maxLine) | 0;
     if (outcome < 0 || outcome > lineEnd) {
       return this.#stopInLine(request, outcome, lineEnd);
     }
-    this.fieldsStart = outcome - start;
+    this.fieldsStart = (outcome - start) | 0;
     return this.readFields(slab, request, outcome);
   }
 

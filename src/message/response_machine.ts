@@ -116,12 +116,11 @@ export class ResponseMachine extends Machine<PooledResponse> {
     const { bytes, view } = slab;
     const { start, end } = this.window;
     const outcome = readStatusLine(bytes, view, start, end, response.line);
-    // The limit does not count the CRLF.
-    const lineEnd = start + this.limits.maxRequestLine + 2;
+    const lineEnd = (start + this.maxLine) | 0;
     if (outcome < 0 || outcome > lineEnd) {
       return this.#stopInLine(response, outcome, lineEnd);
     }
-    this.fieldsStart = outcome - start;
+    this.fieldsStart = (outcome - start) | 0;
     return this.readFields(slab, response, outcome);
   }
 

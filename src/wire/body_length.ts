@@ -39,6 +39,7 @@ const CONTENT_LENGTH = 2;
 const TRANSFER_ENCODING = 3;
 
 const CONTENT_LENGTH_BIT = 1 << CONTENT_LENGTH;
+const TRANSFER_ENCODING_BIT = 1 << TRANSFER_ENCODING;
 
 // Lengths that are no number of bytes. They are negative, but no faults.
 /** A chunked body. */
@@ -88,29 +89,52 @@ export function readLength(
   minorVersion: number,
   table: FieldTable,
 ): number {
-  const cells = table.cells;
-  const length = table.find(CONTENT_LENGTH, 0);
-  const coding = table.find(TRANSFER_ENCODING, 0);
-  if (length >= 0 && coding >= 0) {
-    const later = Math.max(length, coding) * ROW;
-    return fault(LENGTH_AND_TRANSFER_ENCODING, cells[later + NAME_START]!);
+  const { cells, seen, repeated } = table;
+  if ((seen & TRANSFER_ENCODING_BIT) !== 0) {
+    return (seen & CONTENT_LENGTH_BIT) !== 0
+      ? refuseBoth(table)
+      : readCodings(bytes, base, minorVersion, table);
   }
-  const row = Math.max(length, coding) * ROW;
-  if (coding >= 0) {
-    return minorVersion === 0
-      ? fault(TRANSFER_ENCODING_IN_HTTP10, cells[row + NAME_START]!)
-      : readTransferEncoding(bytes, base, table);
-  }
-  if ((table.repeated & CONTENT_LENGTH_BIT) !== 0) {
-    const second = table.find(CONTENT_LENGTH, length + 1);
-    return fault(REPEATED_CONTENT_LENGTH, cells[second * ROW + NAME_START]!);
-  }
+  if ((repeated & CONTENT_LENGTH_BIT) !== 0) return refuseRepeated(table);
+  const row = table.lengthRow * ROW;
   return readContentLength(
     bytes,
     base,
     cells[row + VALUE_START]!,
     cells[row + VALUE_END]!,
   );
+}
+
+/** The fault of the second kind of length. */
+function refuseBoth(table: FieldTable): number {
+  const later = Math.max(
+    table.find(CONTENT_LENGTH, 0),
+    table.find(TRANSFER_ENCODING, 0),
+  );
+  return fault(
+    LENGTH_AND_TRANSFER_ENCODING,
+    table.cells[later * ROW + NAME_START]!,
+  );
+}
+
+/** The fault of the second Content-Length. */
+function refuseRepeated(table: FieldTable): number {
+  const second = table.find(CONTENT_LENGTH, table.find(CONTENT_LENGTH, 0) + 1);
+  return fault(
+    REPEATED_CONTENT_LENGTH,
+    table.cells[second * ROW + NAME_START]!,
+  );
+}
+
+function readCodings(
+  bytes: Uint8Array,
+  base: number,
+  minorVersion: number,
+  table: FieldTable,
+): number {
+  if (minorVersion === 1) return readTransferEncoding(bytes, base, table);
+  const row = table.find(TRANSFER_ENCODING, 0) * ROW;
+  return fault(TRANSFER_ENCODING_IN_HTTP10, table.cells[row + NAME_START]!);
 }
 
 function readContentLength(

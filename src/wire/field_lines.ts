@@ -50,6 +50,7 @@ const INCOMPLETE = -1;
 const TABLE_FULL = -2;
 
 const HOST = 1;
+const CONTENT_LENGTH = 2;
 const CONNECTION = 4;
 const NAME_ID = 1;
 const VALUE_START = 2;
@@ -169,6 +170,7 @@ export function readFieldLines(
       table.repeated |= table.seen & bit;
       table.seen |= bit;
       if (id === HOST) table.hostRow = count;
+      else if (id === CONTENT_LENGTH) table.lengthRow = count;
       else if (id === CONNECTION) table.connectionRow = count;
     }
     const row = count * ROW;

@@ -31,6 +31,8 @@ export class FieldTable {
   hostRow = 0;
   /** The last row of Connection, if one was seen. */
   connectionRow = 0;
+  /** The last row of Content-Length, if one was seen. */
+  lengthRow = 0;
   /** Buffer position of the first line not read. */
   unread = 0;
 
@@ -52,6 +54,7 @@ export class FieldTable {
     this.repeated = other.repeated;
     this.hostRow = other.hostRow;
     this.connectionRow = other.connectionRow;
+    this.lengthRow = other.lengthRow;
   }
 
   /** The first row at or after `row` with this field id, or -1. */

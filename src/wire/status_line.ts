@@ -1,8 +1,8 @@
 /**
  * The status line (RFC 9112 §4): `HTTP-version SP status-code SP [ reason-phrase ] CRLF`.
  *
- * The version is compared as 32-bit words. As in `field_lines.ts`, the scanner stops at
- * the NUL after the window.
+ * Version and code are compared as 32-bit words. As in `field_lines.ts`, the scanner stops
+ * at the NUL after the window, and is written for few instructions.
  *
  * One deviation from the grammar is accepted, because it has a single reading and is
  * common: a line without reason phrase that also lacks the space before it. curl, Go,
@@ -43,8 +43,16 @@ export class StatusLine {
 // Little-endian words.
 const WORD_HTTP = 0x50545448; // "HTTP"
 const WORD_1_1 = 0x312e312f; // "/1.1"
+// A word is SP and three digits if it has these high nibbles, also after the addition.
+const SP_AND_NIBBLES = 0xf0f0f0ff | 0;
+const SP_AND_DIGITS = 0x30303020;
+const SIXES = 0x06060600;
+/** CR LF as a little-endian word. */
+const CRLF = 0x0a0d;
 /** The length of `HTTP/1.1`. */
 const VERSION = 8;
+/** The length of `HTTP/1.1 200`. */
+const CODE_END = 12;
 
 /**
  * Reads the status line at `start`. Returns the position after its CRLF, or a negative
@@ -61,29 +69,28 @@ export function readStatusLine(
   end: number,
   line: StatusLine,
 ): number {
+  start |= 0;
+  const code = view.getInt32((start + VERSION) | 0, true);
   if (
     view.getInt32(start, true) === WORD_HTTP &&
-    view.getInt32(start + 4, true) === WORD_1_1 && bytes[start + VERSION] === SP
-  ) line.minorVersion = 1;
-  else {
-    const refused = readOtherVersion(bytes, start, end, line);
-    if (refused !== 0) return refused;
+    view.getInt32((start + 4) | 0, true) === WORD_1_1 &&
+    (code & SP_AND_NIBBLES) === SP_AND_DIGITS &&
+    ((code + SIXES) & SP_AND_NIBBLES) === SP_AND_DIGITS
+  ) {
+    line.minorVersion = 1;
+    line.status = (((code >>> 8) & 15) * 100 + ((code >>> 16) & 15) * 10 +
+      ((code >>> 24) & 15)) | 0;
+  } else {
+    const outcome = readVersionAndCode(bytes, start, end, line);
+    if (outcome !== 0) return outcome;
   }
-  let at = start + VERSION + 1;
-  let status = 0;
-  for (const code = at; at < code + 3; at++) {
-    if ((CLASS[bytes[at]!]! & DIGIT) === 0) {
-      return at >= end ? INCOMPLETE : fault(INVALID_STATUS, code - start);
-    }
-    status = status * 10 + bytes[at]! - ZERO;
-  }
-  line.status = status;
-  if (bytes[at] === SP) at++;
-  line.reasonStart = at - start;
-  while ((CLASS[bytes[at]!]! & VALUE) !== 0) at++;
-  line.reasonEnd = at - start;
-  return status >= 100 && bytes[at] === CR && bytes[at + 1] === LF &&
-      (line.reasonStart > VERSION + 4 || line.reasonEnd === line.reasonStart)
+  let at = (start + CODE_END) | 0;
+  if (view.getUint8(at) === SP) at = (at + 1) | 0;
+  line.reasonStart = (at - start) | 0;
+  while ((CLASS[view.getUint8(at)]! & VALUE) !== 0) at = (at + 1) | 0;
+  line.reasonEnd = (at - start) | 0;
+  return line.status >= 100 && view.getUint16(at, true) === CRLF &&
+      (line.reasonStart > CODE_END || line.reasonEnd === CODE_END)
     ? at + 2
     : refuseRest(bytes, start, at, end, line);
 }
@@ -112,20 +119,20 @@ function refuseRest(
   return at + 1 >= end ? INCOMPLETE : fault(BARE_CR, at - start);
 }
 
-/** Any version except a complete `HTTP/1.1` with SP. Returns 0 or a negative outcome. */
-function readOtherVersion(
+/** Reads any version and code, byte by byte. Returns 0 or a negative outcome. */
+function readVersionAndCode(
   bytes: Uint8Array,
   start: number,
   end: number,
   line: StatusLine,
 ): number {
-  const name = "HTTP/d.d ";
-  for (let i = 0; i < name.length; i++) {
+  const expected = "HTTP/d.d ";
+  for (let i = 0; i < expected.length; i++) {
     if (start + i >= end) return INCOMPLETE;
     const byte = bytes[start + i]!;
-    const fits = name[i] === "d"
+    const fits = expected[i] === "d"
       ? (CLASS[byte]! & DIGIT) !== 0
-      : byte === name.charCodeAt(i);
+      : byte === expected.charCodeAt(i);
     if (!fits) return fault(INVALID_STATUS_LINE, i);
   }
   if (bytes[start + 5] !== ZERO + 1) {
@@ -133,5 +140,14 @@ function readOtherVersion(
   }
   // A higher minor version is treated as the highest known one (RFC 9110 §2.5).
   line.minorVersion = bytes[start + 7] === ZERO ? 0 : 1;
+  line.status = 0;
+  for (let at = VERSION + 1; at < CODE_END; at++) {
+    if (start + at >= end) return INCOMPLETE;
+    const byte = bytes[start + at]!;
+    if ((CLASS[byte]! & DIGIT) === 0) {
+      return fault(INVALID_STATUS, VERSION + 1);
+    }
+    line.status = line.status * 10 + byte - ZERO;
+  }
   return 0;
 }
