@@ -212,6 +212,21 @@ export class BodyDecoder {
     return DATA;
   }
 
+  /** Skips the rest of a body of known length, if all of it is in the window. */
+  skip(): boolean {
+    const window = this.#window;
+    const { start, end, runStart, runEnd } = window;
+    const remaining = this.#remaining;
+    if (
+      this.#state !== IN_LENGTH || runStart < runEnd || this.#host.lent ||
+      remaining > end - start
+    ) return false;
+    window.advance((start + remaining) | 0);
+    this.#remaining = 0;
+    this.#state = AT_END;
+    return true;
+  }
+
   #nextUntilEnd(): number {
     const window = this.#window;
     const { start, end } = window;

@@ -211,16 +211,15 @@ export class BodyReader implements MessageBody {
       this.#abandon(discardedError);
     }
     const decoder = this.decoder;
-    for (;;) {
+    while (!decoder.skip()) {
       const found = decoder.next();
       if (found === STARVED) return false;
-      if (found === FINISHED) {
-        this.#finish();
-        return true;
-      }
+      if (found === FINISHED) break;
       const { runStart, runEnd } = this.#window;
       this.#window.takeRun(runEnd - runStart);
     }
+    this.#finish();
+    return true;
   }
 
   /** Resumes a waiting consumer after bytes arrived or the input ended. */

@@ -52,9 +52,9 @@ export class ResponseMachine extends Machine<PooledResponse> {
     const { slab, start, end } = window;
     if (
       slab === null || this.error !== null || window.lent ||
-      this.partial !== null || this.body.active || start === end
+      this.partial !== null || this.body.active
     ) return this.#nextInProgress();
-    return this.#begin(slab);
+    return start === end ? this.#nextOfNothing() : this.#begin(slab);
   }
 
   /** The slow path of `next`: a head or body is in progress, or no response is possible. */
@@ -65,7 +65,10 @@ export class ResponseMachine extends Machine<PooledResponse> {
     const { slab } = this.window;
     if (slab === null) return null;
     if (this.partial !== null) return this.resume(slab, this.partial);
-    if (!this.empty) return this.#begin(slab);
+    return this.empty ? this.#nextOfNothing() : this.#begin(slab);
+  }
+
+  #nextOfNothing(): null {
     if (this.ended) this.window.drop();
     return null;
   }

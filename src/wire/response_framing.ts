@@ -62,13 +62,14 @@ export function readResponseFraming(
   framing: ResponseFraming,
 ): number {
   const { status, minorVersion } = line;
+  const { seen } = table;
   framing.kind = kind;
   framing.contentLength = -1;
   framing.chunked = false;
   framing.upgrade = false;
   framing.tunnel = false;
   framing.keepAlive = minorVersion === 1;
-  if ((table.seen & CONNECTION_BIT) !== 0) {
+  if ((seen & CONNECTION_BIT) !== 0) {
     readConnection(bytes, view, base, line, table, framing);
   }
   let length = UNTIL_END;
@@ -76,7 +77,7 @@ export function readResponseFraming(
     // Its length fields have to be ignored (RFC 9110 §9.3.6).
     framing.tunnel = true;
   } else {
-    if ((table.seen & LENGTH_BITS) !== 0) {
+    if ((seen & LENGTH_BITS) !== 0) {
       length = readLength(bytes, base, minorVersion, table);
       if (isFault(length)) return length;
       if (length === CHUNKED) framing.chunked = true;
