@@ -1,6 +1,7 @@
 /**
- * Heads that do not repeat: 512 of each kind of request, and 512 responses, with fields that come and go and values of
- * many lengths, as a server meets them. The same ones in each process.
+ * Heads that do not repeat: 512 of each kind of request and response, with values of many
+ * lengths, and fields that come and go where they do so in practice. The same ones in each
+ * process.
  *
  * @module
  */
@@ -264,8 +265,31 @@ function edgeHead(choices: Choices): string[] {
   ];
 }
 
+/** Files that nginx serves, with its fields in its order: some 240 bytes and a short body. */
+export const NGINX_RESPONSES: Uint8Array<ArrayBuffer>[] = heads((choices) => [
+  "HTTP/1.1 200 OK",
+  "Server: nginx/1.22.1",
+  `Date: ${choices.date()}`,
+  `Content-Type: ${
+    choices.oneOf([
+      "text/html",
+      "text/css",
+      "application/javascript",
+      "image/png",
+      "image/svg+xml",
+    ])
+  }`,
+  `Content-Length: ${choices.number(64)}`,
+  `Last-Modified: ${choices.date()}`,
+  "Connection: keep-alive",
+  `ETag: "${choices.number(2 ** 31).toString(16)}-${
+    choices.number(2 ** 20).toString(16)
+  }"`,
+  "Accept-Ranges: bytes",
+]).map(withBody);
+
 /** Responses to GETs: of nginx, of an API, behind a CDN, with a short body or none. */
-export const RESPONSES: Uint8Array<ArrayBuffer>[] = heads((choices) => {
+export const MIXED_RESPONSES: Uint8Array<ArrayBuffer>[] = heads((choices) => {
   const line = choices.oneOf([
     ...Array(12).fill("200 OK"),
     ...["206 Partial Content", "304 Not Modified", "404 Not Found"],

@@ -1,5 +1,5 @@
 /**
- * The requests that benchmarks and allocation tests parse.
+ * The messages that benchmarks and allocation tests parse.
  *
  * @module
  */
@@ -14,7 +14,8 @@ import secondPage from "../tests/fixtures/chromium-page-2.http" with {
 import {
   API_HEADS,
   BROWSER_HEADS,
-  RESPONSES,
+  MIXED_RESPONSES,
+  NGINX_RESPONSES,
   SMALL_HEADS,
 } from "./fresh_heads.ts";
 
@@ -66,9 +67,6 @@ export const PAGE_RESPONSE = response(
   "X-Request-Id: 4bf92f3577b34da6",
 );
 
-/** Responses whose heads do not repeat. */
-export const FRESH_RESPONSES: Uint8Array<ArrayBuffer>[] = RESPONSES;
-
 /** `bytes`, repeated. */
 export function repeat(
   bytes: Uint8Array<ArrayBuffer>,
@@ -78,14 +76,6 @@ export function repeat(
   for (let i = 0; i < times; i++) all.set(bytes, i * bytes.length);
   return all;
 }
-
-/** The inputs of responses: a repeated head is known by its bytes, a fresh one is parsed. */
-export const RESPONSE_INPUTS: Record<string, Uint8Array<ArrayBuffer>[]> = {
-  ResponseJSON: [JSON_RESPONSE],
-  ResponsePage: [PAGE_RESPONSE],
-  FreshResponsePage: FRESH_RESPONSES,
-  PipelinedResponses16: [repeat(JSON_RESPONSE, 16)],
-};
 
 /** 49 bytes: a request line and Host. */
 export const SIMPLE_GET = wire(
@@ -177,9 +167,9 @@ export interface Input {
   benchmark: string;
   /** Passed to the parser in turn, over and over. */
   wires: Uint8Array<ArrayBuffer>[];
-  /** Requests in each wire. */
-  requests: number;
-  /** Peers that refuse one of the requests, so they are left out. */
+  /** Messages in each wire. */
+  messages: number;
+  /** Peers that refuse one of the messages, so they are left out. */
   refusedBy?: readonly string[];
 }
 
@@ -188,17 +178,30 @@ export const INPUTS: readonly Input[] = [
   {
     benchmark: "RecordedPages",
     wires: RECORDED,
-    requests: 1,
+    messages: 1,
     // The browser sends "[" and "|" in a target.
     refusedBy: ["milo, WebAssembly"],
   },
-  { benchmark: "FreshBrowserGET", wires: BROWSER_HEADS, requests: 1 },
-  { benchmark: "FreshApiGET", wires: API_HEADS, requests: 1 },
-  { benchmark: "FreshSmallGET", wires: SMALL_HEADS, requests: 1 },
-  { benchmark: "ParseBrowserGET703", wires: [BROWSER_GET], requests: 1 },
-  { benchmark: "ParseWith32Headers", wires: [THIRTY_TWO_HEADERS], requests: 1 },
-  { benchmark: "ParseWith10Headers", wires: [TEN_HEADERS], requests: 1 },
-  { benchmark: "ParseGETWithHeaders", wires: [GET_WITH_HEADERS], requests: 1 },
-  { benchmark: "ParseSimpleGET", wires: [SIMPLE_GET], requests: 1 },
-  { benchmark: "Pipelined16", wires: [PIPELINED_16], requests: 16 },
+  { benchmark: "FreshBrowserGET", wires: BROWSER_HEADS, messages: 1 },
+  { benchmark: "FreshApiGET", wires: API_HEADS, messages: 1 },
+  { benchmark: "FreshSmallGET", wires: SMALL_HEADS, messages: 1 },
+  { benchmark: "ParseBrowserGET703", wires: [BROWSER_GET], messages: 1 },
+  { benchmark: "ParseWith32Headers", wires: [THIRTY_TWO_HEADERS], messages: 1 },
+  { benchmark: "ParseWith10Headers", wires: [TEN_HEADERS], messages: 1 },
+  { benchmark: "ParseGETWithHeaders", wires: [GET_WITH_HEADERS], messages: 1 },
+  { benchmark: "ParseSimpleGET", wires: [SIMPLE_GET], messages: 1 },
+  { benchmark: "Pipelined16", wires: [PIPELINED_16], messages: 16 },
+];
+
+/** The same for responses. */
+export const RESPONSE_INPUTS: readonly Input[] = [
+  { benchmark: "FreshNginxResponse", wires: NGINX_RESPONSES, messages: 1 },
+  { benchmark: "FreshMixedResponse", wires: MIXED_RESPONSES, messages: 1 },
+  { benchmark: "ParsePageResponse", wires: [PAGE_RESPONSE], messages: 1 },
+  { benchmark: "ParseJsonResponse", wires: [JSON_RESPONSE], messages: 1 },
+  {
+    benchmark: "PipelinedResponses16",
+    wires: [repeat(JSON_RESPONSE, 16)],
+    messages: 16,
+  },
 ];

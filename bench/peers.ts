@@ -4,7 +4,7 @@
  *
  * Each parses a whole wire of requests without bodies. The timed run counts requests and
  * fields, the check records them, and both run the same code: a parser that skips work
- * fails the check.
+ * fails the check. `response_peers.ts` has the parsers of responses.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import { OURS } from "./lib/results.ts";
 export const LLHTTP = "llhttp, WebAssembly";
 
 /** A request as every peer reports it. */
-export interface Told {
+interface Told {
   method: string;
   target: string;
   fields: [string, string][];
@@ -32,10 +32,10 @@ export interface Told {
 /** A parser under test. */
 export interface Peer {
   name: string;
-  /** Parses the wire; returns the number of requests plus the number of fields. */
+  /** Parses the wire; returns how many messages, fields and bytes of bodies it found. */
   count(wire: Uint8Array<ArrayBuffer>): number;
-  /** Parses the wire in the same way; returns the requests. */
-  tell(wire: Uint8Array<ArrayBuffer>): Told[];
+  /** Parses the wire in the same way; returns the messages, in a form all peers share. */
+  tell(wire: Uint8Array<ArrayBuffer>): object[];
 }
 
 const latin1 = new TextDecoder("latin1");
@@ -271,7 +271,7 @@ function nativeLlhttp(): Peer {
 /** The usual hand-written parser: decode, split, split again. No checks. */
 function byHand(): Peer {
   const decoder = new TextDecoder();
-  const tell = (wire: Uint8Array) => {
+  const tell = (wire: Uint8Array): Told[] => {
     const told: Told[] = [];
     for (const head of decoder.decode(wire).split("\r\n\r\n")) {
       if (head === "") continue;
@@ -320,15 +320,15 @@ function ours(): Peer {
   };
 }
 
-/** All parsers, ours first. */
+/** All parsers of requests, ours first. */
 export function peers(): Peer[] {
   return [ours(), llhttp(), nativeLlhttp(), milo(), httpParserJs(), byHand()];
 }
 
 /**
- * The peers that can parse an input, after a check that all find the same requests.
+ * The peers that can parse an input, after a check that all find the same messages.
  *
- * @throws {Error} A peer finds other requests than the first.
+ * @throws {Error} A peer finds other messages than the first.
  */
 export function peersFor(
   { benchmark, wires, refusedBy = [] }: Input,
@@ -340,7 +340,7 @@ export function peersFor(
     const counted = some[0]!.count(wire);
     for (const { name, tell, count } of some) {
       if (JSON.stringify(tell(wire)) !== expected || count(wire) !== counted) {
-        throw new Error(`${name} finds other requests in ${benchmark}`);
+        throw new Error(`${name} finds other messages in ${benchmark}`);
       }
     }
   }

@@ -5,14 +5,14 @@
 import { RESPONSE_INPUTS } from "./inputs.ts";
 import { inTurn } from "./lib/work.ts";
 import { OURS } from "./lib/results.ts";
+import { peersFor } from "./peers.ts";
 import { responsePeers } from "./response_peers.ts";
 
-for (const [group, wires] of Object.entries(RESPONSE_INPUTS)) {
-  for (const { name, parse } of responsePeers(wires)) {
-    Deno.bench(
-      name,
-      { group, baseline: name === OURS },
-      inTurn(wires, (wire) => parse(wire)),
-    );
+const all = responsePeers();
+
+for (const input of RESPONSE_INPUTS) {
+  const { benchmark: group, wires } = input;
+  for (const { name, count } of peersFor(input, all)) {
+    Deno.bench(name, { group, baseline: name === OURS }, inTurn(wires, count));
   }
 }

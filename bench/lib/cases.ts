@@ -2,8 +2,9 @@
  * Our benchmarks, defined once for the timed runs of the suite, the allocation counts,
  * and `deno bench`.
  *
- * One operation takes a request from its bytes to its release: the copy into the slab,
- * the parse, reading the method and the number of fields, and the return to the pool.
+ * One operation takes a message from its bytes to its release: the copy into the slab,
+ * the parse, reading the method or status and the number of fields, and the return to the
+ * pool.
  * Streams and connections run in memory with many requests a call, which amortizes
  * their own cost; only KeepAlive10Requests includes it.
  *
@@ -18,6 +19,7 @@ import {
   readRequests,
   RequestParser,
   RequestStream,
+  ResponseParser,
   serveConnection,
 } from "../../mod.ts";
 import {
@@ -26,12 +28,16 @@ import {
   INPUTS,
   lengthPost,
   repeat,
+  RESPONSE_INPUTS,
   SIMPLE_GET,
   TEN_HEADERS,
 } from "../inputs.ts";
 import type { Measurable } from "./allocations.ts";
 import { MemoryConn, PatientConn } from "./memory_conn.ts";
 import { inTurn } from "./work.ts";
+
+/** The group of the parser of responses. */
+export const RESPONSES = "responses";
 
 /** One benchmark of ours. */
 export interface Case extends Measurable {
@@ -40,32 +46,37 @@ export interface Case extends Measurable {
   input?: Input;
 }
 
-const parser = new RequestParser();
+const requests = new RequestParser();
+const responses = new ResponseParser();
 let seen = 0;
 
-function parse(wire: Uint8Array): void {
-  parser.push(wire);
-  for (let request; (request = parser.next()) !== null; request.release()) {
+function parseRequests(wire: Uint8Array): void {
+  requests.push(wire);
+  for (let request; (request = requests.next()) !== null; request.release()) {
     if (request.method === "GET") seen += request.headers.size;
   }
 }
 
-function parsing(input: Input): Case {
-  const { benchmark, wires, requests } = input;
+function parseResponses(wire: Uint8Array): void {
+  responses.push(wire);
+  for (let one; (one = responses.next()) !== null; one.release()) {
+    if (one.status >= 200) seen += one.headers.size;
+  }
+}
+
+function parsing(
+  group: string,
+  input: Input,
+  parse: (wire: Uint8Array) => void,
+): Case {
+  const { benchmark, wires, messages } = input;
   seen = 0;
   for (const wire of wires) parse(wire);
-  if (seen < wires.length * requests) {
+  if (seen < wires.length * messages) {
     throw new Error(`${benchmark}: ${seen} seen`);
   }
   const run = inTurn(wires, parse);
-  return {
-    benchmark,
-    group: "parse",
-    ops: requests,
-    input,
-    promises: false,
-    run,
-  };
+  return { benchmark, group, ops: messages, input, promises: false, run };
 }
 
 /** The size of one read and the number of reads: 1 MiB in all. */
@@ -187,7 +198,8 @@ function making(): Case {
 
 /** All cases, in the order of the tables. */
 export const CASES: readonly Case[] = [
-  ...INPUTS.map(parsing),
+  ...INPUTS.map((input) => parsing("parse", input, parseRequests)),
+  ...RESPONSE_INPUTS.map((input) => parsing(RESPONSES, input, parseResponses)),
   streaming("readRequests", () => readRequests(byteSource())),
   streaming(
     "RequestStream",

@@ -1,5 +1,5 @@
 /**
- * Publishes a result of the suite: SVG charts and a table of ten lines between the two
+ * Publishes a result of the suite: SVG charts and a short table between the two
  * marks of the README, and all rows in `bench/RESULTS.md`.
  *
  * `deno task bench:report RESULTS.json`. The output is deterministic.
@@ -145,6 +145,17 @@ const CHARTS: readonly Chart[] = [
       "ParseWith10Headers",
       "ParseSimpleGET",
       "Pipelined16",
+    ],
+  },
+  {
+    file: "responses.svg",
+    title: "Parsing one response, shorter is better",
+    benchmarks: [
+      "FreshNginxResponse",
+      "FreshMixedResponse",
+      "ParsePageResponse",
+      "ParseJsonResponse",
+      "PipelinedResponses16",
     ],
   },
   {

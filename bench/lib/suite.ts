@@ -5,7 +5,7 @@
  * In each round every subject of a benchmark runs once for about 20 ms, and so does the
  * yardstick, llhttp on a simple GET: a disturbance of the machine affects all of them.
  * A few processes share the rounds, since V8 compiles the same code differently in each.
- * Parsers are timed only after they found the same requests. The servers come last;
+ * Parsers are timed only after they found the same messages. The servers come last;
  * their yardstick is a bare TCP loop without HTTP.
  *
  * `deno task bench [--rounds 15] [--group GROUP] [--json FILE]`, where GROUP is a group
@@ -21,12 +21,13 @@ import config from "../../deno.json" with { type: "json" };
 import { exists } from "../../tests/support/needs.ts";
 import { SIMPLE_GET } from "../inputs.ts";
 import { LLHTTP, peers, peersFor } from "../peers.ts";
+import { responsePeers } from "../response_peers.ts";
 import { drive } from "../serve/drive.ts";
 import { measureIdle } from "../serve/idle.ts";
 import { BARE, SERVERS } from "../serve/servers.ts";
 import { openUploads } from "../serve/upload.ts";
 import { measureAllocations } from "./allocations.ts";
-import { type Case, CASES } from "./cases.ts";
+import { type Case, CASES, RESPONSES } from "./cases.ts";
 import { OURS, type Results, type Row } from "./results.ts";
 import { allRows, caption } from "./tables.ts";
 import { call, inTurn, warm, type Work } from "./work.ts";
@@ -50,8 +51,9 @@ interface Subject extends Work {
   ops: number;
 }
 
-const all = peers();
-const llhttp = all.find(({ name }) => name === LLHTTP)!;
+const parsersOfRequests = peers();
+const parsersOfResponses = responsePeers();
+const llhttp = parsersOfRequests.find(({ name }) => name === LLHTTP)!;
 const YARDSTICK: Subject = {
   subject: LLHTTP,
   ops: 1,
@@ -60,9 +62,10 @@ const YARDSTICK: Subject = {
 };
 
 /** Our parser, and the peers if the case is to parse. */
-function subjectsOf({ ops, promises, run, input }: Case): Subject[] {
+function subjectsOf({ group, ops, promises, run, input }: Case): Subject[] {
   const ours = { subject: OURS, ops, promises, run };
   if (input === undefined) return [ours];
+  const all = group === RESPONSES ? parsersOfResponses : parsersOfRequests;
   const others = peersFor(input, all).filter(({ name }) => name !== OURS);
   return [
     ours,

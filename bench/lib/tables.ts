@@ -1,5 +1,5 @@
 /**
- * The result of a run as Markdown tables: all rows, and ten of them for the README.
+ * The result of a run as Markdown tables: all rows, and some of them for the README.
  *
  * @module
  */
@@ -75,7 +75,7 @@ export function allRows(results: Results): string {
   );
 }
 
-/** The ten lines of the README: a benchmark and the peer shown beside it. */
+/** The lines of the README: a benchmark and the peer shown beside it. */
 const SHORT: readonly [what: string, benchmark: string, peer: string][] = [
   ["a recorded page load", "RecordedPages", "llhttp, WebAssembly"],
   ["512 browser heads", "FreshBrowserGET", "llhttp, WebAssembly"],
@@ -85,6 +85,13 @@ const SHORT: readonly [what: string, benchmark: string, peer: string][] = [
   ["the same simple GET again", "ParseSimpleGET", "llhttp, WebAssembly"],
   ["16 simple GETs in one chunk", "Pipelined16", "llhttp, WebAssembly"],
   ["the same simple GET again", "ParseSimpleGET", "http-parser-js"],
+  ["512 responses of nginx", "FreshNginxResponse", "llhttp, WebAssembly"],
+  [
+    "512 responses of many servers",
+    "FreshMixedResponse",
+    "llhttp, WebAssembly",
+  ],
+  ["the same response again", "ParseJsonResponse", "llhttp, WebAssembly"],
   ["serving, one at a time", "Serve", "Deno.serve"],
   ["serving, 16 pipelined", "ServePipelined", "Deno.serve"],
   ["upload of 10 MB", "Upload10MB", "Deno.serve"],

@@ -7,7 +7,6 @@
 
 import {
   chunkedPost,
-  FRESH_RESPONSES,
   JSON_RESPONSE,
   PAGE_RESPONSE,
   PIPELINED_16,
@@ -16,6 +15,7 @@ import {
   TEN_HEADERS,
   THIRTY_TWO_HEADERS,
 } from "../../bench/inputs.ts";
+import { MIXED_RESPONSES } from "../../bench/fresh_heads.ts";
 import type { Measurable } from "../../bench/lib/allocations.ts";
 import { MemoryConn } from "../../bench/lib/memory_conn.ts";
 import {
@@ -87,7 +87,7 @@ function parseResponses(wire: Uint8Array): void {
 let turn = 0;
 /** A head that differs from the last, so that it is parsed; no string is asked for. */
 function parseFreshResponse(): void {
-  responses.push(FRESH_RESPONSES[turn = (turn + 1) % FRESH_RESPONSES.length]!);
+  responses.push(MIXED_RESPONSES[turn = (turn + 1) % MIXED_RESPONSES.length]!);
   for (let response; (response = responses.next("GET")) !== null;) {
     if (response.status >= 200) checked++;
     if (response.headers.has("set-cookie")) checked++;
