@@ -21,6 +21,7 @@ import type { HttpRequest } from "./message/request.ts";
 import { RequestMachine } from "./message/request_machine.ts";
 import type { ReceivedResponse } from "./message/response.ts";
 import { ResponseMachine } from "./message/response_machine.ts";
+import { isBytes } from "./message/bytes.ts";
 
 export * from "./message.ts";
 
@@ -49,7 +50,7 @@ export class RequestParser implements Disposable {
    * @throws {TypeError} `end` was already called, or the chunk is not a `Uint8Array`.
    */
   push(chunk: Uint8Array): void {
-    if (!(chunk instanceof Uint8Array)) throw noBytesError();
+    if (!isBytes(chunk)) throw noBytesError();
     this.#machine.push(chunk);
     this.#machine.body.progress();
   }
@@ -119,7 +120,7 @@ export class ResponseParser implements Disposable {
    * @throws {TypeError} `end` was already called, or the chunk is not a `Uint8Array`.
    */
   push(chunk: Uint8Array): void {
-    if (!(chunk instanceof Uint8Array)) throw noBytesError();
+    if (!isBytes(chunk)) throw noBytesError();
     this.#machine.push(chunk);
     this.#machine.body.progress();
   }

@@ -89,6 +89,7 @@ export {
   type InMemoryResponse,
   request,
 } from "./in_memory.ts";
+import { isBytes } from "./message/bytes.ts";
 
 /**
  * Serves HTTP/1.1 on port 8000 of all interfaces.
@@ -310,7 +311,7 @@ export function serveConnection(
     throw new TypeError("serveConnection needs a handler");
   }
   checkConnection(connection);
-  if (received !== undefined && !(received instanceof Uint8Array)) {
+  if (received !== undefined && !isBytes(received)) {
     throw noBytesError();
   }
   const registry = new Registry(handler, options);

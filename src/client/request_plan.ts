@@ -31,6 +31,7 @@ import {
 import { faultRefusal, isFault } from "../wire/outcome.ts";
 import { readRequestLine, RequestLine } from "../wire/request_line.ts";
 import type { HttpRequestInit } from "./options.ts";
+import { isBytes } from "../message/bytes.ts";
 
 /** Methods of RFC 9110 §9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(
@@ -269,7 +270,7 @@ function planBody(
     throw new TypeError(`a ${method} request has no body (RFC 9110 §9.3)`);
   }
   const isStream = body instanceof ReadableStream;
-  if (!isStream && typeof body !== "string" && !(body instanceof Uint8Array)) {
+  if (!isStream && typeof body !== "string" && !isBytes(body)) {
     throw new TypeError(
       "a body is text, a Uint8Array, a ReadableStream or null",
     );

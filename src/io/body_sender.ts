@@ -7,6 +7,7 @@
 
 import { planTrailers } from "./head_writer.ts";
 import { appendFields, appendText, type Output } from "./output.ts";
+import { isBytes } from "../message/bytes.ts";
 
 /** How a streamed body is framed. */
 export interface StreamFraming {
@@ -104,7 +105,7 @@ export class BodySender {
 
 /** Checks the type of a chunk. Streams of untyped programs can hold any value. */
 export function checkChunk(chunk: unknown): Uint8Array {
-  if (chunk instanceof Uint8Array) return chunk;
+  if (isBytes(chunk)) return chunk;
   throw new TypeError("a chunk of the body is no Uint8Array");
 }
 

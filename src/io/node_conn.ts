@@ -11,6 +11,7 @@
 import { LARGEST_STREAM_WRITE } from "../memory/sizes.ts";
 import { noBytesError } from "../message/misuse.ts";
 import type { Conn } from "./transport.ts";
+import { isBytes } from "../message/bytes.ts";
 
 /**
  * What {@linkcode nodeConn} uses of a Node.js stream: `net.Socket`, `tls.TLSSocket`, or
@@ -118,7 +119,7 @@ class NodeConn implements Conn {
   }
 
   #take(chunk: unknown): void {
-    if (!(chunk instanceof Uint8Array)) return this.#fail(noBytesError());
+    if (!isBytes(chunk)) return this.#fail(noBytesError());
     // A stream of objects may have one; a read of 0 bytes would be a misuse.
     if (chunk.length === 0) return;
     this.#arrived.push(chunk);

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { plainBytes } from "../message/byte_source.ts";
+import { plainBytes } from "../message/bytes.ts";
 import { MisuseError } from "../message/misuse.ts";
 import {
   LARGEST_UNCOUNTED,

@@ -12,6 +12,7 @@ import { endStream } from "../message/body_reader.ts";
 import type { Machine } from "../message/machine.ts";
 import type { Output } from "./output.ts";
 import type { Duplex, Transport } from "./transport.ts";
+import { isBytes } from "../message/bytes.ts";
 
 export class UpgradedConnection implements Duplex {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
@@ -60,7 +61,7 @@ export class UpgradedConnection implements Duplex {
         });
       },
       write: (chunk) => {
-        if (!(chunk instanceof Uint8Array)) {
+        if (!isBytes(chunk)) {
           const error = new TypeError("a chunk is no Uint8Array");
           this.fail(error);
           throw error;

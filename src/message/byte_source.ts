@@ -10,6 +10,7 @@
 import { ASIDE_READ, FEED_PIECE } from "../memory/sizes.ts";
 import type { Machine } from "./machine.ts";
 import { noBytesError } from "./misuse.ts";
+import { isBytes, plainBytes } from "./bytes.ts";
 
 /** The input side of a machine. */
 export interface Inlet {
@@ -29,14 +30,6 @@ export interface Consumer {
   wake(): void;
   /** Called when the source failed. */
   fail(error: unknown): void;
-}
-
-/** Converts a subclass of `Uint8Array`, since `subarray` would call its constructor. */
-export function plainBytes(bytes: Uint8Array): Uint8Array {
-  const { buffer, byteOffset, byteLength } = bytes;
-  return bytes.constructor === Uint8Array
-    ? bytes
-    : new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** Pushes a chunk into a machine piece by piece. */
@@ -165,7 +158,7 @@ export class ByteSource implements Inlet {
       ({ done, value }) => {
         // The machine is closed after a cancel.
         if (this.consumer.closed) return;
-        if (!done && !(value instanceof Uint8Array)) {
+        if (!done && !isBytes(value)) {
           const error = noBytesError();
           this.#failed(error);
           reader.cancel(error).catch(() => {});

@@ -14,6 +14,7 @@ import { ByteSource, Feed, type Inlet } from "./byte_source.ts";
 import type { Machine } from "./machine.ts";
 import { noBytesError } from "./misuse.ts";
 import type { PooledMessage } from "./pooled_message.ts";
+import { isBytes } from "./bytes.ts";
 
 /** The readable stream of the messages of one machine. */
 class Outlet<M extends PooledMessage> {
@@ -296,7 +297,7 @@ class WriterInlet<M extends PooledMessage> implements Inlet {
   }
 
   #written(chunk: Uint8Array): Promise<void> {
-    if (!(chunk instanceof Uint8Array)) {
+    if (!isBytes(chunk)) {
       const error = noBytesError();
       this.outlet.fail(error);
       return Promise.reject(error);

@@ -54,6 +54,7 @@ import {
 import { goneError, noResponseError, shedError } from "./reasons.ts";
 import type { Duplex } from "../io/transport.ts";
 import { planUpgrade } from "./upgrade.ts";
+import { isBytes } from "../message/bytes.ts";
 
 /** The connection, as its exchange sees it. */
 export interface ExchangeOwner {
@@ -284,7 +285,7 @@ export class Exchange implements Answering {
       this.#sendPrepared(body);
     } else if (typeof body === "string") {
       this.#sendText(response, body, init, TEXT_LINE);
-    } else if (body === null || body instanceof Uint8Array) {
+    } else if (body === null || isBytes(body)) {
       if (isDetached(body)) {
         throw new TypeError("the bytes of the body were transferred");
       }

@@ -18,6 +18,7 @@ import {
 } from "../io/head_writer.ts";
 import { DATE_LINE, dateSecond, refreshDate } from "./date.ts";
 import { appendText, type Output } from "../io/output.ts";
+import { isBytes } from "../message/bytes.ts";
 
 /** Options of `prepareResponse`. */
 export interface PreparedResponseInit {
@@ -68,7 +69,7 @@ export class EncodedResponse implements PreparedResponse {
     const { body = null } = init;
     const status = checkStatus(init.status === undefined ? 200 : init.status);
     if (
-      body !== null && typeof body !== "string" && !(body instanceof Uint8Array)
+      body !== null && typeof body !== "string" && !isBytes(body)
     ) {
       throw new TypeError("a prepared body is text, a Uint8Array or null");
     }

@@ -22,6 +22,7 @@ import {
   type Conn,
   type Duplex,
 } from "../io/transport.ts";
+import { isBytes } from "../message/bytes.ts";
 
 /**
  * Options of `serve` on any listener.
@@ -242,7 +243,7 @@ export class Server implements HttpServer {
   ): Promise<void> {
     const { received } = options;
     checkConnection(connection);
-    if (received !== undefined && !(received instanceof Uint8Array)) {
+    if (received !== undefined && !isBytes(received)) {
       throw noBytesError();
     }
     if (this.#over || this.#registry.shuttingDown) {
