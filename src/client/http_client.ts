@@ -8,7 +8,7 @@ import { checkConnection, type Conn, type Duplex } from "../io/transport.ts";
 import type { ReceivedResponse } from "../message/response.ts";
 import { Call } from "./call.ts";
 import { ClientConnection } from "./connection.ts";
-import { fromFetch, toRequest } from "./fetch.ts";
+import { cancelBody, fromFetch, toRequest } from "./fetch.ts";
 import type {
   ConnectOptions,
   HttpRequestInit,
@@ -79,7 +79,8 @@ export interface HttpClient extends AsyncDisposable {
    *
    * Redirects are not followed, and a coded body (Content-Encoding) is not decoded. A URL
    * decides the target and Host, and nothing about the connection. A relative one is
-   * resolved against `authority`.
+   * resolved against `authority`. A stream is sent in chunks, any other body with its
+   * length; so is that of a `Request`, if it is available at once.
    *
    * @throws {TypeError} The request is malformed, or Fetch cannot represent the response.
    * @throws {RequestError} The connection ended before the response.
@@ -201,17 +202,17 @@ export class Client implements HttpClient {
     init?: RequestInit,
   ): Promise<Response> {
     const request = toRequest(input, init, this.#authority);
-    const source = init?.body ?? input;
-    // Streams are async iterables; others may be endless as well.
-    const isStream = source instanceof Request ||
-      source instanceof ReadableStream ||
-      Symbol.asyncIterator in Object(source);
-    const made = await fromFetch(request, isStream);
-    const response = await this.#call(made, false).response;
+    const made = await fromFetch(request, init?.body ?? input);
     try {
-      return response.toResponse();
-    } finally {
-      response.release();
+      const response = await this.#call(made, false).response;
+      try {
+        return response.toResponse();
+      } finally {
+        response.release();
+      }
+    } catch (error) {
+      if (request.signal.aborted) cancelBody(made, error);
+      throw error;
     }
   }
 

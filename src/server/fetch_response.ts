@@ -11,14 +11,13 @@
  * @module
  */
 
+import { FirstReads } from "../io/first_reads.ts";
 import { lengthError } from "./prepared_response.ts";
-
 import type {
   HttpResponse,
   HttpResponseInit,
   ServerResponse,
 } from "./response.ts";
-import { checkChunk } from "../io/body_sender.ts";
 import {
   type Full,
   isDecoded,
@@ -28,13 +27,7 @@ import {
   useFull,
 } from "./response_insides.ts";
 
-/** Microtask turns within which a read of an already available body settles. */
-const TURNS = 4;
-
-const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
-
-type Read = ReadableStreamReadResult<Uint8Array>;
 
 /** Sends a response; at once, unless its body is a stream. */
 export function respond(
@@ -124,61 +117,18 @@ async function sendStream(
   const { headers } = init;
   const length = valueOf(headers, "content-length");
   const declared = length === null ? Infinity : Number(length);
-  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  const reads = new FirstReads(body);
   try {
-    reader = body.getReader();
-    const reads: Promise<Read>[] = [];
-    let whole: Uint8Array = EMPTY;
-    let size = 0;
-    while (reads.length < 2) {
-      const read = reader.read();
-      reads.push(read);
-      const result = await soon(read);
-      if (result === undefined) break;
-      if (result.done) {
-        if (length !== null) init.headers = withoutLength(headers);
-        return res.send(whole, init);
-      }
-      whole = checkChunk(result.value);
-      size += whole.length;
+    const whole = await reads.whole();
+    if (whole !== null) {
+      if (length !== null) init.headers = withoutLength(headers);
+      return res.send(whole, init);
     }
-    if (size > declared) throw lengthError(declared, size);
-    res.send(resume(reads, reader), init);
+    if (reads.size > declared) throw lengthError(declared, reads.size);
+    res.send(reads.stream(), init);
   } catch (error) {
     // The response cannot be sent, so its stream must stop producing.
-    (reader ?? body).cancel(error).catch(() => {});
+    reads.cancel(error);
     throw error;
   }
-}
-
-/** The result of a read if it settles within `TURNS`, else `undefined`. */
-export async function soon(read: Promise<Read>): Promise<Read | undefined> {
-  let result: Read | undefined;
-  let failed = false;
-  read.then((settled) => {
-    result = settled;
-  }, () => {
-    failed = true;
-  });
-  for (let turn = 0; turn < TURNS; turn++) {
-    if (failed) return read;
-    if (result !== undefined) break;
-    await null;
-  }
-  return result;
-}
-
-/** A stream of the reads already made, then of the rest of the reader. */
-function resume(
-  made: Promise<Read>[],
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await (made.shift() ?? reader.read());
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
 }

@@ -6,7 +6,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HttpError, RequestError } from "@pooled/http1";
 import { bytesOf } from "../support/bytes.ts";
 import { ok, scripted } from "../support/clients.ts";
-import { slowly } from "../support/streams.ts";
+import { cancellable, pendingBlob, slowly } from "../support/streams.ts";
 import { settle, test, until, within } from "../support/waiting.ts";
 
 type Input = [Request | URL | string, RequestInit?];
@@ -40,6 +40,16 @@ test("a Fetch request on the wire", () =>
       ],
       [
         [new Request("http://a/", { method: "PUT", body: "hi" })],
+        /^PUT \/ .*content-length: 2\r\n\r\nhi$/is,
+      ],
+      [
+        [
+          new Request("http://a/", {
+            method: "PUT",
+            body: slowly("hi"),
+            duplex: "half",
+          } as RequestInit),
+        ],
         /^PUT \/ .*transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n$/is,
       ],
     ];
@@ -164,6 +174,42 @@ test("an iterable as the body is streamed, and its request can be aborted", () =
       reason,
     );
     assertEquals(conn.wire.includes("0\r\n\r\n"), false);
+  }));
+
+test("the signal cancels a body that waits to be sent", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const first = client.fetch("/1");
+    await sent("/1 ");
+    for (const wrap of [true, false]) {
+      const { stream, cancelled } = cancellable("x");
+      const controller = new AbortController();
+      const init = { method: "PUT", body: stream, signal: controller.signal };
+      const asked = wrap
+        ? client.fetch(new Request("http://a/2", init))
+        : client.fetch("/2", init);
+      const failed = asked.catch((error) => error);
+      await settle();
+      controller.abort("enough");
+      assertEquals(await within(failed, "the abort"), "enough");
+      assertEquals(await within(cancelled, "the cancel"), "enough");
+    }
+    conn.give(ok());
+    await first;
+    assertEquals(conn.wire.includes("/2"), false);
+  }));
+
+test("the signal ends a body of known length that does not come", () =>
+  scripted(async ({ client, conn }) => {
+    const { blob, cancelled } = pendingBlob();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const asked = client.fetch("/", { method: "POST", body: blob, signal });
+    const failed = asked.catch((error) => error);
+    await settle();
+    controller.abort("enough");
+    assertEquals(await within(failed, "the abort"), "enough");
+    assertEquals(await within(cancelled, "the cancel"), "enough");
+    assertEquals([conn.wire, client.state], ["", "idle"]);
   }));
 
 test("the signal of a Fetch request ends it before and after the head", async () => {

@@ -42,6 +42,16 @@ const reading = fourth.text().catch((error) => error);
 controller.abort("enough");
 seen.push(String(await reading));
 
+const form = new FormData();
+form.set("a", "b");
+for (const body of [new Blob(["blob"]), form]) {
+  const length = await ask(async (req, res) => {
+    const { contentLength } = req;
+    res.json(contentLength === (await req.bytes()).length);
+  }, { method: "POST", body });
+  seen.push(await length.json());
+}
+
 await new Promise((done) => setTimeout(done, 10));
 const { requests, responses, tables, slabs } = pools.stats();
 seen.push([requests, responses, tables, ...slabs].map((pool) => pool.inUse));
@@ -54,6 +64,8 @@ const SEEN = [
   ["http://localhost/a?b", "q=1"],
   [200, null],
   "enough",
+  true,
+  true,
   [0, 0, 0, 0, 0, 0, 0],
 ];
 

@@ -3,7 +3,12 @@
  * that runs on; and that nothing of it is left.
  */
 
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import {
   type Handler,
@@ -11,10 +16,12 @@ import {
   Pools,
   request,
   type RequestEnd,
+  RequestError,
 } from "@pooled/http1";
 import { assertAtRest, untilAtRest } from "../support/at_rest.ts";
 import { digestOf, patterned } from "../support/bytes.ts";
 import { asker, echo, laterStream, never } from "../support/in_memory.ts";
+import { pendingBlob } from "../support/streams.ts";
 import { withoutUnhandled } from "../support/unhandled.ts";
 import {
   sanitized as test,
@@ -202,6 +209,30 @@ test("a handler may run on after its response", async () => {
   atRest();
 });
 
+test("the signal reaches a handler that runs on, and no other response", async () => {
+  const { ask, pools, atRest } = asker();
+  const rest = Promise.withResolvers<void>();
+  const controller = new AbortController();
+  const { signal } = controller;
+  let seen: unknown = null;
+  const running: Handler = async (req, res) => {
+    req.signal.addEventListener("abort", () => seen = req.signal.reason);
+    res.send("first");
+    await rest.promise;
+  };
+  const first = await ask(running, "/", { signal });
+  assertEquals(await first.text(), "first");
+  const second = await ask((_req, res) =>
+    res.send(laterStream(["se", "cond"]))
+  );
+  controller.abort("enough");
+  assertEquals(seen, "enough");
+  assertEquals(await second.text(), "second");
+  rest.resolve();
+  await untilAtRest(pools);
+  atRest();
+});
+
 test("onRequestEnd is told of a complete exchange", async () => {
   const ends: RequestEnd[] = [];
   const { ask } = asker({ onRequestEnd: (end) => void ends.push(end) });
@@ -274,6 +305,24 @@ test("fake timers: a handler waits by them, and the timeouts apply", async () =>
   }
 });
 
+test("fake timers: a connection that the server drops has no response", async () => {
+  const pools = new Pools();
+  // The bound of the test needs a true timer, which is set first.
+  await null;
+  const time = new FakeTime();
+  try {
+    // Unread, it hides whether the client is still there.
+    const init = { method: "POST", body: patterned(400_000) };
+    const asked = request(() => never(), "/", init, { pools });
+    const failed = asked.catch((error) => error);
+    await time.tickAsync(0);
+    await time.tickAsync(62_000);
+    assertInstanceOf(await failed, RequestError);
+  } finally {
+    time.restore();
+  }
+});
+
 test("nothing is left unhandled, whatever fails", async () => {
   const { ask, pools } = asker();
   await withoutUnhandled(async () => {
@@ -296,6 +345,18 @@ test("nothing is left unhandled, whatever fails", async () => {
   });
   // A handler that never ends keeps its request.
   assertEquals(pools.stats().requests.inUse, 1);
+});
+
+test("the signal ends a body of known length that does not come", async () => {
+  const { blob, cancelled } = pendingBlob();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const asked = request(echo, "/", { method: "POST", body: blob, signal });
+  const failed = asked.catch((error) => error);
+  await settle();
+  controller.abort("enough");
+  assertEquals(await within(failed, "the abort"), "enough");
+  assertEquals(await within(cancelled, "the cancel"), "enough");
 });
 
 test("a body whose request is never sent is cancelled", async () => {

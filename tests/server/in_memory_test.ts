@@ -29,7 +29,7 @@ test("a path is asked on localhost", async () => {
     method: "GET",
     target: "/a/b?c=d",
     version: "1.1",
-    fields: [["host", "localhost"]],
+    fields: [["Host", "localhost"]],
     length: null,
     chunked: false,
     text: "",
@@ -45,7 +45,7 @@ test("a URL names the host, https makes the connection secure", async () => {
   const { ask, atRest } = asker();
   const url = new URL("https://example.com:8443/x");
   const told = await (await ask(echo, url)).json();
-  assertEquals(told.fields, [["host", "example.com:8443"]]);
+  assertEquals(told.fields, [["Host", "example.com:8443"]]);
   assertEquals([told.target, told.secure], ["/x", true]);
   const app = fetchHandler((request) => new Response(request.url));
   assertEquals(await (await ask(app, url)).text(), url.href);
@@ -98,12 +98,31 @@ test("a Request gives its body away", async () => {
   atRest();
 });
 
-test("fields that would frame the request otherwise are not sent", async () => {
+test("fields that frame the body are sent if they fit it, or refused", async () => {
   const { ask, atRest } = asker();
-  const headers = { "content-length": "99", "transfer-encoding": "gzip" };
-  const init = { method: "POST", headers, body: "four" };
-  const told = await (await ask(echo, "/", init)).json();
-  assertEquals([told.text, told.length], ["four", 4]);
+  const post = (body: BodyInit, name: string, value: string) =>
+    ask(echo, "/", { method: "POST", headers: { [name]: value }, body });
+  const length = "content-length";
+  const fitting: [BodyInit, string, string, number | null][] = [
+    ["four", length, "4", 4],
+    [laterStream(["fo", "ur"]), length, "4", 4],
+    ["four", "transfer-encoding", "chunked", null],
+  ];
+  for (const [body, name, value, length] of fitting) {
+    const told = await (await post(body, name, value)).json();
+    assertEquals([told.text, told.length], ["four", length]);
+    assertEquals(told.chunked, length === null);
+  }
+  await assertRejects(() => post("four", length, "99"), TypeError, "4 bytes");
+  await assertRejects(
+    () => post(laterStream(["four"]), length, "5"),
+    TypeError,
+    "4 of the 5 bytes",
+  );
+  await assertRejects(
+    () => post("four", "transfer-encoding", "gzip"),
+    TypeError,
+  );
   atRest();
 });
 
@@ -236,6 +255,41 @@ test("interim responses are skipped", async () => {
   atRest();
 });
 
+test("a body that expects a 100 (Continue) is sent when it is asked for", async () => {
+  const { ask, atRest } = asker();
+  let pulled = 0;
+  let cancelled = 0;
+  const init = () => ({
+    method: "POST",
+    headers: { expect: "100-continue" },
+    body: new ReadableStream<Uint8Array>({
+      pull(controller) {
+        pulled++;
+        controller.enqueue(new TextEncoder().encode("hi"));
+        controller.close();
+      },
+      cancel: () => void cancelled++,
+    }, { highWaterMark: 0 }),
+  });
+  const refusing: Handler = (_req, res) => res.send("no", { status: 417 });
+  const refused = await ask(refusing, "/", init());
+  assertEquals([refused.status, await refused.text()], [417, "no"]);
+  assertEquals([pulled, cancelled], [0, 1]);
+  atRest();
+  const taken = await ask(echo, "/", init());
+  assertEquals([(await taken.json()).text, pulled], ["hi", 1]);
+  atRest();
+});
+
+test("a request for another protocol may be declined", async () => {
+  const { ask, atRest } = asker();
+  const declining: Handler = (req, res) =>
+    res.send(req.upgrade, { status: 426 });
+  const response = await ask(declining, "/", { headers: { upgrade: "chat" } });
+  assertEquals([response.status, await response.text()], [426, "chat"]);
+  atRest();
+});
+
 test("trailers are told once the body was read", async () => {
   const { ask, atRest } = asker();
   const response = await ask((_req, res) =>
@@ -244,6 +298,14 @@ test("trailers are told once the body was read", async () => {
   assertEquals(response.trailers, null);
   assertEquals(await response.text(), "body");
   assertEquals([...response.trailers!], [["x-sum", "7"]]);
+  const last = await ask((_req, res) =>
+    res.send(laterStream(["body"]), {
+      headers: { connection: "close" },
+      trailers: () => ({ "x-sum": "8" }),
+    })
+  );
+  assertEquals(await last.text(), "body");
+  assertEquals([...last.trailers!], [["x-sum", "8"]]);
   const without = await ask((_req, res) => res.send("body"));
   assertEquals(await without.text(), "body");
   assertEquals(without.trailers, null);
@@ -308,7 +370,7 @@ test("what the server refuses is a response", async () => {
   atRest();
 });
 
-test("arguments that new Request does not take are refused", async () => {
+test("arguments that make no request are refused", async () => {
   const { ask, atRest } = asker();
   for (
     const [input, init] of [
@@ -317,6 +379,8 @@ test("arguments that new Request does not take are refused", async () => {
       ["/", { method: "GET", body: "x" }],
       ["/", { method: "a b" }],
       ["/", { headers: { a: "b\r\nc" } }],
+      ["/", { headers: { host: "a b" } }],
+      ["ftp://a/", undefined],
     ] satisfies [string, RequestInit | undefined][]
   ) await assertRejects(() => ask(echo, input, init), TypeError);
   await assertRejects(

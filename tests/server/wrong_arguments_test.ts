@@ -3,11 +3,12 @@
  * at once, with an error that names it, instead of failing at the first request.
  */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   type Conn,
   fetchHandler,
   type Handler,
+  request,
   serve,
   serveConnection,
   type ServeOptions,
@@ -57,7 +58,7 @@ Deno.test("a callback that is null is none", async () => {
   assertEquals(errors.map(String), ["Error: of the application"]);
 });
 
-Deno.test("what is no handler is refused", () => {
+Deno.test("what is no handler is refused", async () => {
   for (const other of [undefined, null, "handler", {}]) {
     const conn = new MemoryConn([]);
     for (
@@ -67,6 +68,11 @@ Deno.test("what is no handler is refused", () => {
       ]
     ) assertThrows(call, TypeError, "needs a handler");
     assertEquals([conn.reads, conn.closed], [0, false]);
+    await assertRejects(
+      () => request(other as Handler, "/"),
+      TypeError,
+      "needs a handler",
+    );
   }
 });
 

@@ -49,6 +49,15 @@ export function cancellable(first?: string): {
   return { stream, cancelled: promise };
 }
 
+/** A `Blob` whose bytes never come, and a promise of the reason it is cancelled for. */
+export function pendingBlob(): { blob: Blob; cancelled: Promise<unknown> } {
+  const { stream, cancelled } = cancellable();
+  return {
+    blob: Object.assign(new Blob(["x"]), { stream: () => stream }),
+    cancelled,
+  };
+}
+
 /** Two connected stream pairs: one reads what the other writes. */
 export function pipe(): [server: Duplex, client: Duplex] {
   const up = new TransformStream<Uint8Array, Uint8Array>();
