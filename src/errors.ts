@@ -124,7 +124,7 @@ type Cause = readonly [
  * | `forbidden-body` | 502 | a 1xx or 204 response that announces content (RFC 9112 §6.1, RFC 9110 §8.6) |
  * | `missing-upgrade` | 502 | a 101 response without Upgrade, or with one that Connection does not list (RFC 9110 §15.2.2) |
  * | `too-many-interim` | 502 | more than 32 interim responses to one request of a client (RFC 9110 §15.2) |
- * | `unasked-upgrade` | 502 | a 101 response to a request of a client that asks for no upgrade, or for a tunnel (RFC 9110 §7.8) |
+ * | `unasked-upgrade` | 502 | a 101 response that names a protocol which the client's request did not, or to a request for a tunnel (RFC 9110 §7.8) |
  * | `unasked-response` | 502 | bytes from the server while a client awaits no response (RFC 9112 §9.2) |
  *
  * The last six concern responses only. A refused response has the status that a gateway
@@ -460,7 +460,7 @@ const CAUSES: Readonly<Record<HttpErrorCode, Cause>> = {
     UNASKED_UPGRADE,
     BAD_GATEWAY,
     "RFC 9110 §7.8",
-    "a 101 only to a request that asks for an upgrade",
+    "a 101 only to protocols that the request names",
   ],
   "unasked-response": [
     UNASKED_RESPONSE,

@@ -42,6 +42,7 @@ import type { Call } from "./call.ts";
 import type { ConnectOptions } from "./options.ts";
 import { awaitedIn, type Awaits, type Phase } from "./phase.ts";
 import { RequestError } from "./request_error.ts";
+import { protocolsOf, type RequestPlan } from "./request_plan.ts";
 import { RequestSender, type SenderOwner } from "./request_sender.ts";
 
 /** Maximum interim responses to one request. */
@@ -325,9 +326,7 @@ export class ClientConnection
   /** Hands the connection over after a 101, or a 2xx to CONNECT. */
   #switch(call: Call, response: PooledResponse): void {
     const { machine } = this;
-    // A CONNECT asks for a tunnel, not for another protocol.
-    const { upgrades, method } = call.plan;
-    if (!upgrades || (method === "CONNECT" && response.status === 101)) {
+    if (!wasAsked(call.plan, response)) {
       response.release();
       machine.body.close(undefined);
       throw machine.fail(UNASKED_UPGRADE, machine.window.start);
@@ -546,4 +545,15 @@ export class ClientConnection
 function timeoutsOf(limits: Required<ClientLimits>): number[] {
   const { headTimeout, bodyTimeout, idleTimeout, writeTimeout } = limits;
   return [headTimeout, bodyTimeout, idleTimeout, writeTimeout];
+}
+
+/** Whether the request asked for the tunnel, or for all protocols that the 101 names. */
+function wasAsked(plan: RequestPlan, response: PooledResponse): boolean {
+  const { upgrades, method, protocols } = plan;
+  // A CONNECT asks for a tunnel, not for another protocol.
+  if (!upgrades || method === "CONNECT") {
+    return upgrades && response.status !== 101;
+  }
+  return protocolsOf(response.upgrade ?? "")
+    .every((protocol) => protocols.includes(protocol));
 }

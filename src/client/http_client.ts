@@ -143,8 +143,9 @@ export interface HttpClient extends AsyncDisposable {
 
   /**
    * Closes the connection once the requests made so far are answered and their bodies read
-   * or released; a body that makes no progress is given up after `bodyTimeout`. A second
-   * call does nothing more. Does not concern a connection that was handed over.
+   * or released; a body that makes no progress is given up after `bodyTimeout`. A request
+   * whose own stream never ends holds it open; the `signal` of the client ends that. A
+   * second call does nothing more. Does not concern a connection that was handed over.
    *
    * @returns The same as `closed`.
    */

@@ -70,6 +70,8 @@ export interface RequestPlan {
   readonly close: boolean;
   /** Whether the response may hand the connection over to another protocol. */
   readonly upgrades: boolean;
+  /** The protocols that Upgrade offers, in lower case. */
+  readonly protocols: readonly string[];
   readonly idempotent: boolean;
 }
 
@@ -82,7 +84,8 @@ interface FieldsPlan {
   close: boolean;
   /** Whether Connection lists `upgrade`. */
   listsUpgrade: boolean;
-  upgrade: boolean;
+  /** The protocols in Upgrade; `null` without the field. */
+  protocols: string[] | null;
   expectsContinue: boolean;
   hasType: boolean;
 }
@@ -106,19 +109,16 @@ export function planRequest(
     }
   }
   const line = checkLine(method, target);
-  if (trailers !== undefined && typeof trailers !== "function") {
-    throw new TypeError("the trailers are given by a function");
-  }
   const connect = method === "CONNECT";
   const fields = planFields(init.headers);
   if (upgrades) {
-    if (!connect && !fields.upgrade) {
+    if (!connect && fields.protocols === null) {
       throw new TypeError("an upgrade needs the field Upgrade");
     }
     if (!connect && !fields.listsUpgrade) {
       fields.lines += "Connection: Upgrade\r\n";
     }
-  } else if (connect || fields.upgrade) {
+  } else if (connect || fields.protocols !== null) {
     throw new TypeError(
       `${connect ? "CONNECT" : "a request with Upgrade"} is made by upgrade()`,
     );
@@ -138,6 +138,7 @@ export function planRequest(
     expectsContinue: fields.expectsContinue,
     close: fields.close,
     upgrades,
+    protocols: fields.protocols ?? [],
     idempotent: init.idempotent ?? IDEMPOTENT.has(method),
   };
 }
@@ -196,7 +197,7 @@ function planFields(headers: HeadersInit = []): FieldsPlan {
     chunked: false,
     close: false,
     listsUpgrade: false,
-    upgrade: false,
+    protocols: null,
     expectsContinue: false,
     hasType: false,
   };
@@ -236,7 +237,7 @@ function readField(plan: FieldsPlan, id: number, value: string): void {
       }
       break;
     case UPGRADE:
-      plan.upgrade = true;
+      (plan.protocols ??= []).push(...protocolsOf(value));
       break;
     case EXPECT:
       if (value.toLowerCase() === "100-continue") plan.expectsContinue = true;
@@ -245,6 +246,12 @@ function readField(plan: FieldsPlan, id: number, value: string): void {
       plan.hasType = true;
       break;
   }
+}
+
+/** The protocols in a value of Upgrade, in lower case (RFC 9110 §7.8). */
+export function protocolsOf(value: string): string[] {
+  return value.toLowerCase().split(",").map((one) => one.trim())
+    .filter((one) => one !== "");
 }
 
 function readLength(value: string): number {

@@ -165,6 +165,38 @@ test("a 101 opens no tunnel", () =>
     assertEquals(error.code, "unasked-upgrade");
   }));
 
+test("a 101 names protocols that were asked for, in any case", async () => {
+  const cases: [asked: string, named: string, code: string | null][] = [
+    ["websocket", "WebSocket", null],
+    ["a/1, B , c", "b", null],
+    ["a, b", "B, A", null],
+    ["websocket", "h2c", "unasked-upgrade"],
+    ["a", "a, b", "unasked-upgrade"],
+    ["a/1", "a", "unasked-upgrade"],
+    ["a", "a/1", "unasked-upgrade"],
+  ];
+  for (const [upgrade, named, code] of cases) {
+    await scripted(async ({ client, conn, sent }) => {
+      const asked = client.upgrade({ target: "/", headers: { upgrade } });
+      asked.catch(() => {});
+      await sent("\r\n\r\n");
+      conn.give(
+        `HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: ${named}\r\n\r\n`,
+      );
+      if (code === null) {
+        using result = await within(asked, "the response");
+        assert(result.duplex !== null);
+        conn.end();
+        await result.duplex.writable.close();
+        await result.duplex.readable.cancel();
+      } else {
+        const error = await assertRejects(() => within(asked, "it"), HttpError);
+        assertEquals(error.code, code, `${upgrade}: ${named}`);
+      }
+    });
+  }
+});
+
 test("a lost connection errors both streams of an upgrade", () =>
   scripted(async ({ client, conn, sent }) => {
     const asked = client.upgrade(X);
