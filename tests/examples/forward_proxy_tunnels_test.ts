@@ -1,11 +1,16 @@
 /**
- * The CONNECT proxy example handles peers that half-close, reset, stall or cannot be
+ * The tunnels of the forward proxy example: they handle peers that half-close, reset, stall or cannot be
  * reached. The tests shorten its timeouts.
  */
 
 import net from "node:net";
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { assertSockets, Example, sockets } from "../support/example.ts";
+import {
+  assertSockets,
+  Example,
+  type ExampleOptions,
+  sockets,
+} from "../support/example.ts";
 import {
   assertEnds,
   RawClient,
@@ -13,6 +18,12 @@ import {
   reset,
 } from "../support/raw_client.ts";
 import { test } from "../support/waiting.ts";
+
+/** The proxy, which may reach all ports of two hosts. */
+function start(options?: ExampleOptions): Example {
+  const args = ["0", "127.0.0.1", "[::1]"];
+  return Example.start("forward_proxy.ts", args, options);
+}
 
 /** A tunnel through the proxy; the test acts as the upstream. */
 class Tunnel implements Disposable {
@@ -43,8 +54,8 @@ class Tunnel implements Disposable {
 
 const encoder = new TextEncoder();
 
-test("CONNECT proxy: the reply arrives after the client's half-close", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+test("forward proxy, CONNECT: the reply arrives after the client's half-close", async () => {
+  await using proxy = start();
   const port = await proxy.port();
   const before = sockets(proxy);
   {
@@ -59,8 +70,8 @@ test("CONNECT proxy: the reply arrives after the client's half-close", async () 
   }
 });
 
-test("CONNECT proxy: a client may send everything at once and half-close", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+test("forward proxy, CONNECT: a client may send everything at once and half-close", async () => {
+  await using proxy = start();
   const port = await proxy.port();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const target = `127.0.0.1:${listener.addr.port}`;
@@ -76,8 +87,8 @@ test("CONNECT proxy: a client may send everything at once and half-close", async
   assertStringIncludes(await client.rest(), "\r\n\r\nanswer");
 });
 
-test("CONNECT proxy: the upstream may half-close first", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+test("forward proxy, CONNECT: the upstream may half-close first", async () => {
+  await using proxy = start();
   const port = await proxy.port();
   const before = sockets(proxy);
   using tunnel = await Tunnel.open(port);
@@ -90,8 +101,8 @@ test("CONNECT proxy: the upstream may half-close first", async () => {
   await assertSockets(proxy, before);
 });
 
-test("CONNECT proxy: a client that stops reading is dropped", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+test("forward proxy, CONNECT: a client that stops reading is dropped", async () => {
+  await using proxy = start({
     constants: { IDLE_MS: 200 },
   });
   const port = await proxy.port();
@@ -104,8 +115,8 @@ test("CONNECT proxy: a client that stops reading is dropped", async () => {
   await assertSockets(proxy, before);
 });
 
-test("CONNECT proxy: a reset on one side closes the other, and nothing leaks", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+test("forward proxy, CONNECT: a reset on one side closes the other, and nothing leaks", async () => {
+  await using proxy = start();
   const port = await proxy.port();
   const before = sockets(proxy);
 
@@ -139,32 +150,35 @@ test("CONNECT proxy: a reset on one side closes the other, and nothing leaks", a
   assertEquals((await proxy.end()).errors, "");
 });
 
-test("CONNECT proxy: an unreachable upstream is answered with 502", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+test("forward proxy, CONNECT: an unreachable upstream is a 502, a target that is no host a 400", async () => {
+  await using proxy = start();
   const port = await proxy.port();
   const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   closed.close();
   for (
-    const target of [
-      "127.0.0.1:0",
-      `127.0.0.1:${closed.addr.port}`,
-      "no-such-host.invalid:80",
-      "[::1]:0",
-      "%00:80",
-      "[::ffff:127.0.0.1]:0",
-      `${"a".repeat(300)}:80`,
-    ]
+    const [target, status] of [
+      ["127.0.0.1:0", 502],
+      [`127.0.0.1:${closed.addr.port}`, 502],
+      ["no-such-host.invalid:80", 502],
+      ["[::1]:0", 502],
+      [`${"a".repeat(300)}:80`, 502],
+      ["%00:80", 400],
+      ["256.0.0.1:80", 400],
+      ["127.0.0.1:65536", 400],
+      ["127.0.0.1", 400],
+      ["user@127.0.0.1:80", 400],
+    ] as const
   ) {
     using client = await RawClient.connect(port);
     await client.send(`CONNECT ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    assertStringIncludes(await client.rest(), "HTTP/1.1 502 ", target);
+    assertStringIncludes(await client.rest(), `HTTP/1.1 ${status} `, target);
   }
   proxy.process.kill("SIGTERM");
   assertEquals((await proxy.end()).errors, "");
 });
 
-test("CONNECT proxy: an upstream that never accepts is answered with 504", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+test("forward proxy, CONNECT: an upstream that never accepts is answered with 504", async () => {
+  await using proxy = start({
     constants: { CONNECT_MS: 300 },
   });
   const port = await proxy.port();
@@ -192,8 +206,8 @@ test("CONNECT proxy: an upstream that never accepts is answered with 504", async
   for (const conn of waiting) conn[Symbol.dispose]();
 });
 
-test("CONNECT proxy: the connect timeout does not apply to the tunnel", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+test("forward proxy, CONNECT: the connect timeout does not apply to the tunnel", async () => {
+  await using proxy = start({
     constants: { CONNECT_MS: 200 },
   });
   using tunnel = await Tunnel.open(await proxy.port());
@@ -203,8 +217,8 @@ test("CONNECT proxy: the connect timeout does not apply to the tunnel", async ()
   assertEquals(await readAll(tunnel.upstream), "still here");
 });
 
-test("CONNECT proxy: an idle tunnel is closed", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+test("forward proxy, CONNECT: an idle tunnel is closed", async () => {
+  await using proxy = start({
     constants: { IDLE_MS: 200 },
   });
   const port = await proxy.port();
@@ -226,8 +240,8 @@ test("CONNECT proxy: an idle tunnel is closed", async () => {
   await assertSockets(proxy, before);
 });
 
-test("CONNECT proxy: an upstream that stops reading is dropped", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+test("forward proxy, CONNECT: an upstream that stops reading is dropped", async () => {
+  await using proxy = start({
     constants: { IDLE_MS: 200 },
   });
   const port = await proxy.port();
