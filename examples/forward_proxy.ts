@@ -22,7 +22,7 @@ import {
 } from "@pooled/http1";
 import { Pool } from "./client_pool.ts";
 import { dial } from "./shared/dial.ts";
-import { forward } from "./shared/forward.ts";
+import { forward, splitTarget } from "./shared/forward.ts";
 import { isPublic } from "./shared/public_address.ts";
 import { Refusal, refusing } from "./shared/refusal.ts";
 import { duplexOf, join } from "./shared/tunnel.ts";
@@ -43,9 +43,6 @@ const MAX_REQUESTS = 16;
 const MAX_WAITING = 100;
 /** Connections of clients at a time, tunnels included. */
 const MAX_CLIENTS = 1000;
-
-/** A target in absolute-form, up to its path. */
-const ABSOLUTE_FORM = /^(https?):\/\/([^/?]*)/i;
 
 /** What the arguments name: a host with all of its ports, or `host:port`. */
 const exceptions = new Set(
@@ -114,12 +111,6 @@ function poolOf(server: Server): Pool {
   return pool;
 }
 
-/** The request target for the server (RFC 9112 §3.2.1, §3.2.4). */
-function originForm(method: string, pathAndQuery: string): string {
-  if (pathAndQuery === "" && method === "OPTIONS") return "*";
-  return pathAndQuery.startsWith("/") ? pathAndQuery : `/${pathAndQuery}`;
-}
-
 async function openTunnel(req: HttpRequest, res: HttpResponse): Promise<void> {
   // Goes on for a client that half-closes: it may have sent all that it has to say.
   const conn = await reach(serverOf(req.target));
@@ -133,18 +124,17 @@ async function openTunnel(req: HttpRequest, res: HttpResponse): Promise<void> {
 }
 
 async function proxy(req: HttpRequest, res: HttpResponse): Promise<void> {
-  const { method, target } = req;
-  if (method === "CONNECT") return await openTunnel(req, res);
-  const [start, scheme, authority] = target.match(ABSOLUTE_FORM) ?? [];
-  if (authority === undefined) {
+  if (req.method === "CONNECT") return await openTunnel(req, res);
+  const target = splitTarget(req);
+  if (target === null) {
     throw new Refusal(400, "this is a proxy: the target is a whole http: URL");
   }
-  if (scheme!.toLowerCase() === "https") {
+  if (target.scheme === "https") {
     throw new Refusal(501, "https goes through a tunnel: use CONNECT");
   }
-  const server = serverOf(authority);
+  const server = serverOf(target.authority);
   await forward(req, res, {
-    target: originForm(method, target.slice(start!.length)),
+    target: target.origin,
     // Whatever Host says (RFC 9112 §3.2.2).
     host: server.host,
     pool: poolOf(server),

@@ -17,7 +17,7 @@ import {
 } from "@pooled/http1";
 import { Pool } from "./client_pool.ts";
 import { dial } from "./shared/dial.ts";
-import { forward } from "./shared/forward.ts";
+import { forward, splitTarget } from "./shared/forward.ts";
 import { refusing } from "./shared/refusal.ts";
 
 /** Milliseconds for the upstream to accept a connection. */
@@ -61,8 +61,10 @@ function forwarded({ remoteAddr }: ConnectionInfo<Deno.NetAddr>): string {
 
 const proxy: Handler<Deno.NetAddr> = async (req, res, info) => {
   if (req.method === "CONNECT") return res.send(null, { status: 405 });
+  const absolute = splitTarget(req);
   await forward(req, res, {
-    target: req.target,
+    target: absolute?.origin ?? req.target,
+    host: absolute?.authority,
     fields: [["Forwarded", forwarded(info)]],
     pool,
     idle: IDLE_MS,

@@ -40,13 +40,40 @@ export interface Hop {
   /** The request target there. */
   target: string;
   /** Replaces Host, which otherwise stays. */
-  host?: string;
+  host?: string | undefined;
   /** Fields to add. */
   fields?: Fields;
   /** The connections to the server. */
   pool: Pool;
   /** Milliseconds without a byte in either direction that end an upgraded connection. */
   idle: number;
+}
+
+/** A target in absolute-form, up to its path. */
+const ABSOLUTE_FORM = /^(https?):\/\/([^/?]*)/i;
+
+/** The parts of a target in absolute-form, whose authority replaces Host. */
+export interface AbsoluteTarget {
+  /** In lower case. */
+  scheme: string;
+  authority: string;
+  /** The request target for the server itself. */
+  origin: string;
+}
+
+/** Splits a target; `null` if it is in another form (RFC 9112 §3.2). */
+export function splitTarget(
+  { method, target }: HttpRequest,
+): AbsoluteTarget | null {
+  const [start, scheme, authority] = target.match(ABSOLUTE_FORM) ?? [];
+  if (authority === undefined) return null;
+  const path = target.slice(start!.length);
+  const origin = path === "" && method === "OPTIONS"
+    ? "*"
+    : path.startsWith("/")
+    ? path
+    : `/${path}`;
+  return { scheme: scheme!.toLowerCase(), authority, origin };
 }
 
 /** Sends a request on, and its response back. */

@@ -89,6 +89,29 @@ test("reverse proxy: names keep case and order, hop-by-hop fields are dropped", 
   );
 });
 
+test("reverse proxy: a target in absolute-form decides on the host", () =>
+  withUpstream(
+    (req, res) =>
+      res.send(`${req.method} ${req.target} ${req.headers.get("host")}`),
+    async (port) => {
+      for (
+        const [line, expected] of [
+          ["GET http://a.example:81/x?y", "GET /x?y a.example:81"],
+          ["GET http://a.example?y", "GET /?y a.example"],
+          ["OPTIONS http://a.example", "OPTIONS * a.example"],
+          ["OPTIONS *", "OPTIONS * b.example"],
+          ["GET //a.example/", "GET //a.example/ b.example"],
+        ]
+      ) {
+        const answer = await answerTo(
+          port,
+          `${line} HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n`,
+        );
+        assert(answer.endsWith(`\r\n\r\n${expected}`), answer);
+      }
+    },
+  ));
+
 test("reverse proxy: trailers pass both ways", () =>
   withUpstream(async (req, res) => {
     const text = await req.text();
