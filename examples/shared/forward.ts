@@ -25,6 +25,8 @@ const HOP_BY_HOP = [
 ];
 /** They frame, route and bound a message, whatever Connection says. */
 const NEVER_DROPPED = ["content-length", "host", "max-forwards", "via"];
+/** Fields on the format of the content, which come too late in a trailer section. */
+const FORMAT = ["content-type", "content-encoding", "content-range"];
 /** What a TRACE does not send back (RFC 9110 §9.3.8). */
 const SECRET = /^(proxy-authorization|authorization|cookie)$/i;
 /** The most that Max-Forwards goes on with. */
@@ -107,7 +109,7 @@ export async function forward(
   const { target, pool } = hop;
   const init: HttpRequestInit = { method, target, headers, body, signal };
   init.onInterim = interim(res);
-  if (req.chunked) init.trailers = () => [...req.trailers ?? []];
+  if (req.chunked) init.trailers = () => trailersOf(req);
   await pool.request(init, (response) => answer(res, response));
 }
 
@@ -124,6 +126,13 @@ function endToEnd(headers: HttpHeaders, version: string): Fields {
   }
   fields.push(["Via", `${version} ${PSEUDONYM}`]);
   return fields;
+}
+
+/** The trailers that go on (RFC 9110 §6.5.1). */
+function trailersOf({ trailers }: HttpRequest | ReceivedResponse): Fields {
+  return [...trailers ?? []].filter(([name]) =>
+    ![...HOP_BY_HOP, ...FORMAT].includes(name.toLowerCase())
+  );
 }
 
 /** Replaces the value of a field that occurs at most once, or adds it in front. */
@@ -172,7 +181,7 @@ async function answer(res: HttpResponse, from: ReceivedResponse) {
       try {
         const { done, value } = await reader.read();
         if (!done) return controller.enqueue(value);
-        trailers = [...from.trailers ?? []];
+        trailers = trailersOf(from);
         controller.close();
       } catch (error) {
         controller.error(error);

@@ -130,6 +130,30 @@ test("reverse proxy: trailers pass both ways", () =>
     );
   }));
 
+test("reverse proxy: trailers that cannot go on are dropped, both ways", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port);
+  using client = await RawClient.connect(await proxy.port());
+  const fields = "cOntent-Type: a\r\nContent-Encoding: gzip\r\n" +
+    "Content-Range: bytes 0-1/2\r\nKeep-Alive: 5\r\nProxy-Authorization: b\r\n";
+  const body = `3\r\nabc\r\n0\r\n${fields}X-Sum: 7\r\n\r\n`;
+  const chunked = `Transfer-Encoding: chunked\r\n\r\n${body}`;
+  await client.send(`POST / HTTP/1.1\r\nHost: a\r\n${chunked}`);
+  const { conn, text } = await head(listener);
+  using _ = conn;
+  let sent = text;
+  const buffer = new Uint8Array(4096);
+  while (!sent.includes("X-Sum: 7\r\n\r\n")) {
+    const count = await within(conn.read(buffer), "the trailers");
+    assert(count !== null, sent);
+    sent += new TextDecoder().decode(buffer.subarray(0, count));
+  }
+  const passed = "\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n";
+  assert(sent.endsWith(passed), sent);
+  await conn.write(encoder.encode(`HTTP/1.1 200 OK\r\n${chunked}`));
+  assert((await client.until("X-Sum: 7\r\n\r\n")).endsWith(passed));
+});
+
 test("reverse proxy: a body waits for the upstream's 100 (Continue)", async () => {
   using listener = listen();
   await using proxy = start(listener.addr.port);
