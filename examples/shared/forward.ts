@@ -6,7 +6,7 @@
  */
 
 import type {
-  HttpHeaders,
+  HttpMessage,
   HttpRequest,
   HttpRequestInit,
   HttpResponse,
@@ -90,7 +90,7 @@ export async function forward(
   if (req.method === "TRACE" && req.body !== null) {
     throw new Refusal(400, "a TRACE has no body");
   }
-  let headers = endToEnd(req.headers, req.httpVersion);
+  let headers = endToEnd(req);
   const forwards = maxForwards(req);
   if (forwards === 0) return answerAsLast(req, res);
   if (forwards !== null) set(headers, "Max-Forwards", `${forwards - 1}`);
@@ -114,7 +114,7 @@ export async function forward(
 }
 
 /** The fields that go on to the other side, as they were spelled. */
-function endToEnd(headers: HttpHeaders, version: string): Fields {
+function endToEnd({ headers, httpVersion, contentLength }: HttpMessage) {
   const dropped = new Set(HOP_BY_HOP);
   for (const value of headers.getAll("connection")) {
     for (const name of value.split(",")) dropped.add(name.trim().toLowerCase());
@@ -124,12 +124,14 @@ function endToEnd(headers: HttpHeaders, version: string): Fields {
   for (const [name, value] of headers) {
     if (!dropped.has(name.toLowerCase())) fields.push([name, value]);
   }
-  fields.push(["Via", `${version} ${PSEUDONYM}`]);
+  fields.push(["Via", `${httpVersion} ${PSEUDONYM}`]);
+  // Without leading zeros, so that the next one reads the same number.
+  if (contentLength !== null) set(fields, "Content-Length", `${contentLength}`);
   return fields;
 }
 
 /** The trailers that go on (RFC 9110 §6.5.1). */
-function trailersOf({ trailers }: HttpRequest | ReceivedResponse): Fields {
+function trailersOf({ trailers }: HttpMessage): Fields {
   return [...trailers ?? []].filter(([name]) =>
     ![...HOP_BY_HOP, ...FORMAT].includes(name.toLowerCase())
   );
@@ -171,7 +173,7 @@ function answerAsLast(req: HttpRequest, res: HttpResponse): void {
  */
 async function answer(res: HttpResponse, from: ReceivedResponse) {
   const { body, status, statusText } = from;
-  const headers = endToEnd(from.headers, from.httpVersion);
+  const headers = endToEnd(from);
   if (body === null) return res.send(null, { status, statusText, headers });
   const reader = body.getReader();
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -208,7 +210,7 @@ function interim(res: HttpResponse) {
     if (status < 102 || status > 104) return;
     res.send(null, {
       status,
-      headers: endToEnd(from.headers, from.httpVersion),
+      headers: endToEnd(from),
     });
   };
 }
@@ -228,7 +230,7 @@ async function upgrade(
     using result = await client.upgrade(init);
     const { response, duplex } = result;
     if (duplex === null) return await answer(res, response);
-    const fields = endToEnd(response.headers, response.httpVersion);
+    const fields = endToEnd(response);
     fields.push(["Upgrade", response.upgrade ?? req.upgrade!]);
     join(res.upgrade({ headers: fields }), duplex, idle);
   } finally {

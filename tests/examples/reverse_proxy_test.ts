@@ -130,6 +130,19 @@ test("reverse proxy: trailers pass both ways", () =>
     );
   }));
 
+test("reverse proxy: a length goes on without leading zeros", async () => {
+  using listener = listen();
+  await using proxy = start(listener.addr.port);
+  using client = await RawClient.connect(await proxy.port());
+  const fields = `Content-lEngth: ${"0".repeat(20)}2\r\nA: b\r\n\r\nhi`;
+  await client.send(`POST / HTTP/1.1\r\nHost: a\r\n${fields}`);
+  const { conn, text } = await head(listener);
+  using _ = conn;
+  assertStringIncludes(text, "\r\nContent-lEngth: 2\r\nA: b\r\n");
+  await conn.write(encoder.encode(`HTTP/1.1 200 OK\r\n${fields}`));
+  assertStringIncludes(await client.until("hi"), "\r\nContent-Length: 2\r\n");
+});
+
 test("reverse proxy: trailers that cannot go on are dropped, both ways", async () => {
   using listener = listen();
   await using proxy = start(listener.addr.port);
