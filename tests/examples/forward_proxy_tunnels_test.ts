@@ -4,7 +4,8 @@
  */
 
 import net from "node:net";
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { writeAll } from "../../examples/shared/first_bytes.ts";
 import {
   assertSockets,
   Example,
@@ -17,6 +18,7 @@ import {
   readAll,
   reset,
 } from "../support/raw_client.ts";
+import { resident, zeros } from "../support/upstream.ts";
 import { test } from "../support/waiting.ts";
 
 /** The proxy, which may reach all ports of two hosts. */
@@ -252,4 +254,28 @@ test("forward proxy, CONNECT: an upstream that stops reading is dropped", async 
   })();
   await flood.catch(() => {});
   await assertSockets(proxy, before);
+});
+
+test("forward proxy, CONNECT: 1 GB each way at once passes through flat memory", async () => {
+  await using proxy = start();
+  using tunnel = await Tunnel.open(await proxy.port());
+  const before = resident(proxy).now;
+  const { client: { conn }, upstream } = tunnel;
+  const send = async (to: Deno.Conn) => {
+    for await (const chunk of zeros(1e9)) await writeAll(to, chunk);
+    await to.closeWrite();
+  };
+  const receive = async (from: Deno.Conn) => {
+    const buffer = new Uint8Array(65536);
+    let sum = 0;
+    for (let count; (count = await from.read(buffer)) !== null;) sum += count;
+    return sum;
+  };
+  const moved = await Promise.all([
+    ...[send(conn), send(upstream)],
+    ...[receive(conn), receive(upstream)],
+  ]);
+  assertEquals(moved.slice(2), [1e9, 1e9]);
+  const grown = resident(proxy).most - before;
+  assert(grown < 150e6, `grown by ${grown / 1e6} MB`);
 });
