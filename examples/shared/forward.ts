@@ -208,10 +208,7 @@ function interim(res: HttpResponse) {
   return (from: ReceivedResponse) => {
     const { status } = from;
     if (status < 102 || status > 104) return;
-    res.send(null, {
-      status,
-      headers: endToEnd(from),
-    });
+    res.send(null, { status, headers: endToEnd(from) });
   };
 }
 

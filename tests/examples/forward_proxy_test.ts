@@ -367,6 +367,7 @@ test("forward proxy: a server that is down, unknown, closes or talks nonsense is
   for (
     const [from, text] of [
       ["", "the server gave no answer"],
+      ["HTTP/1.1 103 Early Hints\r\n\r\n", "the server gave no answer"],
       ["HTTP/1.1 200 OK\r\nContent-Le", "the server's answer failed: "],
       ["HTTP/1.1 200 OK\nA: b\n\n", "the server's answer failed: bare-lf"],
       [
@@ -382,7 +383,7 @@ test("forward proxy: a server that is down, unknown, closes or talks nonsense is
     const { conn } = await head(listener);
     await conn.write(bytesOf(from));
     conn.close();
-    assertStringIncludes(await answer, "HTTP/1.1 502 ", from);
+    assertStringIncludes(await answer, "HTTP/1.1 502 ");
     assertStringIncludes(await answer, text);
   }
 });

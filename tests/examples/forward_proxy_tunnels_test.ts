@@ -13,6 +13,7 @@ import {
   sockets,
 } from "../support/example.ts";
 import {
+  answerTo,
   assertEnds,
   RawClient,
   readAll,
@@ -177,6 +178,23 @@ test("forward proxy, CONNECT: an unreachable upstream is a 502, a target that is
   }
   proxy.process.kill("SIGTERM");
   assertEquals((await proxy.end()).errors, "");
+});
+
+test("forward proxy, CONNECT: with a body it is refused", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using proxy = start();
+  const port = await proxy.port();
+  const target = `127.0.0.1:${listener.addr.port}`;
+  for (
+    const body of [
+      "Content-Length: 2\r\n\r\nhi",
+      "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+      "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ]
+  ) {
+    const line = `CONNECT ${target} HTTP/1.1\r\nHost: a\r\n`;
+    assertStringIncludes(await answerTo(port, line + body), "HTTP/1.1 400 ");
+  }
 });
 
 test("forward proxy, CONNECT: an upstream that never accepts is answered with 504", async () => {
