@@ -19,7 +19,7 @@ import {
   readAll,
   reset,
 } from "../support/raw_client.ts";
-import { resident, zeros } from "../support/upstream.ts";
+import { fillBacklog, resident, zeros } from "../support/upstream.ts";
 import { test } from "../support/waiting.ts";
 
 /** The proxy, which may reach all ports of two hosts. */
@@ -202,28 +202,17 @@ test("forward proxy, CONNECT: an upstream that never accepts is answered with 50
     constants: { CONNECT_MS: 300 },
   });
   const port = await proxy.port();
-  // With a full backlog the kernel completes no further handshakes.
   using listener = Deno.listen({
     hostname: "127.0.0.1",
     port: 0,
     tcpBacklog: 1,
   });
-  const waiting: Deno.Conn[] = [];
-  for (;;) {
-    const conn = await Deno.connect({
-      hostname: "127.0.0.1",
-      port: listener.addr.port,
-      signal: AbortSignal.timeout(300),
-    }).catch(() => null);
-    if (conn === null) break;
-    waiting.push(conn);
-  }
+  using _ = await fillBacklog(listener);
   using client = await RawClient.connect(port);
   await client.send(
     `CONNECT 127.0.0.1:${listener.addr.port} HTTP/1.1\r\nHost: a\r\n\r\n`,
   );
   assertStringIncludes(await client.rest(), "HTTP/1.1 504 ");
-  for (const conn of waiting) conn[Symbol.dispose]();
 });
 
 test("forward proxy, CONNECT: the connect timeout does not apply to the tunnel", async () => {

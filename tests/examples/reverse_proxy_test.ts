@@ -293,6 +293,33 @@ test("reverse proxy: an idle tunnel is closed on both sides", async () => {
   await within(assertEnds(client.conn), "the client's end");
 });
 
+test("reverse proxy: a tunnel whose bytes one side does not take is closed", async () => {
+  for (const side of ["client", "upstream"]) {
+    using listener = listen();
+    await using proxy = start(listener.addr.port, {
+      constants: { IDLE_MS: 200 },
+    });
+    const port = await proxy.port();
+    const before = sockets(proxy);
+    using client = await RawClient.connect(port);
+    await client.send(
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+    );
+    const { conn } = await head(listener);
+    using _ = conn;
+    await conn.write(encoder.encode(
+      "HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+    ));
+    await client.until("\r\n\r\n");
+    const from = side === "client" ? conn : client.conn;
+    const flood = (async () => {
+      for (;;) await from.write(new Uint8Array(65536));
+    })();
+    await within(flood.catch(() => {}), `the end of the ${side}'s flood`);
+    await assertSockets(proxy, before);
+  }
+});
+
 test("reverse proxy: an upstream that is down, closes, or talks nonsense is a 502", async () => {
   const closed = listen();
   closed.close();

@@ -19,6 +19,22 @@ export function free(): Deno.NetAddr {
   return listener.addr;
 }
 
+/**
+ * Fills the backlog of a listener, so that the kernel completes no further handshakes.
+ * Disposal closes the connections in it.
+ */
+export async function fillBacklog({ addr }: Deno.TcpListener) {
+  const waiting = new DisposableStack();
+  for (;;) {
+    const { hostname, port } = addr;
+    const signal = AbortSignal.timeout(300);
+    const conn = await Deno.connect({ hostname, port, signal })
+      .catch(() => null);
+    if (conn === null) return waiting;
+    waiting.use(conn);
+  }
+}
+
 /** Accepts one connection and reads a head. */
 export async function head(listener: Deno.Listener) {
   const conn = await within(listener.accept(), "the proxy");
