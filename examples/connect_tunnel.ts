@@ -1,6 +1,6 @@
 /**
  * HTTPS through a proxy: a CONNECT tunnel with TLS inside. The proxy may be
- * `examples/connect_proxy.ts`. A fourth argument names a file of CA certificates.
+ * `examples/forward_proxy.ts`. A fourth argument names a file of CA certificates.
  *
  * `deno run -N -R examples/connect_tunnel.ts localhost 8000 https://example.com/`
  *

@@ -5,10 +5,9 @@
 import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";
 import type { Handler } from "@pooled/http1";
+import { whileBrowsing } from "../support/chromium.ts";
 import { needs } from "../support/needs.ts";
-import { start } from "../support/programs.ts";
 import { streamOf } from "../support/streams.ts";
-import { within } from "../support/waiting.ts";
 import { echoSocket } from "../support/websocket.ts";
 import { untilNoConnections, withServer } from "../support/with_server.ts";
 
@@ -133,27 +132,11 @@ Deno.test(
       res.send("not found", { status: 404 });
     };
     await withServer(handler, async ({ url, server, errors }) => {
-      const profile = Deno.makeTempDirSync();
-      const browser = start("chromium", [
-        ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"],
-        ...["--no-first-run", "--disable-background-networking"],
-        ...[
-          "--disable-component-update",
-          "--disable-sync",
-          "--no-proxy-server",
-        ],
-        ...["--disable-dev-shm-usage", `--user-data-dir=${profile}`, url],
-      ]);
-      // Drains the pipes, so that the browser never blocks on them.
-      const said = browser.output();
-      let results: unknown;
-      try {
-        results = await within(done.promise, "the page to be done", 40_000);
-      } finally {
-        browser.kill();
-        await said;
-        await removeProfile(profile);
-      }
+      const results = await whileBrowsing(
+        url,
+        ["--no-proxy-server"],
+        done.promise,
+      );
       assertEquals(results, {
         get: "GET /get?a=b",
         post: "POST some text",
@@ -184,16 +167,4 @@ function twoPieces(
     await between;
     yield Buffer.from(second);
   })());
-}
-
-/** Removes the profile, retrying while child processes of the browser still write to it. */
-async function removeProfile(profile: string): Promise<void> {
-  for (let left = 50;; left--) {
-    try {
-      return Deno.removeSync(profile, { recursive: true });
-    } catch (error) {
-      if (left === 0) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
 }

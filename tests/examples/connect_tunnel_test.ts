@@ -1,5 +1,5 @@
 /**
- * The example of a tunnel, through the CONNECT proxy and through hostile ones.
+ * The example of a tunnel, through the forward proxy and through hostile ones.
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
@@ -8,7 +8,7 @@ import { makeCertificate } from "../support/certificate.ts";
 import { Example, type ExampleOptions } from "../support/example.ts";
 import { test, within } from "../support/waiting.ts";
 
-test("CONNECT tunnel: HTTPS through the CONNECT proxy", async () => {
+test("CONNECT tunnel: HTTPS through the forward proxy", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { cert, key, certFile } = await makeCertificate(folder);
@@ -17,7 +17,7 @@ test("CONNECT tunnel: HTTPS through the CONNECT proxy", async () => {
       (req, res, { secure }) =>
         res.send(`${req.target} of ${req.headers.get("host")}, ${secure}`),
     );
-    await using proxy = Example.start("connect_proxy.ts", ["0"]);
+    await using proxy = Example.start("forward_proxy.ts", ["0", "localhost"]);
     const { port } = server.addr;
     await using example = Example.start("connect_tunnel.ts", [
       "127.0.0.1",

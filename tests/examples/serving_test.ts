@@ -55,8 +55,8 @@ Deno.test("example: TLS", async () => {
   }
 });
 
-Deno.test("example: CONNECT proxy", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+Deno.test("example: forward proxy", async () => {
+  await using proxy = Example.start("forward_proxy.ts", ["0", "127.0.0.1"]);
   await using hello = Example.start("hello.ts", ["0"]);
   const [through, to] = await Promise.all([proxy.port(), hello.port()]);
   const tunnel = ["-p", "-x", `http://127.0.0.1:${through}`];
@@ -83,7 +83,7 @@ Deno.test("example: CONNECT proxy", async () => {
   }
   assertStringIncludes(
     await curl("-i", `http://127.0.0.1:${through}/`),
-    "405 Method Not Allowed",
+    "400 Bad Request",
   );
 });
 

@@ -1,18 +1,32 @@
 /**
- * The CONNECT proxy example handles peers that half-close, reset, stall or cannot be
+ * The tunnels of the forward proxy example: they handle peers that half-close, reset, stall or cannot be
  * reached. The tests shorten its timeouts.
  */
 
 import net from "node:net";
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { assertSockets, Example, sockets } from "../support/example.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { writeAll } from "../../examples/shared/first_bytes.ts";
 import {
+  assertSockets,
+  Example,
+  type ExampleOptions,
+  sockets,
+} from "../support/example.ts";
+import {
+  answerTo,
   assertEnds,
   RawClient,
   readAll,
   reset,
 } from "../support/raw_client.ts";
+import { fillBacklog, resident, zeros } from "../support/upstream.ts";
 import { test } from "../support/waiting.ts";
+
+/** The proxy, which may reach all ports of two hosts. */
+function start(options?: ExampleOptions): Example {
+  const args = ["0", "127.0.0.1", "[::1]"];
+  return Example.start("forward_proxy.ts", args, options);
+}
 
 /** A tunnel through the proxy; the test acts as the upstream. */
 class Tunnel implements Disposable {
@@ -43,8 +57,8 @@ class Tunnel implements Disposable {
 
 const encoder = new TextEncoder();
 
-test("CONNECT proxy: the reply arrives after the client's half-close", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+test("forward proxy, CONNECT: the reply arrives after the client's half-close", async () => {
+  await using proxy = start();
   const port = await proxy.port();
   const before = sockets(proxy);
   {
@@ -59,8 +73,8 @@ test("CONNECT proxy: the reply arrives after the client's half-close", async () 
   }
 });
 
-test("CONNECT proxy: a client may send everything at once and half-close", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+test("forward proxy, CONNECT: a client may send everything at once and half-close", async () => {
+  await using proxy = start();
   const port = await proxy.port();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const target = `127.0.0.1:${listener.addr.port}`;
@@ -76,8 +90,8 @@ test("CONNECT proxy: a client may send everything at once and half-close", async
   assertStringIncludes(await client.rest(), "\r\n\r\nanswer");
 });
 
-test("CONNECT proxy: the upstream may half-close first", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+test("forward proxy, CONNECT: the upstream may half-close first", async () => {
+  await using proxy = start();
   const port = await proxy.port();
   const before = sockets(proxy);
   using tunnel = await Tunnel.open(port);
@@ -90,8 +104,8 @@ test("CONNECT proxy: the upstream may half-close first", async () => {
   await assertSockets(proxy, before);
 });
 
-test("CONNECT proxy: a client that stops reading is dropped", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+test("forward proxy, CONNECT: a client that stops reading is dropped", async () => {
+  await using proxy = start({
     constants: { IDLE_MS: 200 },
   });
   const port = await proxy.port();
@@ -104,8 +118,8 @@ test("CONNECT proxy: a client that stops reading is dropped", async () => {
   await assertSockets(proxy, before);
 });
 
-test("CONNECT proxy: a reset on one side closes the other, and nothing leaks", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+test("forward proxy, CONNECT: a reset on one side closes the other, and nothing leaks", async () => {
+  await using proxy = start();
   const port = await proxy.port();
   const before = sockets(proxy);
 
@@ -139,61 +153,70 @@ test("CONNECT proxy: a reset on one side closes the other, and nothing leaks", a
   assertEquals((await proxy.end()).errors, "");
 });
 
-test("CONNECT proxy: an unreachable upstream is answered with 502", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"]);
+test("forward proxy, CONNECT: an unreachable upstream is a 502, a target that is no host a 400", async () => {
+  await using proxy = start();
   const port = await proxy.port();
   const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   closed.close();
   for (
-    const target of [
-      "127.0.0.1:0",
-      `127.0.0.1:${closed.addr.port}`,
-      "no-such-host.invalid:80",
-      "[::1]:0",
-      "%00:80",
-      "[::ffff:127.0.0.1]:0",
-      `${"a".repeat(300)}:80`,
-    ]
+    const [target, status] of [
+      ["127.0.0.1:0", 502],
+      [`127.0.0.1:${closed.addr.port}`, 502],
+      ["no-such-host.invalid:80", 502],
+      ["[::1]:0", 502],
+      [`${"a".repeat(300)}:80`, 502],
+      ["%00:80", 400],
+      ["256.0.0.1:80", 400],
+      ["127.0.0.1:65536", 400],
+      ["127.0.0.1", 400],
+      ["user@127.0.0.1:80", 400],
+    ] as const
   ) {
     using client = await RawClient.connect(port);
     await client.send(`CONNECT ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    assertStringIncludes(await client.rest(), "HTTP/1.1 502 ", target);
+    assertStringIncludes(await client.rest(), `HTTP/1.1 ${status} `, target);
   }
   proxy.process.kill("SIGTERM");
   assertEquals((await proxy.end()).errors, "");
 });
 
-test("CONNECT proxy: an upstream that never accepts is answered with 504", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+test("forward proxy, CONNECT: with a body it is refused", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using proxy = start();
+  const port = await proxy.port();
+  const target = `127.0.0.1:${listener.addr.port}`;
+  for (
+    const body of [
+      "Content-Length: 2\r\n\r\nhi",
+      "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+      "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ]
+  ) {
+    const line = `CONNECT ${target} HTTP/1.1\r\nHost: a\r\n`;
+    assertStringIncludes(await answerTo(port, line + body), "HTTP/1.1 400 ");
+  }
+});
+
+test("forward proxy, CONNECT: an upstream that never accepts is answered with 504", async () => {
+  await using proxy = start({
     constants: { CONNECT_MS: 300 },
   });
   const port = await proxy.port();
-  // With a full backlog the kernel completes no further handshakes.
   using listener = Deno.listen({
     hostname: "127.0.0.1",
     port: 0,
     tcpBacklog: 1,
   });
-  const waiting: Deno.Conn[] = [];
-  for (;;) {
-    const conn = await Deno.connect({
-      hostname: "127.0.0.1",
-      port: listener.addr.port,
-      signal: AbortSignal.timeout(300),
-    }).catch(() => null);
-    if (conn === null) break;
-    waiting.push(conn);
-  }
+  using _ = await fillBacklog(listener);
   using client = await RawClient.connect(port);
   await client.send(
     `CONNECT 127.0.0.1:${listener.addr.port} HTTP/1.1\r\nHost: a\r\n\r\n`,
   );
   assertStringIncludes(await client.rest(), "HTTP/1.1 504 ");
-  for (const conn of waiting) conn[Symbol.dispose]();
 });
 
-test("CONNECT proxy: the connect timeout does not apply to the tunnel", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+test("forward proxy, CONNECT: the connect timeout does not apply to the tunnel", async () => {
+  await using proxy = start({
     constants: { CONNECT_MS: 200 },
   });
   using tunnel = await Tunnel.open(await proxy.port());
@@ -203,8 +226,8 @@ test("CONNECT proxy: the connect timeout does not apply to the tunnel", async ()
   assertEquals(await readAll(tunnel.upstream), "still here");
 });
 
-test("CONNECT proxy: an idle tunnel is closed", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+test("forward proxy, CONNECT: an idle tunnel is closed", async () => {
+  await using proxy = start({
     constants: { IDLE_MS: 200 },
   });
   const port = await proxy.port();
@@ -226,8 +249,8 @@ test("CONNECT proxy: an idle tunnel is closed", async () => {
   await assertSockets(proxy, before);
 });
 
-test("CONNECT proxy: an upstream that stops reading is dropped", async () => {
-  await using proxy = Example.start("connect_proxy.ts", ["0"], {
+test("forward proxy, CONNECT: an upstream that stops reading is dropped", async () => {
+  await using proxy = start({
     constants: { IDLE_MS: 200 },
   });
   const port = await proxy.port();
@@ -238,4 +261,28 @@ test("CONNECT proxy: an upstream that stops reading is dropped", async () => {
   })();
   await flood.catch(() => {});
   await assertSockets(proxy, before);
+});
+
+test("forward proxy, CONNECT: 1 GB each way at once passes through flat memory", async () => {
+  await using proxy = start();
+  using tunnel = await Tunnel.open(await proxy.port());
+  const before = resident(proxy).now;
+  const { client: { conn }, upstream } = tunnel;
+  const send = async (to: Deno.Conn) => {
+    for await (const chunk of zeros(1e9)) await writeAll(to, chunk);
+    await to.closeWrite();
+  };
+  const receive = async (from: Deno.Conn) => {
+    const buffer = new Uint8Array(65536);
+    let sum = 0;
+    for (let count; (count = await from.read(buffer)) !== null;) sum += count;
+    return sum;
+  };
+  const moved = await Promise.all([
+    ...[send(conn), send(upstream)],
+    ...[receive(conn), receive(upstream)],
+  ]);
+  assertEquals(moved.slice(2), [1e9, 1e9]);
+  const grown = resident(proxy).most - before;
+  assert(grown < 150e6, `grown by ${grown / 1e6} MB`);
 });
