@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { HttpError, type HttpRequestInit, RequestError } from "@pooled/http1";
 import { ok, scripted, withPeer } from "../support/clients.ts";
 import { cancellable, controlled, streamOf } from "../support/streams.ts";
-import { settle, test, until, within } from "../support/waiting.ts";
+import { settle, sleep, test, until, within } from "../support/waiting.ts";
 
 const EXPECT = { headers: { Expect: "100-continue" } };
 const REFUSED = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno";
@@ -376,3 +376,49 @@ test("a body in chunks is not whole before its trailers", async () => {
     }, { pipeline: 2 });
   }
 });
+
+test("a server that answers and reads no more, but takes its time to answer", async () => {
+  for (const kind of ["bytes", "stream"]) {
+    for (const status of ["200 OK", "413 Content Too Large"]) {
+      await scripted(async ({ client, conn }) => {
+        const { stream, cancelled } = cancellable("x".repeat(100_000));
+        conn.hold();
+        const asked = client.request({
+          method: "POST",
+          target: "/",
+          body: kind === "bytes" ? new Uint8Array(100_000) : stream,
+        });
+        await until(() => conn.writesBegun > 0, "the request");
+        conn.give(`HTTP/1.1 ${status}\r\nContent-Length: 4\r\n\r\na`);
+        using response = await within(asked, "the response");
+        const text = response.text();
+        for (const piece of ["b", "c", "d"]) {
+          await sleep(60);
+          conn.give(piece);
+        }
+        assertEquals(await within(text, "the body"), "abcd");
+        if (kind === "stream") await within(cancelled, "the cancel");
+        await within(client.closed, "the end");
+      }, { writeTimeout: 40 });
+    }
+  }
+});
+
+test("nor does a body that stalls wait for a request that does", () =>
+  scripted(async ({ client, conn }) => {
+    conn.hold();
+    const asked = client.request({
+      method: "POST",
+      target: "/",
+      body: new Uint8Array(100_000),
+    });
+    await until(() => conn.writesBegun > 0, "the request");
+    conn.give("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na");
+    using response = await within(asked, "the response");
+    const error = await assertRejects(
+      () => within(response.text(), "the end"),
+      HttpError,
+    );
+    assertEquals(error.code, "body-timeout");
+    await within(client.closed, "the end");
+  }, { writeTimeout: 40, bodyTimeout: 200 }));
