@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type HttpClient, HttpError, RequestError } from "@pooled/http1";
-import { sleep, until, within } from "../support/waiting.ts";
+import { settle, sleep, until, within } from "../support/waiting.ts";
 import { INDEX, LARGE } from "../support/web_servers.ts";
 import {
   get,
@@ -206,6 +206,88 @@ siteTests("a server that is killed in the middle of a body", async (site) => {
   await within(idle.closed, "the end of the idle one");
   assertEquals((await lost(idle, "/", "POST")).retryable, true);
 });
+
+siteTests(
+  "a server that is killed in the middle of an upload",
+  async (site) => {
+    const client = await site.open();
+    let pulled = 0;
+    const cancelled = Promise.withResolvers<unknown>();
+    const asked = client.request({
+      method: "PUT",
+      target: "/up/count",
+      body: new ReadableStream({
+        async pull(controller) {
+          pulled++;
+          await settle();
+          controller.enqueue(new Uint8Array(100));
+        },
+        cancel: cancelled.resolve,
+      }),
+    });
+    const behind = lost(client, "/", "POST");
+    const error = assertRejects(() => within(asked, "it"), RequestError);
+    await until(() => pulled > 3, "the upload to begin");
+    for (const pid of site.server.workers()) Deno.kill(pid, "SIGKILL");
+    // The method is idempotent, but the stream is used up.
+    assertEquals((await error).retryable, true);
+    await within(cancelled.promise, "the cancel");
+    assertEquals((await behind).retryable, true);
+    await within(client.closed, "the end");
+  },
+);
+
+siteTests("a server that stops gracefully", async (site, { program }) => {
+  const client = await site.open();
+  const idle = await site.open();
+  assertEquals(await textOf(await get(idle, "/index.html")), INDEX);
+  const response = await get(client, "/large.bin");
+  const reader = response.body!.getReader();
+  let received = (await within(reader.read(), "bytes")).value!.length;
+  site.server.kill(program === "nginx" ? "SIGQUIT" : "SIGWINCH");
+  await within(idle.closed, "the end of the idle one");
+  assertEquals((await lost(idle, "/", "POST")).retryable, true);
+  for (;;) {
+    const { done, value } = await within(reader.read(), "the rest");
+    if (done) break;
+    received += value.length;
+  }
+  assertEquals(received, LARGE);
+  response.release();
+  await within(client.closed, "the end");
+});
+
+siteTests(
+  "whoever repeats what is retryable gets every answer",
+  async (site) => {
+    const open = () => site.open({ pipeline: 4 }, site.server.ports.brief);
+    let client = await open();
+    let connections = 1;
+    const left = Array.from({ length: 40 }, (_, i) => i);
+    const done: number[] = [];
+    const ask = async (client: HttpClient, i: number) => {
+      try {
+        const response = await client.request({ target: `/index.html?${i}` });
+        assertEquals(await textOf(response), INDEX);
+        done.push(i);
+      } catch (error) {
+        assert(error instanceof RequestError && error.retryable, `${error}`);
+        left.push(i);
+      }
+    };
+    while (left.length > 0) {
+      if (client.state !== "idle") {
+        await within(client.close(), "the end");
+        client = await open();
+        connections++;
+      }
+      await Promise.all(left.splice(0, 6).map((i) => ask(client, i)));
+    }
+    assertEquals(done.length, 40);
+    assertEquals(new Set(done).size, 40);
+    assert(connections >= 10, `${connections} connections`);
+  },
+);
 
 siteTest(NGINX, "a connection that closes without a response", async (site) => {
   for (const method of ["GET", "POST"]) {

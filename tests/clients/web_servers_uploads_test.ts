@@ -61,6 +61,40 @@ siteTests("bodies of every kind arrive whole", async (site) => {
   assertEquals(client.state, "idle");
 });
 
+siteTests("a body that comes back while it is sent", async (site, kind) => {
+  const client = await site.open({ maxBodySize: BYTES.length });
+  for (let i = 0; i < 3; i++) {
+    const pieces = Array.from(
+      { length: 90 },
+      (_, at) => BYTES.subarray(at * 10_000, (at + 1) * 10_000),
+    );
+    const response = await get(client, "/up/back", {
+      method: "POST",
+      body: streamOf(pieces),
+    });
+    assertEquals(digestOf(await response.bytes()), TOLD.digest);
+    response.release();
+    await until(() => client.state !== "busy", "the client to be free");
+    assertEquals(client.state, "idle");
+  }
+  // Apache sends the whole body before it looks for a response.
+  if (kind.program !== "nginx") return;
+  const { stream, put, close } = controlled();
+  const asked = get(client, "/up/back", { method: "POST", body: stream });
+  put("ping 0");
+  using response = await asked;
+  const reader = response.body!.getReader();
+  for (let i = 0; i < 5; i++) {
+    const { value } = await within(reader.read(), "an echo");
+    assertEquals(new TextDecoder().decode(value), `ping ${i}`);
+    if (i < 4) put(`ping ${i + 1}`);
+  }
+  close();
+  assertEquals((await within(reader.read(), "the end")).done, true);
+  await until(() => client.state !== "busy", "the client to be free");
+  assertEquals(client.state, "idle");
+});
+
 siteTests("a file is uploaded, with its length and in chunks", async (site) => {
   const client = await site.open();
   const path = await Deno.makeTempFile();

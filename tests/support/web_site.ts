@@ -29,6 +29,8 @@ const application: Handler = async (req, res) => {
   switch (req.path) {
     case "/echo":
       return res.send(await req.text());
+    case "/back":
+      return res.send(req.body);
     case "/count": {
       const bytes = await new Response(req.body).bytes();
       return res.json({ length: bytes.length, digest: digestOf(bytes) });
