@@ -5,7 +5,7 @@
  * Both serve the same paths:
  *
  * - `/index.html`, `/notes.txt`: files; the second is compressed for who accepts gzip
- * - `/large.bin`: a file of 4 MiB; nginx sends it from `/slow` at 100 kB/s
+ * - `/large.bin`: a file of 4 MiB
  * - `/cookies`: two Set-Cookie lines, `/moved`: 301, `/nothing`: 204
  * - `/small`: takes bodies of up to 10 bytes
  * - `/up/`: the upstream, upgrades included; bodies of up to 1 MB
@@ -244,10 +244,6 @@ http {
     location = /trailers {
       alias ${dir}/root/index.html;
       add_trailer X-Check abc;
-    }
-    location = /slow {
-      alias ${dir}/root/large.bin;
-      limit_rate 100k;
     }
     location = /small {
       client_max_body_size 10;

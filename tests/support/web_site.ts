@@ -101,6 +101,7 @@ const SCRIPTS: Record<string, Script> = {
     "4\r\none \r\n",
     RESET,
   ],
+  "/held": ["HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "one ", HOLD],
   "/open": ["HTTP/1.0 200 OK\r\n\r\n", "one ", HOLD],
   "/mute": [RESET],
 };
