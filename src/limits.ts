@@ -210,7 +210,7 @@ export interface ClientLimits {
   idleTimeout?: number;
   /**
    * Time in which the server must read something while bytes of requests are pending. On
-   * expiry the connection closes.
+   * expiry the connection closes, after the response that has begun.
    *
    * @default {30000}
    */

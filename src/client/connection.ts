@@ -528,13 +528,16 @@ export class ClientConnection
           "TimeoutError",
         );
         return this.#leave();
-      case "reading":
-        return this.destroy(
-          new DOMException(
-            "the server read too little of the request in time",
-            "TimeoutError",
-          ),
+      case "reading": {
+        const stalled = new DOMException(
+          "the server read too little of the request in time",
+          "TimeoutError",
         );
+        if (call?.state !== "answered") return this.destroy(stalled);
+        // Nothing more is sent, but what has begun to come is read.
+        this.output.close(stalled);
+        return this.writeFailed(stalled);
+      }
       default:
         return this.#close(this.#writeError, null);
     }

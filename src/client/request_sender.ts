@@ -22,6 +22,7 @@ export class RequestSender {
   readonly #output: Output;
   readonly #owner: SenderOwner;
   readonly #continueTimeout: number;
+  /** The stream of `call`, or of the request before it until that stream has ended. */
   #body: BodySender | null = null;
   /** The bound on the wait for a 100 (Continue). */
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -78,7 +79,7 @@ export class RequestSender {
         trailers,
       });
       this.#body = sender;
-      sender.run().then(
+      sender.run(() => this.#sent(call)).then(
         () => this.#end(call, sender, null),
         (error) => this.#end(call, sender, { error }),
       );
@@ -89,25 +90,32 @@ export class RequestSender {
     }
   }
 
-  #end(call: Call, sender: BodySender, failure: { error: unknown } | null) {
-    if (this.#body !== sender) return;
-    this.#body = null;
+  /** The whole request is in the output, although its stream may not have ended. */
+  #sent(call: Call): void {
+    if (this.call !== call) return;
     this.call = null;
     this.#output.flush();
-    if (failure === null) this.#owner.requestSent();
-    // The owner knows of an output that has failed.
-    else if (!this.#output.closed) {
+    this.#owner.requestSent();
+  }
+
+  #end(call: Call, sender: BodySender, failure: { error: unknown } | null) {
+    if (sender.stopped) return;
+    if (this.#body === sender) this.#body = null;
+    if (failure === null) return this.#sent(call);
+    if (this.call === call) this.call = null;
+    this.#output.flush();
+    // The owner knows of an output that has failed, and a response that is over stands.
+    if (!this.#output.closed && call.state !== "over") {
       this.#owner.requestFailed(call, failure.error);
     }
   }
 
   /** Gives up the rest of the request, which stays incomplete. */
   stop(reason: unknown): void {
-    const body = this.#body;
     const { call } = this;
+    this.#body?.stop(reason);
     this.#body = null;
     this.call = null;
-    if (body !== null) return body.stop(reason);
     if (!this.awaitsContinue) return;
     this.#stopTimer();
     // Nothing will ever read the stream, so it must not go on producing.

@@ -27,8 +27,9 @@ export class BodySender {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #output: Output;
   readonly #framing: StreamFraming;
+  /** Whether `stop` was called: the owner wants to hear nothing more. */
+  stopped = false;
   #sent = 0;
-  #stopped = false;
 
   constructor(
     stream: ReadableStream<Uint8Array>,
@@ -43,14 +44,19 @@ export class BodySender {
   /**
    * Sends the whole stream. Rejects and cancels the stream if it fails, misses its
    * declared length, or the peer is gone. Resolves early after `stop`.
+   *
+   * @param whole Called once a body without chunks has its declared length: only the end of
+   * the stream is awaited then.
    */
-  async run(): Promise<void> {
+  async run(whole: () => void = () => {}): Promise<void> {
     const { chunked, length } = this.#framing;
     const output = this.#output;
+    const isWhole = () => !chunked && this.#sent === length;
     try {
+      if (isWhole()) whole();
       for (;;) {
         const { done, value } = await this.#reader.read();
-        if (this.#stopped) return;
+        if (this.stopped) return;
         if (output.closed) return await output.room();
         if (done) break;
         const chunk = checkChunk(value);
@@ -58,8 +64,9 @@ export class BodySender {
         if (output.closed) return await output.room();
         this.#send(chunk, chunked, length);
         output.flush();
+        if (chunk.length > 0 && isWhole()) whole();
         if (output.full) await output.room();
-        if (this.#stopped) return;
+        if (this.stopped) return;
       }
       if (length >= 0 && this.#sent < length) {
         throw new TypeError(
@@ -69,7 +76,7 @@ export class BodySender {
       if (chunked) {
         const { trailers } = this.#framing;
         const fields = trailers ? await trailers() : {};
-        if (!this.#stopped) writeLastChunk(output, fields);
+        if (!this.stopped) writeLastChunk(output, fields);
       }
     } catch (error) {
       this.cancel(error);
@@ -79,7 +86,7 @@ export class BodySender {
 
   /** Sends nothing any more, so that the body remains incomplete. */
   stop(reason: unknown): void {
-    this.#stopped = true;
+    this.stopped = true;
     this.cancel(reason);
   }
 

@@ -135,9 +135,9 @@ export class Deadlines {
   }
 
   #readingIsOverdue(): boolean {
-    const { isWriting, timesEmpty, sent } = this.#watched.output;
+    const { isWriting, closed, timesEmpty, sent } = this.#watched.output;
     this.stalled = false;
-    if (!isWriting) return false;
+    if (!isWriting || closed) return false;
     const { writeTimeout, minResponseRate } = this.#limits;
     const step = bytesIn(writeTimeout, minResponseRate);
     // A small response now and then is no slow reading: an empty output starts anew.

@@ -26,6 +26,7 @@ import {
   writeFields,
   writeText,
 } from "./head_writer.ts";
+import { afterTurn, Streak } from "./streak.ts";
 import { countError, isCount } from "./transport.ts";
 
 /** The owner of an output. */
@@ -88,6 +89,7 @@ export class Output {
   #writingCounted: ArrayBufferLike | null = null;
   /** The slab tier that the last write needed. */
   #tier = 0;
+  readonly #streak = new Streak();
   #waiting: Waiting[] = [];
 
   constructor(
@@ -240,6 +242,13 @@ export class Output {
     }
     this.sent += count;
     this.#queued -= count;
+    if (!this.#streak.isTooLong(count)) return this.#goOn(count);
+    afterTurn(() => this.#goOn(count));
+  };
+
+  /** Writes what is left, after a write of `count` bytes. */
+  #goOn(count: number): void {
+    const writing = this.#writing!;
     if (count < writing.length && !this.closed) {
       this.#writing = writing.subarray(count);
       return this.#writeRest();
@@ -249,7 +258,7 @@ export class Output {
     this.#writeNext();
     this.#settleWaiting();
     this.#owner.written();
-  };
+  }
 
   readonly #onFailed = (error: unknown): void => {
     this.#endWrite();

@@ -14,6 +14,7 @@ import {
 import type { Machine } from "../message/machine.ts";
 import { MisuseError } from "../message/misuse.ts";
 import { ByteSource, type Consumer } from "../message/byte_source.ts";
+import { afterTurn, Streak } from "./streak.ts";
 
 /** A connection made of two streams. */
 export interface Duplex {
@@ -107,6 +108,7 @@ export class ConnTransport implements Transport {
   #reading = false;
   #target: Target = "window";
   #into: Uint8Array = WASTE;
+  readonly #streak = new Streak();
 
   constructor(conn: Conn, machine: Machine, consumer: Consumer) {
     this.#conn = conn;
@@ -154,6 +156,12 @@ export class ConnTransport implements Transport {
     if (count !== null && !isCount(count, into.length)) {
       return this.#onFailed(countError("read", count, into.length));
     }
+    if (!this.#streak.isTooLong(count ?? 0)) return this.#take(count);
+    afterTurn(() => this.#take(count));
+  };
+
+  #take(count: number | null): void {
+    const into = this.#into;
     this.#reading = false;
     this.#into = WASTE;
     if (this.#target === "window") this.#machine.commit(count ?? 0);
@@ -165,7 +173,7 @@ export class ConnTransport implements Transport {
       this.#machine.finish();
     }
     if (!this.#consumer.closed) this.#consumer.wake();
-  };
+  }
 
   readonly #onFailed = (error: unknown): void => {
     this.#reading = false;

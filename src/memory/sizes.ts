@@ -103,3 +103,13 @@ export const LONGEST_SCRATCH_TEXT = 10_000;
  * another slab just before the write.
  */
 export const MOST_PENDING = 49_152;
+
+// ---------------------------------------------------------------------- turns
+
+/**
+ * Bytes that a connection reads or writes before it asks whether the event loop has turned.
+ * More than a socket of Deno passes in one turn: 128 operations of 64 KiB.
+ */
+export const LONGEST_STREAK = 12_582_912;
+/** A read or a write of fewer bytes counts as this many, since it takes as long. */
+export const SMALLEST_STEP = 4096;

@@ -3,11 +3,11 @@
  * (RFC 9110 §10.1.1, RFC 9112 §9.5).
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type HttpRequestInit, RequestError } from "@pooled/http1";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { HttpError, type HttpRequestInit, RequestError } from "@pooled/http1";
 import { ok, scripted, withPeer } from "../support/clients.ts";
 import { cancellable, controlled, streamOf } from "../support/streams.ts";
-import { settle, test, until, within } from "../support/waiting.ts";
+import { settle, sleep, test, until, within } from "../support/waiting.ts";
 
 const EXPECT = { headers: { Expect: "100-continue" } };
 const REFUSED = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno";
@@ -252,3 +252,173 @@ test("a failed write without a response is the cause of the error", () =>
     await within(client.closed, "the end");
     assertEquals(error.cause, broken);
   }));
+
+test("a stream may end after the response to all its declared bytes", async () => {
+  for (const length of [0, 5]) {
+    await scripted(async ({ client, conn, sent }) => {
+      let cancelled = false;
+      const { stream, put, close } = controlled(() => cancelled = true);
+      const asked = client.request({
+        method: "PUT",
+        target: "/1",
+        body: stream,
+        headers: { "Content-Length": `${length}` },
+      });
+      if (length > 0) put("hello");
+      await sent(length > 0 ? "hello" : "\r\n\r\n");
+      const behind = client.request({ target: "/2" });
+      conn.give(ok("1"));
+      {
+        using response = await within(asked, "the response");
+        assertEquals(await response.text(), "1");
+      }
+      await sent("GET /2 ");
+      conn.give(ok("2"));
+      (await within(behind, "the next response")).release();
+      close();
+      await settle();
+      assertEquals([client.state, cancelled], ["idle", false]);
+    });
+  }
+});
+
+test("nor does the next request wait for the end of such a stream", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const streams = [controlled(), controlled()];
+    const asked = streams.map(({ stream, put }, i) => {
+      put("hello");
+      return client.request({
+        method: "PUT",
+        target: `/${i}`,
+        body: stream,
+        headers: { "Content-Length": "5" },
+      });
+    });
+    await sent("hello");
+    await sent("hello");
+    for (const { close } of streams) close();
+    for (const response of asked) {
+      conn.give(ok());
+      (await within(response, "a response")).release();
+    }
+    await until(() => client.state === "idle", "the client to be idle");
+  }, { pipeline: 2 }));
+
+test("a stream with more than its declared bytes fails the request until the response", async () => {
+  for (
+    const [declared, early] of [[5, false], [5, true], [4, false]] as const
+  ) {
+    await scripted(async ({ client, conn, sent }) => {
+      const { promise: cancelled, resolve } = Promise.withResolvers<unknown>();
+      const { stream, put } = controlled(resolve);
+      const asked = client.request({
+        method: "PUT",
+        target: "/",
+        body: stream,
+        headers: { "Content-Length": `${declared}` },
+      });
+      asked.catch(() => {});
+      if (declared === 5) {
+        put("hello");
+        await sent("hello");
+      }
+      if (early) {
+        conn.give(ok());
+        (await within(asked, "the response")).release();
+        await until(() => client.state === "idle", "the client to be idle");
+      }
+      put("hello");
+      const reason = await within(cancelled, "the cancel");
+      assertMatch(`${reason}`, new RegExp(`more than the ${declared} bytes`));
+      if (early) return assertEquals(client.state, "idle");
+      assertEquals(await assertRejects(() => asked), reason);
+      await within(client.closed, "the end");
+    });
+  }
+});
+
+test("the response to declared bytes is awaited no longer for an open stream", () =>
+  scripted(async ({ client, sent }) => {
+    const { stream, put } = controlled();
+    const asked = client.request({
+      method: "PUT",
+      target: "/",
+      body: stream,
+      headers: { "Content-Length": "5" },
+    });
+    asked.catch(() => {});
+    put("hello");
+    await sent("hello");
+    const error = await assertRejects(() => within(asked, "it"), HttpError);
+    assertEquals(error.code, "head-timeout");
+  }, { headTimeout: 40 }));
+
+test("a body in chunks is not whole before its trailers", async () => {
+  for (const body of ["", "hello"]) {
+    await scripted(async ({ client, conn, sent }) => {
+      const { promise, resolve } = Promise.withResolvers<HeadersInit>();
+      const asked = client.request({
+        method: "PUT",
+        target: "/1",
+        body,
+        trailers: () => promise,
+      });
+      const behind = client.request({ target: "/2" });
+      await sent(body === "" ? "\r\n\r\n" : "5\r\nhello\r\n");
+      await settle();
+      assert(!conn.wire.includes("/2"));
+      resolve({ "X-T": "1" });
+      await sent("0\r\nX-T: 1\r\n\r\nGET /2 ");
+      for (const response of [asked, behind]) {
+        conn.give(ok());
+        (await within(response, "a response")).release();
+      }
+    }, { pipeline: 2 });
+  }
+});
+
+test("a server that answers and reads no more, but takes its time to answer", async () => {
+  for (const kind of ["bytes", "stream"]) {
+    for (const status of ["200 OK", "413 Content Too Large"]) {
+      await scripted(async ({ client, conn }) => {
+        const { stream, cancelled } = cancellable("x".repeat(100_000));
+        conn.hold();
+        const asked = client.request({
+          method: "POST",
+          target: "/",
+          body: kind === "bytes" ? new Uint8Array(100_000) : stream,
+        });
+        await until(() => conn.writesBegun > 0, "the request");
+        conn.give(`HTTP/1.1 ${status}\r\nContent-Length: 4\r\n\r\na`);
+        using response = await within(asked, "the response");
+        const text = response.text();
+        for (const piece of ["b", "c", "d"]) {
+          await sleep(60);
+          conn.give(piece);
+        }
+        assertEquals(await within(text, "the body"), "abcd");
+        if (kind === "stream") await within(cancelled, "the cancel");
+        await within(client.closed, "the end");
+      }, { writeTimeout: 40 });
+    }
+  }
+});
+
+test("nor does a body that stalls wait for a request that does", () =>
+  scripted(async ({ client, conn }) => {
+    conn.hold();
+    const asked = client.request({
+      method: "POST",
+      target: "/",
+      body: new Uint8Array(100_000),
+    });
+    await until(() => conn.writesBegun > 0, "the request");
+    conn.give("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na");
+    using response = await within(asked, "the response");
+    const error = await assertRejects(
+      () => within(response.text(), "the end"),
+      HttpError,
+    );
+    assertEquals(error.code, "body-timeout");
+    await within(client.closed, "the end");
+  }, { writeTimeout: 40, bodyTimeout: 200 }));

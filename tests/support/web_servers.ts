@@ -5,15 +5,23 @@
  * Both serve the same paths:
  *
  * - `/index.html`, `/notes.txt`: files; the second is compressed for who accepts gzip
- * - `/large.bin`: a file of 4 MiB; nginx sends it from `/slow` at 100 kB/s
+ * - `/large.bin`: a file of 4 MiB
  * - `/cookies`: two Set-Cookie lines, `/moved`: 301, `/nothing`: 204
  * - `/small`: takes bodies of up to 10 bytes
- * - `/up/`: the upstream, upgrades included
- * - `/trailers`: a chunked file with a trailer, nginx only
+ * - `/up/`: the upstream, upgrades included; bodies of up to 1 MB
+ * - `/raw/`: an upstream that `scriptedOrigin` plays; `/old/` the same one, answered
+ *   without chunks, so that a body without length lasts until the connection closes
+ * - nginx only: `/trailers`, a chunked file with a trailer; `/silent`, closed without an
+ *   answer; `/abrupt`, like `/small`, but closed at once, which resets the connection
+ *
+ * A connection to `brief` lasts for three requests, and 300 ms of idleness. Apache is a
+ * forward proxy there, with tunnels to the upstream's port alone. With a certificate, the
+ * port `secure` speaks TLS. nginx listens on the Unix socket `dir/socket` as well.
  *
  * @module
  */
 
+import type { Certificate } from "./certificate.ts";
 import { pathOf } from "./needs.ts";
 
 /** The content of `/index.html`. */
@@ -23,17 +31,34 @@ export const NOTES = "A line of text to compress.\n".repeat(40);
 /** The length of `/large.bin`. */
 export const LARGE = 4 << 20;
 
+/** The ports of a server, on loopback. */
+export interface Ports {
+  port: number;
+  brief: number;
+  secure: number;
+}
+
+/** What may stand behind a server, beside its upstream. */
+export interface More {
+  /** The port of the origin behind `/raw/` and `/old/`. */
+  scripted?: number;
+  /** The certificate of the port that speaks TLS. */
+  certificate?: Certificate;
+}
+
 /** A server in a process of its own. */
 export class WebServer implements AsyncDisposable {
   readonly port: number;
+  readonly ports: Ports;
   /** The temporary directory. */
   readonly dir: string;
   /** The directory of the files that it serves. */
   readonly root: string;
   readonly #process: Deno.ChildProcess;
 
-  private constructor(port: number, dir: string, process: Deno.ChildProcess) {
-    this.port = port;
+  private constructor(ports: Ports, dir: string, process: Deno.ChildProcess) {
+    this.port = ports.port;
+    this.ports = ports;
     this.dir = dir;
     this.root = `${dir}/root`;
     this.#process = process;
@@ -48,6 +73,7 @@ export class WebServer implements AsyncDisposable {
     command: (
       port: number,
       dir: string,
+      ports: Ports,
     ) => { args: string[]; files?: Record<string, string> },
   ): Promise<WebServer> {
     const dir = await Deno.makeTempDir();
@@ -64,8 +90,12 @@ export class WebServer implements AsyncDisposable {
     let stderr = "";
     // Between the choice of a free port and the start, another program may take it.
     for (let attempt = 0; attempt < 3; attempt++) {
-      const port = freePort();
-      const { args: [program, ...args], files = {} } = command(port, dir);
+      const ports = freePorts();
+      const { args: [program, ...args], files = {} } = command(
+        ports.port,
+        dir,
+        ports,
+      );
       for (const [path, text] of Object.entries(files)) {
         await Deno.writeTextFile(`${dir}/${path}`, text);
       }
@@ -81,7 +111,7 @@ export class WebServer implements AsyncDisposable {
       const reading = (async () => {
         for await (const text of ended) stderr += text;
       })();
-      const server = new WebServer(port, dir, process);
+      const server = new WebServer(ports, dir, process);
       if (await server.#accepts()) {
         server.#reading = reading;
         return server;
@@ -142,22 +172,50 @@ export class WebServer implements AsyncDisposable {
   }
 }
 
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+function freePorts(): Ports {
+  // All at once, so that they differ.
+  using plain = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using brief = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using secure = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return {
+    port: plain.addr.port,
+    brief: brief.addr.port,
+    secure: secure.addr.port,
+  };
+}
+
+function certificateFiles({ certificate }: More): Record<string, string> {
+  return certificate === undefined
+    ? {}
+    : { "cert.pem": certificate.cert, "key.pem": certificate.key };
 }
 
 /** Starts nginx; `upstream` is the port of the server behind `/up/`. */
-export function startNginx(upstream: number): Promise<WebServer> {
-  return WebServer.start((port, dir) => ({
+export function startNginx(
+  upstream: number,
+  more: More = {},
+): Promise<WebServer> {
+  return WebServer.start((_port, dir, ports) => ({
     args: [pathOf("nginx") ?? "nginx", "-p", dir, "-c", `${dir}/nginx.conf`],
-    files: { "nginx.conf": nginxConf(port, dir, upstream) },
+    files: {
+      "nginx.conf": nginxConf(ports, dir, upstream, more),
+      ...certificateFiles(more),
+    },
   }));
 }
 
-function nginxConf(port: number, dir: string, upstream: number): string {
+function nginxConf(
+  { port, brief, secure }: Ports,
+  dir: string,
+  upstream: number,
+  { scripted = upstream, certificate }: More,
+): string {
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((name) => `${name}_temp_path ${dir}/${name};`).join("\n");
+  const tls = certificate === undefined ? "" : `
+    listen 127.0.0.1:${secure} ssl;
+    ssl_certificate ${dir}/cert.pem;
+    ssl_certificate_key ${dir}/key.pem;`;
   return `
 daemon off;
 worker_processes 1;
@@ -172,6 +230,8 @@ http {
   gzip_types text/plain;
   server {
     listen 127.0.0.1:${port};
+    listen unix:${dir}/socket;
+    ${tls}
     root ${dir}/root;
     location = /cookies {
       add_header Set-Cookie a=1;
@@ -180,19 +240,22 @@ http {
     }
     location = /moved { return 301 /index.html; }
     location = /nothing { return 204; }
+    location = /silent { return 444; }
     location = /trailers {
       alias ${dir}/root/index.html;
       add_trailer X-Check abc;
-    }
-    location = /slow {
-      alias ${dir}/root/large.bin;
-      limit_rate 100k;
     }
     location = /small {
       client_max_body_size 10;
       proxy_pass http://127.0.0.1:${upstream};
     }
+    location = /abrupt {
+      client_max_body_size 10;
+      lingering_close off;
+      proxy_pass http://127.0.0.1:${upstream};
+    }
     location /up/ {
+      client_max_body_size 1000000;
       proxy_pass http://127.0.0.1:${upstream}/;
       proxy_http_version 1.1;
       proxy_set_header Upgrade $http_upgrade;
@@ -200,6 +263,21 @@ http {
       proxy_buffering off;
       proxy_request_buffering off;
     }
+    location /raw/ {
+      proxy_pass http://127.0.0.1:${scripted}/;
+      proxy_buffering off;
+    }
+    location /old/ {
+      proxy_pass http://127.0.0.1:${scripted}/;
+      proxy_buffering off;
+      chunked_transfer_encoding off;
+    }
+  }
+  server {
+    listen 127.0.0.1:${brief};
+    root ${dir}/root;
+    keepalive_timeout 300ms;
+    keepalive_requests 3;
   }
 }
 `;
@@ -207,29 +285,49 @@ http {
 
 const APACHE_MODULES = [
   ...["mpm_event", "authz_core", "mime", "dir", "alias", "headers", "filter"],
-  ...["deflate", "reqtimeout", "proxy", "proxy_http"],
+  ...["deflate", "reqtimeout", "proxy", "proxy_http", "proxy_connect"],
+  ...["setenvif", "ssl"],
 ];
 
 /** Starts Apache httpd; `upstream` is the port of the server behind `/up/`. */
-export function startApache(upstream: number): Promise<WebServer> {
-  return WebServer.start((port, dir) => ({
+export function startApache(
+  upstream: number,
+  more: More = {},
+): Promise<WebServer> {
+  return WebServer.start((_port, dir, ports) => ({
     args: [
       pathOf("apache2") ?? "apache2",
       ...["-d", dir, "-f", `${dir}/apache.conf`, "-DFOREGROUND"],
     ],
-    files: { "apache.conf": apacheConf(port, dir, upstream) },
+    files: {
+      "apache.conf": apacheConf(ports, dir, upstream, more),
+      ...certificateFiles(more),
+    },
   }));
 }
 
-function apacheConf(port: number, dir: string, upstream: number): string {
+function apacheConf(
+  { port, brief, secure }: Ports,
+  dir: string,
+  upstream: number,
+  { scripted = upstream, certificate }: More,
+): string {
   const modules = APACHE_MODULES.map((name) =>
     `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`
   ).join("\n");
+  const tls = certificate === undefined ? "" : `
+Listen 127.0.0.1:${secure}
+<VirtualHost 127.0.0.1:${secure}>
+  SSLEngine on
+  SSLCertificateFile ${dir}/cert.pem
+  SSLCertificateKeyFile ${dir}/key.pem
+</VirtualHost>`;
   return `
 ServerRoot ${dir}
 ServerName localhost
 PidFile ${dir}/pid
 Listen 127.0.0.1:${port}
+Listen 127.0.0.1:${brief}
 ErrorLog ${dir}/error.log
 DefaultRuntimeDir ${dir}
 Mutex posixsem
@@ -258,6 +356,19 @@ Alias /small ${dir}/root/index.html
 <Location /small>
   LimitRequestBody 10
 </Location>
+<Location /up/>
+  LimitRequestBody 1000000
+</Location>
+SetEnvIf Request_URI ^/old/ downgrade-1.0 force-response-1.0
 ProxyPass /up/ http://127.0.0.1:${upstream}/ upgrade=ANY
+ProxyPass /raw/ http://127.0.0.1:${scripted}/
+ProxyPass /old/ http://127.0.0.1:${scripted}/
+<VirtualHost 127.0.0.1:${brief}>
+  KeepAliveTimeout 300ms
+  MaxKeepAliveRequests 3
+  ProxyRequests On
+  AllowCONNECT ${upstream}
+</VirtualHost>
+${tls}
 `;
 }

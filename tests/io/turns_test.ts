@@ -1,0 +1,189 @@
+/**
+ * A connection whose reads and writes never wait, as over TLS to a fast peer, leaves turns
+ * of the event loop to everything else.
+ */
+
+import { setImmediate } from "node:timers";
+import { assert, assertEquals } from "@std/assert";
+import { type Handler, Pools, serveConnection } from "@pooled/http1";
+import { untilAtRest } from "../support/at_rest.ts";
+import { ok, scripted } from "../support/clients.ts";
+import { MemoryConn } from "../support/memory_conn.ts";
+import { settle, test, until, within } from "../support/waiting.ts";
+
+/** The length of the long body in each test: 64 MiB. */
+const LENGTH = 1 << 26;
+/** The fewest turns while it passes. */
+const FEWEST = 4;
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const LONG = `Content-Length: ${LENGTH}\r\n\r\n`;
+const POST = `POST / HTTP/1.1\r\nHost: a\r\n${LONG}`;
+
+/** Counts the turns of the event loop while `LENGTH` bytes pass. */
+class Passage {
+  /** The turns between the first and the last byte. */
+  readonly turns: Promise<number>;
+  readonly #whole = Promise.withResolvers<number>();
+  #left = LENGTH;
+  #turns = 0;
+
+  constructor() {
+    this.turns = this.#whole.promise;
+  }
+
+  get over(): boolean {
+    return this.#left <= 0;
+  }
+
+  /** Lets at most this many bytes pass, and gives their number. */
+  pass(most: number): number {
+    if (this.#left === LENGTH) this.#turn();
+    const count = Math.min(most, Math.max(this.#left, 1));
+    this.#left -= count;
+    if (this.over) this.#whole.resolve(this.#turns);
+    return count;
+  }
+
+  #turn(): void {
+    setImmediate(() => {
+      this.#turns++;
+      if (!this.over) this.#turn();
+    });
+  }
+
+  async assertTurns(doing: string): Promise<void> {
+    const turns = await within(this.turns, doing);
+    assert(turns >= FEWEST, `${turns} turns while ${doing}`);
+  }
+}
+
+/** Makes writes take up to `most` bytes at once. */
+function writeAtOnce(conn: MemoryConn, most: number): Passage {
+  const passage = new Passage();
+  conn.write = (bytes) =>
+    Promise.resolve(passage.pass(Math.min(bytes.length, most)));
+  return passage;
+}
+
+/** Makes reads give zeros at once, as a socket does, until they have passed. */
+function readAtOnce(conn: MemoryConn): Passage {
+  const passage = new Passage();
+  const read = conn.read.bind(conn);
+  conn.read = (into) => {
+    if (passage.over) return read(into);
+    const count = passage.pass(Math.min(into.length, 65_536));
+    into.fill(0, 0, count);
+    return Promise.resolve(count);
+  };
+  return passage;
+}
+
+/** A stream of `LENGTH` zeros. */
+function zeros(size: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let left = LENGTH;
+  return new ReadableStream({
+    pull(controller) {
+      controller.enqueue(new Uint8Array(Math.min(size, left)));
+      if ((left -= size) <= 0) controller.close();
+    },
+  }, { highWaterMark: 0 });
+}
+
+async function lengthOf(stream: ReadableStream<Uint8Array>): Promise<number> {
+  let length = 0;
+  for await (const chunk of stream) length += chunk.length;
+  return length;
+}
+
+/** Bodies of `LENGTH` bytes, and the most that a write takes of them. */
+const BODIES: [
+  body: () => Uint8Array | ReadableStream<Uint8Array>,
+  most: number,
+][] = [
+  [() => new Uint8Array(LENGTH), 16_384],
+  [() => zeros(60_000), Infinity],
+  [() => zeros(1000), Infinity],
+];
+
+test("a client that sends, bytes or a stream", async () => {
+  for (const [body, most] of BODIES) {
+    await scripted(async ({ client, conn }) => {
+      const passage = writeAtOnce(conn, most);
+      const asked = client.request({
+        method: "POST",
+        target: "/",
+        body: body(),
+      });
+      await passage.assertTurns("sending");
+      await settle();
+      conn.give(ok());
+      (await within(asked, "the response")).release();
+    });
+  }
+});
+
+test("a client that reads, streams, discards", async () => {
+  for (const kind of ["bytes", "stream", "discard"]) {
+    await scripted(async ({ client, conn, sent }) => {
+      const asked = client.request({ target: "/" });
+      await sent("/ ");
+      const passage = readAtOnce(conn);
+      conn.give(`HTTP/1.1 200 OK\r\n${LONG}`);
+      using response = await asked;
+      const read = kind === "bytes"
+        ? response.bytes().then(({ length }) => length)
+        : kind === "stream"
+        ? lengthOf(response.body!)
+        : Promise.resolve(LENGTH);
+      if (kind === "discard") response.release();
+      await passage.assertTurns(kind);
+      assertEquals(await read, LENGTH);
+      await until(() => client.state === "idle", "the client to be idle");
+    }, { maxBodySize: LENGTH, maxDrain: LENGTH });
+  }
+});
+
+/** Serves the one request of a connection. */
+async function serveOne(
+  conn: MemoryConn,
+  handler: Handler,
+  check: () => Promise<void>,
+): Promise<void> {
+  const pools = new Pools();
+  const served = serveConnection(conn, handler, {
+    pools,
+    maxBodySize: LENGTH,
+    maxDrain: LENGTH,
+  });
+  await check();
+  await settle();
+  conn.end();
+  await within(served, "the end");
+  await untilAtRest(pools);
+}
+
+test("a server that sends, bytes or a stream", async () => {
+  for (const [body, most] of BODIES) {
+    const conn = new MemoryConn([GET], { ends: "when told" });
+    const passage = writeAtOnce(conn, most);
+    await serveOne(
+      conn,
+      (_req, res) => res.send(body()),
+      () => passage.assertTurns("sending"),
+    );
+  }
+});
+
+test("a server that reads, streams, discards", async () => {
+  for (const kind of ["bytes", "stream", "discard"]) {
+    const conn = new MemoryConn([POST], { ends: "when told" });
+    const begun = Promise.withResolvers<Passage>();
+    await serveOne(conn, async (req, res) => {
+      begun.resolve(readAtOnce(conn));
+      if (kind === "bytes") await req.bytes();
+      if (kind === "stream") await lengthOf(req.body!);
+      res.send("done");
+    }, async () => (await begun.promise).assertTurns(kind));
+    assert(conn.wire.endsWith("done"));
+  }
+});
