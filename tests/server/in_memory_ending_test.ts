@@ -279,6 +279,33 @@ test("fake timers: nothing waits for them", async () => {
   }
 });
 
+test("fake timers: nor does a long body, which takes turns of the event loop", async () => {
+  const pools = new Pools();
+  await null;
+  const time = new FakeTime();
+  try {
+    let left = 40;
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (left-- === 0) controller.close();
+        else controller.enqueue(new Uint8Array(1_000_000));
+      },
+    });
+    const response = await request(
+      (req, res) => res.send(req.body),
+      "/",
+      { method: "POST", body },
+      { pools },
+    );
+    let length = 0;
+    for await (const chunk of response.body!) length += chunk.length;
+    assertEquals(length, 40_000_000);
+    assertAtRest(pools);
+  } finally {
+    time.restore();
+  }
+});
+
 test("fake timers: a handler waits by them, and the timeouts apply", async () => {
   const pools = new Pools();
   // The bound of the test needs a true timer, which is set first.
