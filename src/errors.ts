@@ -127,7 +127,7 @@ type Cause = readonly [
  * | `unasked-upgrade` | 502 | a 101 response that names a protocol which the client's request did not, or to a request for a tunnel (RFC 9110 §7.8) |
  * | `unasked-response` | 502 | bytes from the server while a client awaits no response (RFC 9112 §9.2) |
  *
- * The last six concern responses only. A refused response has the status that a gateway
+ * The last nine concern responses only. A refused response has the status that a gateway
  * sends its own client instead: 502 whatever the cause (RFC 9110 §15.6.3), except 504 for
  * the two timeouts (§15.6.5) and 503 for `buffers-full`.
  */
