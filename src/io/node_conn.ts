@@ -53,10 +53,10 @@ interface Socket extends NodeDuplex {
 }
 
 /**
- * Makes a connection for `serveConnection` and `serve` of a socket of Node.js or Bun.
- * Use it in place of `Duplex.toWeb`, which notices late that a client has left.
+ * Makes a connection for `serveConnection`, `serve` and `connect` of a socket of Node.js
+ * or Bun. Use it in place of `Duplex.toWeb`, which notices late that a client has left.
  *
- * Create the server with `allowHalfOpen: true`. Otherwise Node.js ends the output as
+ * Create a server with `allowHalfOpen: true`. Otherwise Node.js ends the output as
  * soon as a client half-closes, and such a client gets no response.
  *
  * @param socket The socket. Nothing else may read from it, write to it, or set an encoding.
@@ -71,6 +71,21 @@ interface Socket extends NodeDuplex {
  *   serveConnection(nodeConn(socket), (req, res) => res.send(`hello ${req.path}`));
  * });
  * server.listen(0, "127.0.0.1", () => server.close());
+ * ```
+ *
+ * @example A client
+ * ```ts
+ * import { connect as dial } from "node:net";
+ * import { connect, nodeConn, serve } from "@pooled/http1";
+ *
+ * await using server = serve(
+ *   { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+ *   (req, res) => res.send(`hello ${req.path}`),
+ * );
+ * const socket = dial({ host: "127.0.0.1", port: server.addr.port });
+ * await using client = connect(nodeConn(socket), { authority: "example.com" });
+ * using response = await client.request({ target: "/" });
+ * console.log(response.status, await response.text()); // 200 hello /
  * ```
  */
 export function nodeConn(socket: NodeDuplex): Conn {
