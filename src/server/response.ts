@@ -72,6 +72,7 @@ export interface HttpResponse {
   readonly sent: boolean;
   /**
    * Sends a response: text as UTF-8, bytes, a stream, a prepared response, or no body.
+   * Text is sent as `text/plain;charset=UTF-8` unless `headers` has a Content-Type.
    *
    * Do not modify bytes until the response has been written: large arrays are sent in
    * place, without a copy. A stream is read with backpressure from the client. It is
@@ -79,6 +80,9 @@ export interface HttpResponse {
    * second of the end of the client's input if the stream stalls. Unless `headers` has
    * a Content-Length, a stream is sent in chunks; for an HTTP/1.0 client, closing the
    * connection ends it. A HEAD request gets the head only.
+   *
+   * A stream is sent after this call has returned. To send the body of a response that a
+   * client received, keep that response until then: its release errors the body.
    *
    * Only {@linkcode HttpResponse.upgrade} accepts a CONNECT; with a 2xx passed to
    * `send`, the client gets a 501 instead.
