@@ -55,6 +55,7 @@ export interface HttpClient extends AsyncDisposable {
    * @throws {TypeError} The request is malformed; nothing of it was sent.
    * @throws {RequestError} The connection ended before the response.
    * @throws {HttpError} The response is refused, truncated, or late.
+   * @throws {DOMException} `signal` aborted, or whatever reason it gives.
    *
    * @example
    * ```ts
@@ -85,6 +86,7 @@ export interface HttpClient extends AsyncDisposable {
    * @throws {TypeError} The request is malformed, or Fetch cannot represent the response.
    * @throws {RequestError} The connection ended before the response.
    * @throws {HttpError} The response is refused, truncated, or late.
+   * @throws {DOMException} `signal` aborted, or whatever reason it gives.
    *
    * @example
    * ```ts
@@ -113,6 +115,7 @@ export interface HttpClient extends AsyncDisposable {
    * @throws {TypeError} The request is malformed; nothing of it was sent.
    * @throws {RequestError} The connection ended before the response.
    * @throws {HttpError} The response is refused, truncated, or late.
+   * @throws {DOMException} `signal` aborted, or whatever reason it gives.
    *
    * @example
    * ```ts
@@ -161,9 +164,12 @@ export interface UpgradeResult extends Disposable {
    * else any other response, as `request()` gives it.
    */
   readonly response: ReceivedResponse;
-  /** The streams of the connection, or `null` if the server declined. */
+  /**
+   * The streams of the connection, or `null` if the server declined. It closes when
+   * `writable` is closed and `readable` was read to its end or cancelled.
+   */
   readonly duplex: Duplex | null;
-  /** Releases the response. */
+  /** Releases the response. The streams stay open. */
   [Symbol.dispose](): void;
 }
 

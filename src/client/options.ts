@@ -13,9 +13,10 @@ import type { ReceivedResponse } from "../message/response.ts";
 export interface ConnectOptions extends ParserOptions, ClientLimits {
   /**
    * The `host[:port]` for the Host field of requests that have none, and the base of the
-   * relative URLs of `fetch`.
+   * relative URLs of `fetch`. Give it to reach a server by its name: what a connection
+   * tells of its peer is an IP address, whatever name you connected to.
    *
-   * @default {the address of the connection, if it has a host name and a port}
+   * @default {the IP address and port of the peer, if the connection tells them}
    */
   authority?: string;
   /** Closes the connection at once when aborted. */
@@ -43,8 +44,10 @@ export interface RequestBasics {
    */
   headers?: HeadersInit;
   /**
-   * Aborts this request. If it was sent already, that closes the connection, since
-   * HTTP/1.1 cannot cancel: requests that were sent along are rejected, too.
+   * Aborts this request, and the body of its response until that is read to its end. If
+   * the request was sent already, that closes the connection, since HTTP/1.1 cannot cancel:
+   * requests that were sent along or wait are rejected, too. An `AbortSignal.timeout()`
+   * limits the whole exchange.
    */
   signal?: AbortSignal;
   /**
@@ -64,10 +67,12 @@ export interface HttpRequestInit extends RequestBasics {
    */
   method?: string;
   /**
-   * The body. Text is sent as UTF-8. Do not modify bytes until the response has come: large
-   * arrays are sent in place, without a copy. A stream is read with backpressure from the
+   * The body. Text is sent as UTF-8, as `text/plain;charset=UTF-8` unless `headers` has a
+   * Content-Type. Do not modify bytes until the response has come: large arrays are sent in
+   * place, without a copy. A stream is read with backpressure from the
    * server, and sent in chunks unless `headers` has its Content-Length. It is cancelled if
-   * the server answers with an error, or leaves, before its end.
+   * the server answers with an error, or leaves, before its end. If it fails, so does the
+   * request, with the same error, and the connection closes.
    *
    * With `Expect: 100-continue` in `headers`, the body waits for a 100 (Continue), at most
    * `continueTimeout`. After a final response it is not sent, and the connection closes.
