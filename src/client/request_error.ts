@@ -1,12 +1,13 @@
 /**
- * {@linkcode RequestError}: why a request got no response.
+ * {@linkcode RequestError}: why a request got no complete response.
  *
  * @module
  */
 
 /**
- * The error of a request that got no response: its connection was closed, failed or was
- * busy, before or after the request was sent. `cause` holds the reason, if there is one.
+ * The error of a request that got no complete response: its connection was closed, failed
+ * or was busy, before the request was sent or after. Reading a body fails with it, too, if
+ * the connection fails. `cause` holds the reason, if there is one.
  *
  * Two kinds of failure have errors of their own: a response that was refused, truncated
  * or late is an `HttpError`, and an aborted request rejects with the reason of its signal.
