@@ -34,7 +34,8 @@ export type HttpRequestBody =
 export interface RequestBasics {
   /**
    * The request target (RFC 9112 §3.2), such as `/path?query`; also an `http:` or `https:`
-   * URL for a proxy, or `*`. It is sent as given: percent-encode it first.
+   * URL for a proxy, whose authority is then the default Host, or `*`. It is sent as given:
+   * percent-encode it first.
    */
   target: string;
   /**
