@@ -59,8 +59,8 @@ export interface HttpRequest extends HttpMessage {
   /**
    * Aborted when a server detects, before the response is complete, that the connection
    * failed or its input ended. A client that half-closes ends its input too and can
-   * still receive the response. A handler that gives up then still has to answer: without
-   * a client, `res.send()` sends nothing. Never aborted without a server.
+   * still receive the response. A handler that gives up then still has to answer; to a
+   * client that is gone, `res.send()` sends nothing. Never aborted without a server.
    */
   readonly signal: AbortSignal;
 
