@@ -51,7 +51,7 @@ import {
   readInit,
   UNFRAMED,
 } from "./response_head.ts";
-import { goneError, noResponseError, shedError } from "./reasons.ts";
+import { goneError, noResponseError, shedError, unsent } from "./reasons.ts";
 import type { Duplex } from "../io/transport.ts";
 import { planUpgrade } from "./upgrade.ts";
 import { isBytes } from "../message/bytes.ts";
@@ -485,7 +485,7 @@ export class Exchange implements Answering {
     const request = this.request!;
     if (request.line.method === CONNECT && isSuccess(status)) {
       this.#sendPrepared(NO_TUNNEL);
-      return void stream.cancel().catch(() => {});
+      return void stream.cancel(unsent()).catch(() => {});
     }
     const trailers = this.#takesTrailers(status) ? init.trailers : undefined;
     const length = plan.contentLength;
@@ -497,7 +497,7 @@ export class Exchange implements Answering {
     if (output.closed || isHead) {
       // `cancel` may run user code, which must see the response as sent.
       this.#state = "done";
-      stream.cancel(output.closed ? goneError() : undefined).catch(() => {});
+      stream.cancel(output.closed ? goneError() : unsent()).catch(() => {});
     } else {
       sender = new BodySender(stream, output, { chunked, length, trailers });
       // The response may be made of the request body, which may still await a 100.

@@ -60,3 +60,8 @@ export function noResponseError(result: unknown): TypeError {
 export function goneError(): DOMException {
   return new DOMException("the client is gone", "AbortError");
 }
+
+/** Why the stream of a body is cancelled that is not sent, such as that of a HEAD. */
+export function unsent(): TypeError {
+  return new TypeError("the response is sent without its body");
+}
