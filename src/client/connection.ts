@@ -60,7 +60,7 @@ export class ClientConnection
   readonly #transport: Transport;
   readonly #sender: RequestSender;
   readonly #sweeper: Sweeper;
-  readonly #deadlines: Deadlines;
+  readonly #deadlines: Deadlines<Awaits>;
   readonly #done = Promise.withResolvers<void>();
   readonly #unfollow: () => void;
   #phase: Phase = "open";
@@ -288,9 +288,8 @@ export class ClientConnection
     const { tunnel, keepAlive } = response.framing;
     if (tunnel) return this.#switch(call, response);
     if (status < 200) return this.#takeInterim(call, response);
-    if (this.#sender.call === call) this.#answerEarly(status);
-    if (call.plan.close || !keepAlive) this.#persists = false;
-    if (!this.#persists) {
+    if (this.#sender.call === call) this.#answerEarly(call, status);
+    if (call.plan.close || !keepAlive) {
       this.#forbidNext(call, "the server closes the connection");
     }
     call.answer(response);
@@ -316,10 +315,15 @@ export class ClientConnection
    * A final response has come before its request was sent. The server need not read the
    * rest (RFC 9112 §9.5). Only with success it may want to: it answers while it reads.
    */
-  #answerEarly(status: number): void {
+  #answerEarly(call: Call, status: number): void {
     if (status < 300 && !this.#sender.awaitsContinue) return;
-    this.#persists = false;
-    this.#sender.stop(new TypeError("the server answered before the body"));
+    this.#stopSending(call);
+  }
+
+  #stopSending(call: Call): void {
+    const why = "the server answered before the body";
+    this.#sender.stop(new TypeError(why));
+    this.#forbidNext(call, why);
   }
 
   /** Hands the connection over after a 101, or a 2xx to CONNECT. */
@@ -359,7 +363,7 @@ export class ClientConnection
       // Somebody reads it, or may still begin to.
       if (!body.discarding || machine.lent) return false;
       if (!this.#mayDrain()) {
-        this.destroy(new TypeError("a response was given up before its end"));
+        this.#giveUpBody();
         return false;
       }
       if (!body.discard()) return this.#transport.demand();
@@ -372,12 +376,14 @@ export class ClientConnection
     const leavesBytes = this.#sent.length === 0 && this.output.full;
     if (leavesBytes || this.#sender.call === call) {
       // The whole response has come before the whole request.
-      this.#persists = false;
-      this.#sender.stop(new TypeError("the server answered before the body"));
-      this.#forbidNext(call, "the server answered before the body");
+      this.#stopSending(call);
     }
     if (this.#sent.length > 0) this.#send();
     return true;
+  }
+
+  #giveUpBody(): void {
+    this.destroy(new TypeError("a response was given up before its end"));
   }
 
   /** Whether the rest of a body is short enough to reach the next response. */
@@ -428,7 +434,7 @@ export class ClientConnection
   }
 
   /**
-   * The response may have come all the same: a server that refuses a body answers, and
+   * Responses may have come all the same: a server that refuses a body answers, and
    * reads no more of it (RFC 9112 §9.5).
    */
   writeFailed(error: unknown): void {
@@ -440,7 +446,7 @@ export class ClientConnection
     }
     this.#writeError = error;
     this.#sender.stop(error);
-    this.#forbidNext(this.#sent[0]!, "the connection failed");
+    this.#forbidNext(this.#sent.at(-1)!, "the connection failed");
   }
 
   makeRoom(): boolean {
@@ -523,6 +529,8 @@ export class ClientConnection
         return this.destroy(this.machine.timeOut(HEAD_TIMEOUT), call);
       case "body":
         return this.destroy(this.machine.timeOut(BODY_TIMEOUT), call);
+      case "rest":
+        return this.#giveUpBody();
       case "request":
         this.#reason = new DOMException(
           "the connection was idle for idleTimeout",

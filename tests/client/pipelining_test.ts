@@ -198,3 +198,25 @@ test("an abort of a sent request closes the connection, one that waits just leav
     }
     await within(client.closed, "the end");
   }, PIPELINED));
+
+test("a write that fails costs no request whose response comes all the same", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const ask = async (i: number) => {
+      using response = await client.request({ target: `/${i}` });
+      return await response.text();
+    };
+    const asked = [ask(1), ask(2)];
+    await sent("/2 ");
+    const broken = new Error("broken pipe");
+    conn.write = () => Promise.reject(broken);
+    const last = ask(3);
+    const lost = assertRejects(() => last, RequestError);
+    await settle();
+    assertEquals(client.state, "closing");
+    conn.give(ok("1") + ok("2"));
+    assertEquals(await within(Promise.all(asked), "it"), ["1", "2"]);
+    conn.end();
+    const { retryable, cause } = await within(lost, "the last");
+    assertEquals([retryable, cause], [true, broken]);
+    await within(client.closed, "the end");
+  }, PIPELINED));
