@@ -17,12 +17,11 @@ import { mutated } from "./mutations.ts";
 import { httpParserJs } from "./targets/http_parser_js.ts";
 import { llhttpNative, llhttpWasm } from "./targets/llhttp.ts";
 import { milo } from "./targets/milo.ts";
-import { readByParser } from "./targets/ours.ts";
+import { readByParser, readResponsesByParser } from "./targets/ours.ts";
 import {
   httpParserJsResponses,
   llhttpNativeResponses,
   llhttpWasmResponses,
-  readResponsesByParser,
 } from "./targets/response_parsers.ts";
 import { servers } from "./targets/servers.ts";
 import type { Peer, ResponsePeer } from "./verdict.ts";
