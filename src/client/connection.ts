@@ -172,6 +172,7 @@ export class ClientConnection
     while (this.#queue.length > 0 && this.#maySend(this.#queue[0]!)) {
       const call = this.#queue.shift()!;
       if (this.#sent.push(call) === 1) this.#transport.keepAlive(true);
+      call.sentAt = this.machine.received;
       this.#sender.begin(call);
       if (call.plan.close) this.#forbidNext(call, "the last request was sent");
     }
@@ -186,7 +187,7 @@ export class ClientConnection
       (this.#phase !== "open" && this.#phase !== "closing")
     ) return false;
     const sent = this.#sent;
-    // Bytes that came before a request are no response to it.
+    // Bytes that came before a request are no response to it (see `sentAt`).
     if (sent.length === 0) return this.machine.empty;
     return sent.length < this.#limits.pipeline && call.pipelines &&
       sent.every((other) => other.pipelines || other.state === "answered");
@@ -268,6 +269,11 @@ export class ClientConnection
   /** Takes the next response to `call`. Returns whether the loop goes on. */
   #takeResponse(call: Call): boolean {
     const { machine } = this;
+    if (machine.received - machine.unread < call.sentAt) {
+      // The call is not to blame: it may be sent again.
+      this.destroy(machine.fail(UNASKED_RESPONSE, machine.window.start));
+      return false;
+    }
     const response = machine.next(call.plan.method);
     if (response !== null) {
       this.#take(call, response);
