@@ -4,7 +4,11 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { HttpError, type HttpRequestInit, RequestError } from "@pooled/http1";
+import {
+  type HttpError,
+  type HttpRequestInit,
+  RequestError,
+} from "@pooled/http1";
 import { ok, scripted } from "../support/clients.ts";
 import { streamOf } from "../support/streams.ts";
 import { settle, test, within } from "../support/waiting.ts";

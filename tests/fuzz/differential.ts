@@ -7,6 +7,7 @@
 
 import fc from "fast-check";
 import { bytesOf } from "../support/bytes.ts";
+import { clientInputs, compareClient } from "./client.ts";
 import { classifyAgainstGrammar, classifyAgainstPeer } from "./classes.ts";
 import { readByGrammar } from "./grammar.ts";
 import { RESPONSES } from "./response_classes.ts";
@@ -134,6 +135,19 @@ export function fuzzResponses(
     (input) => compareResponses(input, peers, tally),
   );
   return check(property, "responses", seed, milliseconds);
+}
+
+/** Fuzzes the client for some milliseconds; gives a report of the failure, or `null`. */
+export function fuzzClient(
+  milliseconds: number,
+  seed: number,
+  tally: Tally,
+): Promise<string | null> {
+  const property = fc.asyncProperty(clientInputs, async (input) => {
+    tally.accepted += await compareClient(input);
+    tally.inputs++;
+  });
+  return check(property, "session", seed, milliseconds);
 }
 
 /** Fuzzes for some milliseconds; gives a report of the failure, or `null`. */
