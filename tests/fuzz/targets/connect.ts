@@ -62,7 +62,9 @@ export interface Outcome {
 
 /** What a response tells, as one text, with the fields as Fetch joins them. */
 export function describe(response: ReceivedResponse | Response): string {
-  const headers = new Headers([...response.headers]);
+  const headers = response instanceof Response
+    ? response.headers
+    : new Headers([...response.headers]);
   return `${response.status} ${response.statusText}\n` +
     [...headers].map((field) => field.join(":")).join("\n");
 }
@@ -145,7 +147,9 @@ class ScriptedConn implements Conn {
     if (count < piece.length) this.#pieces[0] = piece.subarray(count);
     else {
       this.#pieces.shift();
-      this.#onPiece(this.#piecesGiven++);
+      // Later, when the client has the bytes: what is sent now might get them.
+      const index = this.#piecesGiven++;
+      setImmediate(() => this.#onPiece(index));
     }
     return count;
   }
