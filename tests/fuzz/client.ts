@@ -32,6 +32,7 @@ export interface ClientInput {
   cuts: number[];
   asks: Ask[];
   pipeline: number;
+  closeAt: number;
   ahead: boolean;
   fails: boolean;
 }
@@ -41,14 +42,28 @@ const WAYS = ["text", "text", "chunks", "hold", "release", "cancel", "fetch"];
 
 const ask = (
   methods: readonly Ask["method"][],
-  abortAt: fc.Arbitrary<number>,
+  more: { [K in "body" | "field" | "abortAt"]: readonly Ask[K][] },
 ): fc.Arbitrary<Ask> =>
   fc.record({
     method: fc.constantFrom(...methods),
-    body: fc.constantFrom("none", "bytes", "stream"),
     way: fc.constantFrom(...WAYS as Ask["way"][]),
-    abortAt,
+    body: fc.constantFrom(...more.body),
+    field: fc.constantFrom(...more.field),
+    abortAt: fc.constantFrom(...more.abortAt),
   });
+
+/** What leaves the connection open, and a request whole before its response comes. */
+const PLAIN = {
+  body: ["none", "bytes", "stream"],
+  field: [""],
+  abortAt: [-1],
+} as const;
+
+const ANY = {
+  body: [...PLAIN.body, "slow"],
+  field: ["", "", "", "", "Expect: 100-continue", "Connection: close"],
+  abortAt: [-1, -1, -1, -1, 0, 1, 2],
+} as const;
 
 const wires = {
   wire: answers.map(({ wire }) => wire),
@@ -59,19 +74,17 @@ const wires = {
 const free: fc.Arbitrary<ClientInput> = fc.record({
   ...wires,
   asks: fc.array(
-    ask(
-      [...METHODS, "CONNECT", "UPGRADE"],
-      fc.constantFrom(-1, -1, -1, -1, 0, 1, 2),
-    ),
+    ask([...METHODS, "CONNECT", "UPGRADE"], ANY),
     { minLength: 1, maxLength: 5 },
   ),
   pipeline: fc.constantFrom(1, 2, 5),
+  closeAt: fc.constantFrom(-1, -1, -1, 0, 1),
   ahead: fc.constant(false),
   fails: fc.constantFrom(false, false, true),
 });
 
 /** A request that may be sent along with others: Fetch cannot say so of a POST. */
-const pipelined = ask(METHODS, fc.constant(-1)).map((ask): Ask =>
+const pipelined = ask(METHODS, PLAIN).map((ask): Ask =>
   ask.method === "POST" && ask.way === "fetch" ? { ...ask, method: "PUT" } : ask
 );
 
@@ -85,10 +98,11 @@ const ahead: fc.Arbitrary<ClientInput> = fc.record({
     },
     {
       weight: 1,
-      arbitrary: fc.tuple(ask(["CONNECT", "UPGRADE"], fc.constant(-1))),
+      arbitrary: fc.tuple(ask(["CONNECT", "UPGRADE"], PLAIN)),
     },
   ),
   pipeline: fc.constant(5),
+  closeAt: fc.constant(-1),
   ahead: fc.constant(true),
   fails: fc.constant(false),
 });

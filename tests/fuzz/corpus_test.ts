@@ -86,13 +86,19 @@ const responses = replay(
 for (const [name, { methods: all }] of Object.entries(responses)) {
   const wire = textOf(Deno.readFileSync(new URL(name, RESPONSES)));
   Deno.test(`responses/${name}: the client hands out what the parser finds`, async () => {
-    const ask = { body: "none", way: "text", abortAt: -1 } as const;
+    const plain = {
+      body: "none",
+      way: "text",
+      field: "",
+      abortAt: -1,
+    } as const;
     const [first = "GET", ...others] = all!;
     // A tunnel has no request along with it.
     const methods = first === "CONNECT" ? [first] : [first, ...others, "GET"];
     await compareClient({
-      ...{ wire, cuts: [], pipeline: 5, ahead: true, fails: false },
-      asks: methods.map((method) => ({ ...ask, method: method as "GET" })),
+      ...{ wire, cuts: [], pipeline: 5, closeAt: -1 },
+      ...{ ahead: true, fails: false },
+      asks: methods.map((method) => ({ ...plain, method: method as "GET" })),
     });
   });
 }

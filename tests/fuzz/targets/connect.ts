@@ -29,8 +29,11 @@ const MOST_TURNS = 8;
 /** What a program does with a request, and with its response. */
 export interface Ask {
   method: "GET" | "HEAD" | "PUT" | "POST" | "CONNECT" | "UPGRADE";
-  body: "none" | "bytes" | "stream";
+  /** The slow one is a stream whose end comes when the server has stopped to wait. */
+  body: "none" | "bytes" | "stream" | "slow";
   way: "text" | "chunks" | "release" | "cancel" | "hold" | "fetch";
+  /** A field that decides about the connection. */
+  field: "" | "Expect: 100-continue" | "Connection: close";
   /** The piece of the server's bytes at which the request is aborted, or -1. */
   abortAt: number;
 }
@@ -40,6 +43,8 @@ export interface Session {
   asks: readonly Ask[];
   pieces: readonly Uint8Array[];
   pipeline: number;
+  /** The piece at which the program closes the client, or -1: when all has settled. */
+  closeAt: number;
   /** Whether the server waits for all requests before it answers the first. */
   ahead: boolean;
   /** Whether the connection fails where it would end. */
@@ -175,7 +180,8 @@ function bodyOf(
   const encoder = new TextEncoder();
   return ReadableStream.from((async function* () {
     yield encoder.encode(CONTENT.slice(0, 9));
-    await null;
+    const turns = ask.body === "slow" ? 2 * MOST_TURNS : 0;
+    for (let i = 0; i < turns; i++) await laterTurn();
     yield encoder.encode(CONTENT.slice(9));
   })());
 }
@@ -242,8 +248,13 @@ class Program {
   }
 
   async #request(client: HttpClient, method: string): Promise<void> {
+    const { headers, ...basics } = this.#basics;
     const body = bodyOf(this.#ask);
-    const init = { ...this.#basics, method, body, idempotent: true };
+    const { field } = this.#ask;
+    if (field !== "" && (body !== null || field === "Connection: close")) {
+      headers.push(field.split(": ") as [string, string]);
+    }
+    const init = { ...basics, headers, method, body, idempotent: true };
     await this.#read(await client.request(init));
   }
 
@@ -321,11 +332,17 @@ export async function runClient(
   const pools = new Pools();
   const { asks, pipeline } = session;
   const programs = asks.map((ask, number) => new Program(ask, number));
+  let client: HttpClient;
   const conn = new ScriptedConn(session, (index) => {
     for (const program of programs) program.onPiece(index);
+    if (index === session.closeAt) client.close();
   });
   await withoutUnhandled(async () => {
-    const client = connect(conn, { authority: "a", pools, pipeline });
+    client = connect(conn, {
+      ...{ authority: "a", pools, pipeline },
+      // Shorter than the server waits for the body.
+      continueTimeout: 1,
+    });
     const runs = programs.map((program) => program.run(client));
     await within(Promise.all(runs), "the requests", PATIENCE);
     await within(client.close(), "the end of the client", PATIENCE);
