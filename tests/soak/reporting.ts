@@ -27,7 +27,8 @@ globalThis.addEventListener("error", (event) => {
   note(unhandled, event.error);
 });
 
-function openFiles(): number {
+/** The file descriptors of this process, or -1 where the system does not list them. */
+export function openFiles(): number {
   try {
     return [...Deno.readDirSync("/proc/self/fd")].length;
   } catch {

@@ -83,7 +83,13 @@ async function serve(conn: Deno.Conn, random: Random): Promise<void> {
   try {
     const rude = new RudeConn(conn, random);
     for (let next; (next = await rude.next()) !== null;) {
-      if (await ANSWERS[next.way]!(next.turn) === "close") break;
+      const { way, turn } = next;
+      if (await ANSWERS[way]!(turn) === "stay") continue;
+      if (UNREAD.has(way)) break;
+      // Requests that lie unread would turn the close into a reset.
+      await conn.closeWrite();
+      await turn.untilGone();
+      break;
     }
   } catch (error) {
     // The client has reset the connection, or closed it while this one wrote.

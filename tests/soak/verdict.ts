@@ -20,7 +20,7 @@ export const MOST_GROWTH = 512 * 1024;
 export const FEWEST_SAMPLES = 8;
 
 /** File descriptors that the runtime may open on first use and keep. */
-const OF_RUNTIME = 2;
+export const OF_RUNTIME = 2;
 
 /** The line through the heap of the second half. */
 export interface Trend {

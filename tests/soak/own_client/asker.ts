@@ -19,7 +19,9 @@ import {
 } from "../../../mod.ts";
 import { within } from "../../support/waiting.ts";
 import { type Expected, Violation } from "../peer.ts";
+import type { Client } from "../orderly_clients.ts";
 import type { Random } from "../random.ts";
+import { streamsOf } from "./streams.ts";
 
 /** How long anything may take. */
 const PATIENCE = 30_000;
@@ -74,9 +76,14 @@ export class Asker implements AsyncDisposable {
     http.closed.then(() => tally.openConnections--);
   }
 
-  static async open(port: number, options: ConnectOptions): Promise<Asker> {
+  /** Connects to the port; a few clients get a pair of streams. */
+  static async open(
+    { port, random }: Client,
+    options: ConnectOptions,
+  ): Promise<Asker> {
     const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-    return new Asker(connect(conn, { pools, ...options }));
+    const given = random.chance(0.2) ? streamsOf(conn) : conn;
+    return new Asker(connect(given, { pools, ...options }));
   }
 
   /** Waits for the end of the connection. */

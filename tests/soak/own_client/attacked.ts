@@ -36,8 +36,8 @@ const OPTIONS: ConnectOptions = {
   continueTimeout: 100,
 };
 
-const open = ({ port }: Client, options: ConnectOptions = {}) =>
-  Asker.open(port, { ...OPTIONS, ...options });
+const open = (client: Client, options: ConnectOptions = {}) =>
+  Asker.open(client, { ...OPTIONS, ...options });
 
 /** Sends a request and checks its whole answer. */
 async function whole(

@@ -131,8 +131,8 @@ async function exchange(
 
 /** One request after the other on one connection. */
 export async function keepingAlive(client: Client): Promise<void> {
-  const { port, random } = client;
-  await using asker = await Asker.open(port, AUTHORITY);
+  const { random } = client;
+  await using asker = await Asker.open(client, AUTHORITY);
   for (let i = random.integer(1, 20); i > 0; i--) {
     await exchange(asker, random, lasting(client));
     const { state } = asker.http;
@@ -149,9 +149,9 @@ export async function keepingAlive(client: Client): Promise<void> {
 
 /** Bursts of requests at once. */
 export async function pipelining(client: Client): Promise<void> {
-  const { port, random } = client;
+  const { random } = client;
   const pipeline = random.integer(1, 8);
-  await using asker = await Asker.open(port, { ...AUTHORITY, pipeline });
+  await using asker = await Asker.open(client, { ...AUTHORITY, pipeline });
   for (let bursts = random.integer(1, 4); bursts > 0; bursts--) {
     await Promise.all(Array.from(
       { length: random.integer(1, 16) },
@@ -163,8 +163,8 @@ export async function pipelining(client: Client): Promise<void> {
 
 /** A body that waits for 100 (Continue). */
 export async function continuing(client: Client): Promise<void> {
-  const { port, random } = client;
-  await using asker = await Asker.open(port, AUTHORITY);
+  const { random } = client;
+  await using asker = await Asker.open(client, AUTHORITY);
   const id = client.nextId();
   const body = bodyOf(id, sizeOf(random) + 1);
   let continues = 0;
@@ -183,8 +183,8 @@ export async function continuing(client: Client): Promise<void> {
 
 /** A response after a few interim ones. */
 export async function hinted(client: Client): Promise<void> {
-  const { port, random } = client;
-  await using asker = await Asker.open(port, AUTHORITY);
+  const { random } = client;
+  await using asker = await Asker.open(client, AUTHORITY);
   const plan = download(client, "hints", random.integer(0, 32));
   const hints: (string | null)[] = [];
   using response = await asker.request(plan.id, {
@@ -201,8 +201,8 @@ export async function hinted(client: Client): Promise<void> {
 
 /** An upgrade to a protocol that echoes. */
 export async function upgrading(client: Client): Promise<void> {
-  const { port, random } = client;
-  await using asker = await Asker.open(port, AUTHORITY);
+  const { random } = client;
+  await using asker = await Asker.open(client, AUTHORITY);
   const id = client.nextId();
   using result = await asker.upgrade(id, {
     target: `/upgrade/${id}`,
@@ -232,8 +232,8 @@ export async function upgrading(client: Client): Promise<void> {
 
 /** A signal aborts the second of a few requests, at any time. */
 export async function aborting(client: Client): Promise<void> {
-  const { port, random } = client;
-  await using asker = await Asker.open(port, { ...AUTHORITY, pipeline: 3 });
+  const { random } = client;
+  await using asker = await Asker.open(client, { ...AUTHORITY, pipeline: 3 });
   const controller = new AbortController();
   const reason = new Error("aborted by the program");
   const run = async (plan: Planned, signal: AbortSignal | null) => {
@@ -267,8 +267,8 @@ export async function aborting(client: Client): Promise<void> {
 
 /** Responses that are released unread; a long one costs the connection. */
 export async function leaving(client: Client): Promise<void> {
-  const { port, random } = client;
-  await using asker = await Asker.open(port, {
+  const { random } = client;
+  await using asker = await Asker.open(client, {
     ...AUTHORITY,
     maxDrain: 20_000,
   });
@@ -294,8 +294,8 @@ export async function leaving(client: Client): Promise<void> {
 
 /** Some events of a stream without end, then a cancel. */
 export async function listening(client: Client): Promise<void> {
-  const { port, random } = client;
-  await using asker = await Asker.open(port, AUTHORITY);
+  const { random } = client;
+  await using asker = await Asker.open(client, AUTHORITY);
   const id = client.nextId();
   using response = await asker.request(id, { target: `/events/${id}` });
   checkHead(response, { id, status: 200, body: "" });
@@ -319,7 +319,7 @@ export async function listening(client: Client): Promise<void> {
 
 /** A response whose stream fails on the server. */
 export async function brokenDownload(client: Client): Promise<void> {
-  await using asker = await Asker.open(client.port, AUTHORITY);
+  await using asker = await Asker.open(client, AUTHORITY);
   const plan = download(client, "break", client.random.integer(2, 20_000));
   using response = await asker.request(plan.id, { target: plan.target });
   checkHead(response, plan);
@@ -329,7 +329,7 @@ export async function brokenDownload(client: Client): Promise<void> {
 
 /** A request whose body fails in the middle. */
 export async function brokenUpload(client: Client): Promise<void> {
-  await using asker = await Asker.open(client.port, AUTHORITY);
+  await using asker = await Asker.open(client, AUTHORITY);
   const id = client.nextId();
   const own = new Error("the stream failed");
   const body = new ReadableStream<Uint8Array>({
@@ -350,8 +350,8 @@ export async function brokenUpload(client: Client): Promise<void> {
 
 /** A long body that the handler does not read. */
 export async function answeredEarly(client: Client): Promise<void> {
-  const { port, random } = client;
-  await using asker = await Asker.open(port, AUTHORITY);
+  const { random } = client;
+  await using asker = await Asker.open(client, AUTHORITY);
   const id = client.nextId();
   const expected = { id, status: 200, body: bodyOf(id, 500) };
   try {
