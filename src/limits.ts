@@ -224,7 +224,8 @@ export interface ClientLimits {
   continueTimeout?: number;
   /**
    * Maximum bytes of an unread body that are read and discarded after the release of its
-   * response to keep the connection open. With more left, the connection is closed.
+   * response to keep the connection open. With more left, or after two seconds, the
+   * connection is closed.
    *
    * @default {262144}
    */

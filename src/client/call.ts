@@ -23,6 +23,8 @@ export class Call {
   /** The final response. */
   readonly response: Promise<ReceivedResponse>;
   state: CallState = "queued";
+  /** The bytes of the input when it was sent: none of them can be of its response. */
+  sentAt = 0;
   /** Interim responses so far. */
   interims = 0;
   /** The streams of an upgraded connection. */

@@ -61,7 +61,7 @@ export class ClientConnection
   readonly #transport: Transport;
   readonly #sender: RequestSender;
   readonly #sweeper: Sweeper;
-  readonly #deadlines: Deadlines;
+  readonly #deadlines: Deadlines<Awaits>;
   readonly #done = Promise.withResolvers<void>();
   readonly #unfollow: () => void;
   #phase: Phase = "open";
@@ -173,6 +173,7 @@ export class ClientConnection
     while (this.#queue.length > 0 && this.#maySend(this.#queue[0]!)) {
       const call = this.#queue.shift()!;
       if (this.#sent.push(call) === 1) this.#transport.keepAlive(true);
+      call.sentAt = this.machine.received;
       this.#sender.begin(call);
       if (call.plan.close) this.#forbidNext(call, "the last request was sent");
     }
@@ -187,7 +188,7 @@ export class ClientConnection
       (this.#phase !== "open" && this.#phase !== "closing")
     ) return false;
     const sent = this.#sent;
-    // Bytes that came before a request are no response to it.
+    // Bytes that came before a request are no response to it (see `sentAt`).
     if (sent.length === 0) return this.machine.empty;
     return sent.length < this.#limits.pipeline && call.pipelines &&
       sent.every((other) => other.pipelines || other.state === "answered");
@@ -269,6 +270,11 @@ export class ClientConnection
   /** Takes the next response to `call`. Returns whether the loop goes on. */
   #takeResponse(call: Call): boolean {
     const { machine } = this;
+    if (machine.received - machine.unread < call.sentAt) {
+      // The call is not to blame: it may be sent again.
+      this.destroy(machine.fail(UNASKED_RESPONSE, machine.window.start));
+      return false;
+    }
     const response = machine.next(call.plan.method);
     if (response !== null) {
       this.#take(call, response);
@@ -289,9 +295,8 @@ export class ClientConnection
     const { tunnel, keepAlive } = response.framing;
     if (tunnel) return this.#switch(call, response);
     if (status < 200) return this.#takeInterim(call, response);
-    if (this.#sender.call === call) this.#answerEarly(status);
-    if (call.plan.close || !keepAlive) this.#persists = false;
-    if (!this.#persists) {
+    if (this.#sender.call === call) this.#answerEarly(call, status);
+    if (call.plan.close || !keepAlive) {
       this.#forbidNext(call, "the server closes the connection");
     }
     call.answer(response);
@@ -317,10 +322,15 @@ export class ClientConnection
    * A final response has come before its request was sent. The server need not read the
    * rest (RFC 9112 §9.5). Only with success it may want to: it answers while it reads.
    */
-  #answerEarly(status: number): void {
+  #answerEarly(call: Call, status: number): void {
     if (status < 300 && !this.#sender.awaitsContinue) return;
-    this.#persists = false;
-    this.#sender.stop(new TypeError("the server answered before the body"));
+    this.#stopSending(call);
+  }
+
+  #stopSending(call: Call): void {
+    const why = "the server answered before the body";
+    this.#sender.stop(new TypeError(why));
+    this.#forbidNext(call, why);
   }
 
   /** Hands the connection over after a 101, or a 2xx to CONNECT. */
@@ -358,7 +368,7 @@ export class ClientConnection
       // Somebody reads it, or may still begin to.
       if (!body.discarding || machine.lent) return false;
       if (!this.#mayDrain()) {
-        this.destroy(new TypeError("a response was given up before its end"));
+        this.#giveUpBody();
         return false;
       }
       if (!body.discard()) return this.#transport.demand();
@@ -371,12 +381,14 @@ export class ClientConnection
     const leavesBytes = this.#sent.length === 0 && this.output.full;
     if (leavesBytes || this.#sender.call === call) {
       // The whole response has come before the whole request.
-      this.#persists = false;
-      this.#sender.stop(new TypeError("the server answered before the body"));
-      this.#forbidNext(call, "the server answered before the body");
+      this.#stopSending(call);
     }
     if (this.#sent.length > 0) this.#send();
     return true;
+  }
+
+  #giveUpBody(): void {
+    this.destroy(new TypeError("a response was given up before its end"));
   }
 
   /** Whether the rest of a body is short enough to reach the next response. */
@@ -427,7 +439,7 @@ export class ClientConnection
   }
 
   /**
-   * The response may have come all the same: a server that refuses a body answers, and
+   * Responses may have come all the same: a server that refuses a body answers, and
    * reads no more of it (RFC 9112 §9.5).
    */
   writeFailed(error: unknown): void {
@@ -439,7 +451,7 @@ export class ClientConnection
     }
     this.#writeError = error;
     this.#sender.stop(error);
-    this.#forbidNext(this.#sent[0]!, "the connection failed");
+    this.#forbidNext(this.#sent.at(-1)!, "the connection failed");
   }
 
   makeRoom(): boolean {
@@ -522,6 +534,8 @@ export class ClientConnection
         return this.destroy(this.machine.timeOut(HEAD_TIMEOUT), call);
       case "body":
         return this.destroy(this.machine.timeOut(BODY_TIMEOUT), call);
+      case "rest":
+        return this.#giveUpBody();
       case "request":
         this.#reason = new DOMException(
           "the connection was idle for idleTimeout",

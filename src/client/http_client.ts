@@ -46,8 +46,8 @@ export interface HttpClient extends AsyncDisposable {
    * Sends a request and resolves to its final response, as soon as its head has come.
    * Read what you need, then release the response; `using` does that.
    *
-   * The release discards the unread rest of the body, up to `maxDrain` bytes; with more
-   * left, the connection closes. It also closes after a response without length, after
+   * The release discards the unread rest of the body, up to `maxDrain` bytes and for two
+   * seconds; with more left, the connection closes. It also closes after a response without length, after
    * one with `Connection: close`, and after one that has come before the whole request
    * was sent: then the rest of the body is not sent, unless the response is a 2xx and
    * itself still under way (RFC 9112 §9.5).

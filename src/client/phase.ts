@@ -18,7 +18,7 @@ export type Phase = "open" | "closing" | "raw" | "lingering" | "closed";
 /** What a client waits for. A request, here, is the next one of its program. */
 export type Awaits = Extract<
   Awaited,
-  "nothing" | "head" | "body" | "request" | "close"
+  "nothing" | "head" | "body" | "rest" | "request" | "close"
 >;
 
 /**
@@ -38,10 +38,9 @@ export function awaitedIn(
   if (first === undefined) return "request";
   const { body } = machine;
   if (first.state === "answered") {
+    if (body.discarding) return "rest";
     // A program that closes the client has no reason left not to read.
-    return body.starved || body.discarding || phase === "closing"
-      ? "body"
-      : "nothing";
+    return body.starved || phase === "closing" ? "body" : "nothing";
   }
   // The response may be on its way although the request could not be written.
   if (output.closed) return "close";

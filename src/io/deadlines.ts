@@ -15,6 +15,8 @@ export type Awaited =
   /** The rest of a head, or the first one. */
   | "head"
   | "body"
+  /** The rest of a body that nobody reads. */
+  | "rest"
   /** The next request. */
   | "request"
   /** The client's half-close, after ours. */
@@ -25,11 +27,11 @@ export type Awaited =
   | "content";
 
 /** What is overdue: what was awaited, or the client's reading of a response. */
-export type Overdue = Exclude<Awaited, "nothing"> | "reading";
+export type Overdue<A extends Awaited> = Exclude<A, "nothing"> | "reading";
 
 /** A connection, as its deadlines see it. */
-export interface Watched {
-  readonly awaited: Awaited;
+export interface Watched<A extends Awaited = Awaited> {
+  readonly awaited: A;
   /** Grows with each request, or its response: a wait for another one begins anew. */
   readonly requests: number;
   readonly machine: Machine;
@@ -38,6 +40,8 @@ export interface Watched {
 
 /** Milliseconds that a client may take to close a connection after our half-close. */
 const LINGER = 2000;
+/** Milliseconds in which the unread rest of a response has to come. */
+const DRAIN = 2000;
 /** Milliseconds that a stream may be silent once the client's input has ended. */
 const SILENCE = 500;
 /** Sweeps without the least progress that make a reader stalled. */
@@ -57,8 +61,8 @@ export type TimeLimits = Pick<
 >;
 
 /** The deadlines of one connection. */
-export class Deadlines {
-  readonly #watched: Watched;
+export class Deadlines<A extends Awaited> {
+  readonly #watched: Watched<A>;
   readonly #limits: TimeLimits;
   readonly #sweeper: Sweeper;
   readonly #wait = new Wait();
@@ -71,7 +75,7 @@ export class Deadlines {
   stalled = false;
 
   constructor(
-    watched: Watched,
+    watched: Watched<A>,
     limits: TimeLimits,
     sweeper: Sweeper,
   ) {
@@ -81,22 +85,23 @@ export class Deadlines {
   }
 
   /** Called by each sweep. Gives what has taken too long, or `null`. */
-  overdue(): Overdue | null {
+  overdue(): Overdue<A> | null {
     if (this.#readingIsOverdue()) return "reading";
     const { awaited } = this.#watched;
-    if (awaited === "nothing") {
-      this.#wait.sweeps(awaited, 0);
-      return null;
-    }
-    return this.#isOverdue(awaited) ? awaited : null;
+    return this.#isOverdue(awaited) ? awaited as Overdue<A> : null;
   }
 
-  #isOverdue(awaited: Exclude<Awaited, "nothing">): boolean {
+  #isOverdue(awaited: Awaited): boolean {
     const { requests, machine, output } = this.#watched;
     const limits = this.#limits;
     switch (awaited) {
+      case "nothing":
+        this.#wait.sweeps(awaited, 0);
+        return false;
       case "body":
         return this.#bodyIsOverdue();
+      case "rest":
+        return this.#bodyIsOverdue() || this.#lasts(awaited, requests, DRAIN);
       case "head":
         return this.#lasts(awaited, requests, limits.headTimeout);
       case "request":

@@ -28,7 +28,7 @@ import type { Consumer } from "../message/byte_source.ts";
 import { CONNECT } from "../wire/names.ts";
 import { BODY_TIMEOUT, HEAD_TIMEOUT } from "../wire/refusals.ts";
 import { refreshDate } from "./date.ts";
-import { type Awaited, Deadlines, type Watched } from "../io/deadlines.ts";
+import { Deadlines, type Watched } from "../io/deadlines.ts";
 import { Exchange, type ExchangeOwner } from "./exchange.ts";
 import {
   ConnectionDetails,
@@ -37,7 +37,7 @@ import {
 } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
 import { Output, type OutputOwner } from "../io/output.ts";
-import { awaitedIn, type Phase } from "./phase.ts";
+import { awaitedIn, type Awaits, type Phase } from "./phase.ts";
 import { refusal } from "./prepared_response.ts";
 import { shakesHands, TlsConn } from "./tls.ts";
 import { UpgradedConnection } from "../io/upgraded.ts";
@@ -94,7 +94,7 @@ export class Connection
   #flushMark = 0;
   #flushTurns = 0;
 
-  readonly #deadlines: Deadlines;
+  readonly #deadlines: Deadlines<Awaits>;
 
   constructor(
     registry: Registry,
@@ -535,7 +535,7 @@ export class Connection
   }
 
   /** What the connection waits for; its {@linkcode Deadlines} bound the time. */
-  get awaited(): Awaited {
+  get awaited(): Awaits {
     return this.#stopped && this.#phase === "open"
       ? "nothing"
       : awaitedIn(this.#phase, this, this.#exchange, this.#transport.ended);

@@ -15,6 +15,9 @@ import type { Awaited, Watched } from "../io/deadlines.ts";
  */
 export type Phase = "open" | "leaving" | "lingering" | "raw" | "closed";
 
+/** What a server waits for. */
+export type Awaits = Exclude<Awaited, "rest">;
+
 /** What is known of the exchange under way; its request is `null` if there is none. */
 interface Current {
   readonly request: unknown;
@@ -27,7 +30,7 @@ export function awaitedIn(
   { machine, output, requests }: Watched,
   exchange: Current,
   inputEnded: boolean,
-): Awaited {
+): Awaits {
   switch (phase) {
     case "lingering":
       return "close";

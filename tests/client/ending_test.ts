@@ -203,6 +203,27 @@ test("a body that stalls while the program reads", async () => {
   }
 });
 
+test("a body without end that trickles is not discarded for long", async () => {
+  for (const leave of ["release", "cancel"]) {
+    await scripted(async ({ client, conn, sent }) => {
+      const asked = client.request({ target: "/" });
+      await sent("/ ");
+      conn.give("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      const response = await asked;
+      const timer = setInterval(() => conn.give("3\r\nabc\r\n"), 5);
+      if (leave === "cancel") await response.body!.cancel();
+      else response.release();
+      const behind = client.request({ target: "/2" });
+      const lost = assertRejects(() => behind, RequestError);
+      await within(client.closed, "the end").finally(() =>
+        clearInterval(timer)
+      );
+      assertEquals((await lost).retryable, true);
+      if (leave === "cancel") response.release();
+    });
+  }
+});
+
 test("a server that stops reading", async () => {
   for (const kind of ["bytes", "stream"]) {
     await scripted(async ({ client, conn }) => {

@@ -4,7 +4,11 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type HttpRequestInit, RequestError } from "@pooled/http1";
+import {
+  type HttpError,
+  type HttpRequestInit,
+  RequestError,
+} from "@pooled/http1";
 import { ok, scripted } from "../support/clients.ts";
 import { streamOf } from "../support/streams.ts";
 import { settle, test, within } from "../support/waiting.ts";
@@ -198,3 +202,47 @@ test("an abort of a sent request closes the connection, one that waits just leav
     }
     await within(client.closed, "the end");
   }, PIPELINED));
+
+test("a write that fails costs no request whose response comes all the same", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const ask = async (i: number) => {
+      using response = await client.request({ target: `/${i}` });
+      return await response.text();
+    };
+    const asked = [ask(1), ask(2)];
+    await sent("/2 ");
+    const broken = new Error("broken pipe");
+    conn.write = () => Promise.reject(broken);
+    const last = ask(3);
+    const lost = assertRejects(() => last, RequestError);
+    await settle();
+    assertEquals(client.state, "closing");
+    conn.give(ok("1") + ok("2"));
+    assertEquals(await within(Promise.all(asked), "it"), ["1", "2"]);
+    conn.end();
+    const { retryable, cause } = await within(lost, "the last");
+    assertEquals([retryable, cause], [true, broken]);
+    await within(client.closed, "the end");
+  }, PIPELINED));
+
+test("a response that came before its request was sent is none", async () => {
+  const EXTRA = ok("", "X-Extra: yes\r\n");
+  // The third request goes out when the first response is over, amid the same piece.
+  for (const extra of [EXTRA, EXTRA.slice(0, 9), "\r\n"]) {
+    await scripted(async ({ client, conn, sent }) => {
+      const asked = [1, 2, 3].map((i) => client.request({ target: `/${i}` }));
+      const lost = assertRejects(() => asked[2]!, RequestError);
+      await sent("/2 ");
+      conn.give(ok() + ok() + extra);
+      for (const response of asked.slice(0, 2)) {
+        const { headers } = await within(response, "a response");
+        assertEquals(headers.get("x-extra"), null);
+        (await response).release();
+      }
+      const error = await within(lost, "the third");
+      assertEquals(error.retryable, true);
+      assertEquals((error.cause as HttpError).code, "unasked-response");
+      await within(client.closed, "the end");
+    }, { pipeline: 2 });
+  }
+});

@@ -9,8 +9,8 @@ import index from "../fixtures/responses/index.json" with { type: "json" };
 import {
   llhttpNativeResponses,
   llhttpWasmResponses,
-  readResponsesByParser,
 } from "../fuzz/targets/response_parsers.ts";
+import { readResponsesByParser } from "../fuzz/targets/ours.ts";
 import type { Message } from "../fuzz/verdict.ts";
 import { bytesOf, cutAt, digestOf, every } from "../support/bytes.ts";
 import { STREAMS } from "../support/parser_runs.ts";

@@ -7,6 +7,7 @@
 
 import fc from "fast-check";
 import { bytesOf } from "../support/bytes.ts";
+import { clientInputs, compareClient } from "./client.ts";
 import { classifyAgainstGrammar, classifyAgainstPeer } from "./classes.ts";
 import { readByGrammar } from "./grammar.ts";
 import { RESPONSES } from "./response_classes.ts";
@@ -17,12 +18,11 @@ import { mutated } from "./mutations.ts";
 import { httpParserJs } from "./targets/http_parser_js.ts";
 import { llhttpNative, llhttpWasm } from "./targets/llhttp.ts";
 import { milo } from "./targets/milo.ts";
-import { readByParser } from "./targets/ours.ts";
+import { readByParser, readResponsesByParser } from "./targets/ours.ts";
 import {
   httpParserJsResponses,
   llhttpNativeResponses,
   llhttpWasmResponses,
-  readResponsesByParser,
 } from "./targets/response_parsers.ts";
 import { servers } from "./targets/servers.ts";
 import type { Peer, ResponsePeer } from "./verdict.ts";
@@ -135,6 +135,19 @@ export function fuzzResponses(
     (input) => compareResponses(input, peers, tally),
   );
   return check(property, "responses", seed, milliseconds);
+}
+
+/** Fuzzes the client for some milliseconds; gives a report of the failure, or `null`. */
+export function fuzzClient(
+  milliseconds: number,
+  seed: number,
+  tally: Tally,
+): Promise<string | null> {
+  const property = fc.asyncProperty(clientInputs, async (input) => {
+    tally.accepted += await compareClient(input);
+    tally.inputs++;
+  });
+  return check(property, "session", seed, milliseconds);
 }
 
 /** Fuzzes for some milliseconds; gives a report of the failure, or `null`. */

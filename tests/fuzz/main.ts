@@ -1,9 +1,9 @@
 /**
- * Fuzzes the parser and the server: `deno task fuzz [--time 60s] [--seed N] [--heads N]`.
+ * Fuzzes the parsers, the server and the client: `deno task fuzz [--time 60s] [--seed N] [--heads N]`.
  *
  * A third of the time goes to requests, compared with the grammar, other parsers and other
- * servers, a sixth to responses, half to heads after long histories on one parser, of
- * requests and of responses in turn. `--heads N` reads N heads after histories instead,
+ * servers, a sixth to responses, a sixth to the client, and a third to heads after long
+ * histories on one parser, of requests and of responses in turn. `--heads N` reads N heads after histories instead,
  * however long it takes. A failure prints a shrunk input and
  * the seed, and exits with 1.
  *
@@ -11,7 +11,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { fuzz, fuzzResponses, Tally } from "./differential.ts";
+import { fuzz, fuzzClient, fuzzResponses, Tally } from "./differential.ts";
 import { invariance, REQUEST_HEADS, RESPONSE_HEADS } from "./invariance.ts";
 
 /** Milliseconds between two lines of progress. */
@@ -81,6 +81,7 @@ async function compared(
 if (heads === null) {
   await compared("requests", (tally) => fuzz(time / 3, seed, tally));
   await compared("responses", (tally) => fuzzResponses(time / 6, seed, tally));
+  await compared("clients", (tally) => fuzzClient(time / 6, seed, tally));
 }
 
 for (const kind of [REQUEST_HEADS, RESPONSE_HEADS]) {
@@ -89,7 +90,7 @@ for (const kind of [REQUEST_HEADS, RESPONSE_HEADS]) {
   const failure = invariance(
     kind,
     heads ?? Infinity,
-    heads === null ? time / 4 : Infinity,
+    heads === null ? time / 6 : Infinity,
     seed,
     (count) => {
       read = count;

@@ -18,7 +18,7 @@ import {
 } from "../fuzz/differential.ts";
 import { readResponsesByGrammar } from "../fuzz/response_grammar.ts";
 import { type Answers, answers } from "../fuzz/responses.ts";
-import { readResponsesByParser } from "../fuzz/targets/response_parsers.ts";
+import { readResponsesByParser } from "../fuzz/targets/ours.ts";
 import { bytesOf, cutAt, every } from "../support/bytes.ts";
 import { STREAMS } from "../support/parser_runs.ts";
 import {

@@ -9,8 +9,11 @@ import * as orderly from "./orderly_clients.ts";
 import { Random } from "./random.ts";
 import * as rude from "./rude_clients.ts";
 
-/** What a client does next; some more often than others. */
-const BEHAVIOURS = [
+/** What a client does on one connection. */
+export type Behaviour = (client: orderly.Client) => Promise<void>;
+
+/** What a client that writes its own bytes does next; some more often than others. */
+export const BYTEWISE: readonly Behaviour[] = [
   orderly.pipelining,
   orderly.pipelining,
   orderly.pipelining,
@@ -33,13 +36,17 @@ const BEHAVIOURS = [
 export type Behaved = Set<string>;
 
 /** Behaviours that no client has shown. */
-export function neverShown(behaved: Behaved): string[] {
-  return [...new Set(BEHAVIOURS.map(({ name }) => name))]
+export function neverShown(
+  behaviours: readonly Behaviour[],
+  behaved: Behaved,
+): string[] {
+  return [...new Set(behaviours.map(({ name }) => name))]
     .filter((name) => !behaved.has(name));
 }
 
 /** One connection after the other, until the signal. */
 export async function client(
+  behaviours: readonly Behaviour[],
   port: number,
   seed: number,
   number: number,
@@ -50,11 +57,12 @@ export async function client(
   let ids = 0;
   const given = { port, random, nextId: () => `${number}-${ids++}` };
   while (!signal.aborted) {
-    const behaviour = random.pick(BEHAVIOURS);
+    const behaviour = random.pick(behaviours);
     try {
       await behaviour(given);
     } catch (error) {
-      throw new Error(`${behaviour.name}, client ${number}: ${error}`);
+      const text = error instanceof Error ? error.stack : error;
+      throw new Error(`${behaviour.name}, client ${number}: ${text}`);
     }
     behaved.add(behaviour.name);
   }

@@ -4,21 +4,42 @@
  * @module
  */
 
-import { type Behaved, client, neverShown } from "./clients.ts";
+import { type Behaved, BYTEWISE, client, neverShown } from "./clients.ts";
 import { Peer } from "./peer.ts";
-import type { Sample } from "./report.ts";
-import type { ServerProcess } from "./server_process.ts";
-import { heapTrend, judgeErrors, judgeRest, judgeTrend } from "./verdict.ts";
+import { SoakProcess } from "./process.ts";
+import type {
+  ClientSample,
+  RudeSample,
+  Sample,
+  ServerSample,
+} from "./report.ts";
+import {
+  heapTrend,
+  judgeClientErrors,
+  judgeClientRest,
+  judgeErrors,
+  judgeRest,
+  judgeTrend,
+} from "./verdict.ts";
 import { wrk, type WrkCount } from "./wrk.ts";
 
-/** Clients at once, besides those of wrk. */
+/** Clients at once, besides those of wrk and of the client process. */
 const CLIENTS = 48;
 
 const PROGRESS_MS = 10_000;
 
 const megabytes = (bytes: number) => `${(bytes / 1_048_576).toFixed(2)} MB`;
 
-function show(sample: Sample, count: WrkCount): void {
+function memoryOf({ heapUsed, external, rss, openFiles }: Sample): string[] {
+  return [
+    `heap ${megabytes(heapUsed)}`,
+    `external ${megabytes(external)}`,
+    `rss ${megabytes(rss)}`,
+    `${openFiles} files`,
+  ];
+}
+
+function show(sample: ServerSample, count: WrkCount): void {
   const { stats } = sample;
   console.log([
     `${sample.seconds.toFixed(0).padStart(5)} s`,
@@ -26,11 +47,20 @@ function show(sample: Sample, count: WrkCount): void {
     `${count.answered} of wrk`,
     `${Peer.checked} answers checked`,
     `${stats.connections} of ${stats.accepted} connections open`,
-    `heap ${megabytes(sample.heapUsed)}`,
-    `external ${megabytes(sample.external)}`,
-    `rss ${megabytes(sample.rss)}`,
-    `${sample.openFiles} files`,
+    ...memoryOf(sample),
     `${sample.expectedErrors} expected errors`,
+  ].join(", "));
+}
+
+function showClient(sample: ClientSample): void {
+  console.log([
+    "   our client",
+    `${sample.asked} requests`,
+    `${sample.answered} answered`,
+    `${sample.failed} failed as documented`,
+    `${sample.checked} answers checked`,
+    `${sample.openConnections} connections open`,
+    ...memoryOf(sample),
   ].join(", "));
 }
 
@@ -42,9 +72,35 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Loads the server for so long, then lets it come to rest. Gives what went wrong. */
-export async function load(
-  server: ServerProcess,
+/** The processes of a soak, but for wrk. */
+interface Processes {
+  server: SoakProcess<ServerSample>;
+  rude: SoakProcess<RudeSample>;
+  /** Clients made with `connect`, of both servers. */
+  own: SoakProcess<ClientSample>;
+}
+
+/** Runs a soak for so long. Gives what went wrong. */
+export async function soak(
+  minutes: number,
+  seed: number,
+  interrupted: AbortSignal,
+): Promise<string[]> {
+  await using server = await SoakProcess.start<ServerSample>("server.ts");
+  await using rude = await SoakProcess.start<RudeSample>(
+    "rude_server.ts",
+    seed,
+  );
+  await using own = await SoakProcess.start<ClientSample>(
+    "own_client/program.ts",
+    ...[server.port, rude.port, seed],
+  );
+  return await load({ server, rude, own }, minutes, seed, interrupted);
+}
+
+/** Loads the server for so long, then lets all come to rest. Gives what went wrong. */
+async function load(
+  { server, rude, own }: Processes,
   minutes: number,
   seed: number,
   interrupted: AbortSignal,
@@ -59,24 +115,31 @@ export async function load(
   };
   const progress = setInterval(() => {
     const sample = server.samples.at(-1);
-    if (sample === undefined) return;
+    const ofClient = own.samples.at(-1);
+    if (sample === undefined || ofClient === undefined) return;
     show(sample, count);
+    showClient(ofClient);
     judgeErrors(sample).forEach(fail);
+    judgeClientErrors(ofClient).forEach(fail);
   }, PROGRESS_MS);
   const timer = setTimeout(() => stop.abort(), minutes * 60_000);
   const signal = AbortSignal.any([stop.signal, interrupted]);
-  server.ended.then(() => {
-    if (!signal.aborted) fail("the server process has ended");
-  });
+  for (const [name, process] of Object.entries({ server, rude, own })) {
+    process.ended.then(() => {
+      if (!signal.aborted) fail(`the process of ${name} has ended`);
+    });
+  }
   // What comes after belongs to the rest, where connections become fewer.
-  let loaded: readonly Sample[] = [];
-  aborted(signal).then(() => loaded = [...server.samples]);
+  let loaded: Record<string, readonly Sample[]> = {};
+  aborted(signal).then(() => {
+    loaded = { server: [...server.samples], client: [...own.samples] };
+  });
 
   const told = (work: Promise<void>) => work.catch((error) => fail(`${error}`));
   const bulk = told(wrk(server.port, count, signal));
   const works = [bulk];
   for (let i = 0; i < CLIENTS; i++) {
-    works.push(told(client(server.port, seed, i, behaved, signal)));
+    works.push(told(client(BYTEWISE, server.port, seed, i, behaved, signal)));
   }
   await Promise.race([Promise.all(works), aborted(interrupted)]);
   clearTimeout(timer);
@@ -86,22 +149,41 @@ export async function load(
     return ["interrupted"];
   }
 
+  // The clients first: then nothing is left that could keep the servers from their rest.
+  const lastOfClient = await own.finish();
   const last = await server.finish();
-  if (last === undefined) return [...problems, "the server did not end well"];
+  const lastOfRude = await rude.finish();
+  if (!last || !lastOfClient || !lastOfRude) {
+    return [...problems, "a process did not end well"];
+  }
   show(last, count);
+  showClient(lastOfClient);
   console.log(`refusals: ${JSON.stringify(last.stats.refusals)}`);
-  problems.push(...judgeErrors(last), ...judgeRest(last, server.filesAtStart));
-  if (last.stats.requests < Peer.checked + count.answered) {
+  problems.push(
+    ...judgeErrors(last),
+    ...judgeClientErrors(lastOfClient),
+    ...judgeRest(last, server.filesAtStart),
+    ...judgeClientRest(lastOfClient, own.filesAtStart),
+    ...lastOfRude.unhandled.map((text) => `unhandled in the rude one: ${text}`),
+  );
+  if (lastOfRude.openConnections > 0) {
+    problems.push(
+      `our client left ${lastOfRude.openConnections} connections open`,
+    );
+  }
+  const checked = Peer.checked + count.answered;
+  if (last.stats.requests < checked) {
     problems.push(`the server counts ${last.stats.requests} requests only`);
   }
   if (problems.length > 0) return problems;
-  const trend = heapTrend(loaded);
-  console.log(
-    `heap over the second half: ${trend.slope.toFixed(0)} bytes a second, ` +
-      `by ${trend.samples} samples`,
-  );
-  return [
-    ...judgeTrend(trend),
-    ...neverShown(behaved).map((name) => `no client was ${name}`),
-  ];
+  for (const [whose, samples] of Object.entries(loaded)) {
+    const trend = heapTrend(samples);
+    console.log(
+      `heap of the ${whose} over the second half: ` +
+        `${trend.slope.toFixed(0)} bytes a second, by ${trend.samples} samples`,
+    );
+    problems.push(...judgeTrend(trend, whose));
+  }
+  const idle = [...neverShown(BYTEWISE, behaved), ...lastOfClient.neverShown];
+  return [...problems, ...idle.map((name) => `no client was ${name}`)];
 }

@@ -1,18 +1,19 @@
 /**
  * The soak: a server in a process of its own under the load of wrk, and beside it
- * clients that pipeline, stall, leave, upload, upgrade and check every answer.
+ * clients that pipeline, stall, leave, upload, upgrade and check every answer. Clients made
+ * with `connect` load the same server, and a rude one, from another process.
  *
  * `deno task soak --minutes N [--seed S]`. Exits with 1 where a response was lost,
  * swapped or cut, where the server reported an error that no handler caused on purpose,
- * where its heap grows, or where something is not at rest at the end. The seed repeats
+ * where a request of our client did not end, or with an error that is not documented,
+ * where a heap grows, or where something is not at rest at the end. The seed repeats
  * what each client chooses; how the processes take turns is the system's.
  *
  * @module
  */
 
 import { parseArgs } from "node:util";
-import { load } from "./load.ts";
-import { ServerProcess } from "./server_process.ts";
+import { soak } from "./load.ts";
 
 const { values } = parseArgs({
   options: { minutes: { type: "string" }, seed: { type: "string" } },
@@ -29,11 +30,7 @@ const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   Deno.addSignalListener(signal, () => interruption.abort());
 }
-let problems: string[];
-{
-  await using server = await ServerProcess.start();
-  problems = await load(server, minutes, seed, interruption.signal);
-}
+const problems = await soak(minutes, seed, interruption.signal);
 for (const problem of new Set(problems)) console.error(`FAILED: ${problem}`);
 const passed = problems.length === 0;
 console.log(passed ? "soak passed" : `soak failed, seed ${seed}`);

@@ -8,7 +8,7 @@
 import { bodyOf } from "./bodies.ts";
 import { Peer, Violation } from "./peer.ts";
 import type { Random } from "./random.ts";
-import { anyRequest, head, sizeOf } from "./requests.ts";
+import { anyRequest, head, sizeOf, wireOf } from "./requests.ts";
 
 /** What a client of the soak is given. */
 export interface Client {
@@ -30,7 +30,7 @@ export async function pipelining(client: Client): Promise<void> {
     for (let i = random.integer(1, 16); i > 0; i--) {
       const request = anyRequest(random, client.nextId());
       peer.expect(request.id, request.body, request.status);
-      wire += request.wire;
+      wire += wireOf(random, request);
     }
     // Both directions at once: neither side may wait for the other to read.
     const sending = (async () => {
@@ -56,7 +56,9 @@ export async function halfClosing(client: Client): Promise<void> {
   using peer = await Peer.connect(port);
   const request = anyRequest(random, client.nextId());
   peer.expect(request.id, request.body, request.status);
-  const sending = peer.send(request.wire).then(() => peer.closeWrite());
+  const sending = peer.send(wireOf(random, request)).then(() =>
+    peer.closeWrite()
+  );
   sending.catch(() => {});
   await peer.checkAll();
   await sending;

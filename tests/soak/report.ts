@@ -1,23 +1,29 @@
 /**
- * What the server process of the soak tells: one line of JSON a message.
+ * What the processes of the soak tell: one line of JSON a message.
  *
  * @module
  */
 
-import type { ServerStats } from "../../mod.ts";
+import type { PoolsStats, ServerStats } from "../../mod.ts";
 
-/** The state of the server process, after a garbage collection. */
+/** The state of a process, after a garbage collection. */
 export interface Sample {
   kind: "sample";
-  /** Whether the server has no connection left, and closed its listener. */
+  /** Whether the process has come to its end. */
   final: boolean;
-  /** Seconds since the process began to serve. */
+  /** Seconds since the process began. */
   seconds: number;
   heapUsed: number;
   rss: number;
   external: number;
   /** File descriptors, or -1 where the system does not list them. */
   openFiles: number;
+  /** Unhandled rejections and uncaught exceptions. */
+  unhandled: string[];
+}
+
+/** The state of the server process. */
+export interface ServerSample extends Sample {
   /** Response streams that have neither ended nor been cancelled. */
   openStreams: number;
   /** Upgraded connections whose handler is still at work. */
@@ -29,20 +35,42 @@ export interface Sample {
   expectedErrors: number;
   /** The texts of all other reports. */
   unexpectedErrors: string[];
-  /** Unhandled rejections and uncaught exceptions. */
-  unhandled: string[];
 }
 
-/** The first message of the server process. */
-export interface Listening {
-  kind: "listening";
+/** The state of the process that loads both servers with `connect`. */
+export interface ClientSample extends Sample {
+  /** Requests so far, on all connections. */
+  asked: number;
+  /** Requests that got a response. */
+  answered: number;
+  /** Requests that were rejected with an error that is documented. */
+  failed: number;
+  /** Responses of the good server that were compared whole. */
+  checked: number;
+  /** Connections that were opened and have not closed. */
+  openConnections: number;
+  /** Request bodies that were neither read to their end nor cancelled. */
+  openBodies: number;
+  pools: PoolsStats;
+  /** What was lost, swapped, cut, or failed with another error. */
+  violations: string[];
+  /** Names of behaviours that no client has brought to their end. */
+  neverShown: string[];
+}
+
+/** The state of the rude server. */
+export interface RudeSample extends Sample {
+  openConnections: number;
+}
+
+/** The first message of a process. */
+export interface Started {
+  kind: "started";
+  /** Where it listens, or 0. */
   port: number;
   /** As in {@linkcode Sample}, before the first connection. */
   openFiles: number;
 }
 
-/** A message of the server process. */
-export type Message = Listening | Sample;
-
-/** How often the server process tells its state. */
+/** How often a process tells its state. */
 export const SAMPLE_MS = 2000;

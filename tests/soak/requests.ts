@@ -8,9 +8,13 @@ import { bodyOf } from "./bodies.ts";
 import { type Expected, jsonOf } from "./peer.ts";
 import type { Random } from "./random.ts";
 
-/** A request as it stands on the wire, and its answer. */
-export interface Exchange extends Expected {
-  wire: string;
+/** A request, and its answer. */
+export interface Planned extends Expected {
+  method: string;
+  target: string;
+  lines: [name: string, value: string][];
+  /** The body of the request. */
+  content: string | null;
 }
 
 const SIZES = [0, 1, 13, 200, 2000, 9000, 40_000, 150_000] as const;
@@ -49,42 +53,50 @@ function routeOf(random: Random, own: string[], fetch: string[]): string {
 }
 
 /** A GET; a few have a handler that fails on purpose. */
-export function download(random: Random, id: string): Exchange {
+function download(random: Random, id: string): Planned {
+  const plan = { id, method: "GET", lines: [], content: null };
   if (random.chance(0.03)) {
     const prefix = random.chance(0.5) ? "/fetch" : "";
-    return {
-      id,
-      status: 500,
-      body: id,
-      wire: head("GET", `${prefix}/fail/${id}`),
-    };
+    return { ...plan, status: 500, body: id, target: `${prefix}/fail/${id}` };
   }
   const size = sizeOf(random);
   const route = routeOf(random, READS, FETCH_READS);
   const body = route === "/json" ? jsonOf(id, size) : bodyOf(id, size);
   // Field lines that differ from one request to the next miss the head cache.
-  const lines = random.chance(0.5)
+  const lines: [string, string][] = random.chance(0.5)
     ? []
-    : [`X-Filler: ${"f".repeat(random.integer(0, 300))}`];
-  const wire = head("GET", `${route}/${id}/${size}`, ...lines);
-  return { id, status: 200, body, wire };
+    : [["X-Filler", "f".repeat(random.integer(0, 300))]];
+  const target = `${route}/${id}/${size}`;
+  return { ...plan, status: 200, body, target, lines };
 }
 
-/** A POST, with a length or in chunks. */
-export function upload(random: Random, id: string): Exchange {
+/** A POST. */
+function upload(random: Random, id: string): Planned {
   const size = sizeOf(random);
   const route = routeOf(random, UPLOADS, FETCH_UPLOADS);
-  const body = bodyOf(id, size);
-  const target = `${route}/${id}/${size}`;
-  // The server closes after a body in chunks that its handler left unread.
-  const wire = random.chance(0.5) || route === "/ignore"
-    ? head("POST", target, `Content-Length: ${size}`) + body
-    : head("POST", target, "Transfer-Encoding: chunked") +
-      chunked(random, body);
-  return { id, status: 200, body, wire };
+  const content = bodyOf(id, size);
+  return {
+    ...{ id, status: 200, body: content },
+    ...{ method: "POST", target: `${route}/${id}/${size}`, lines: [], content },
+  };
 }
 
 /** Any request that leaves the connection open. */
-export function anyRequest(random: Random, id: string): Exchange {
+export function anyRequest(random: Random, id: string): Planned {
   return random.chance(0.3) ? upload(random, id) : download(random, id);
+}
+
+/** A request as it stands on the wire; a body has a length, or comes in chunks. */
+export function wireOf(
+  random: Random,
+  { method, target, lines, content }: Planned,
+): string {
+  const fields = lines.map(([name, value]) => `${name}: ${value}`);
+  if (content === null) return head(method, target, ...fields);
+  // The server closes after a body in chunks that its handler left unread.
+  return random.chance(0.5) || target.startsWith("/ignore")
+    ? head(method, target, ...fields, `Content-Length: ${content.length}`) +
+      content
+    : head(method, target, ...fields, "Transfer-Encoding: chunked") +
+      chunked(random, content);
 }

@@ -151,6 +151,11 @@ export const application: Handler = async (req, res, info) => {
       return res.send(req.body!, { headers });
     case "ignore":
       return res.send(bodyOf(id, Number(size)), { headers });
+    case "hints":
+      for (let i = 0; i < Number(size); i++) {
+        res.send(null, { status: 103, headers });
+      }
+      return res.send(bodyOf(id, Number(size)), { headers });
     case "events":
       return res.send(counted(() => events(id)), {
         headers: { ...headers, "content-type": "text/event-stream" },

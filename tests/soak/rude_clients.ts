@@ -8,7 +8,7 @@
 import { bodyOf } from "./bodies.ts";
 import { type Client, sleep } from "./orderly_clients.ts";
 import { Peer, Violation } from "./peer.ts";
-import { anyRequest, chunked, head } from "./requests.ts";
+import { anyRequest, chunked, head, wireOf } from "./requests.ts";
 
 /** Longer than the timeouts of the server and their delay. */
 const STALL = 4500;
@@ -20,7 +20,7 @@ export async function stallingInHead(client: Client): Promise<void> {
   if (random.chance(0.5)) {
     const request = anyRequest(random, client.nextId());
     peer.expect(request.id, request.body, request.status);
-    const sending = peer.send(request.wire);
+    const sending = peer.send(wireOf(random, request));
     sending.catch(() => {});
     await peer.checkAll();
     await sending;
@@ -92,7 +92,7 @@ export async function resetting(client: Client): Promise<void> {
   using peer = await Peer.connect(port);
   let wire = "";
   for (let i = random.integer(1, 30); i > 0; i--) {
-    wire += anyRequest(random, client.nextId()).wire;
+    wire += wireOf(random, anyRequest(random, client.nextId()));
   }
   // The server stops to read when its answers are not taken.
   const sending = peer.send(wire);
@@ -150,7 +150,7 @@ export async function malformed(client: Client): Promise<void> {
   using peer = await Peer.connect(port);
   const request = anyRequest(random, client.nextId());
   peer.expect(request.id, request.body, request.status);
-  const sending = peer.send(request.wire + random.pick(MALFORMED));
+  const sending = peer.send(wireOf(random, request) + random.pick(MALFORMED));
   sending.catch(() => {});
   await peer.check();
   await sending;

@@ -6,7 +6,8 @@
  */
 
 import { linearRegression } from "simple-statistics";
-import type { Sample } from "./report.ts";
+import { inUse } from "../support/in_use.ts";
+import type { ClientSample, Sample, ServerSample } from "./report.ts";
 
 /**
  * Bytes by which the fitted line of the heap may rise over the second half of a soak,
@@ -19,7 +20,7 @@ export const MOST_GROWTH = 512 * 1024;
 export const FEWEST_SAMPLES = 8;
 
 /** File descriptors that the runtime may open on first use and keep. */
-const OF_RUNTIME = 2;
+export const OF_RUNTIME = 2;
 
 /** The line through the heap of the second half. */
 export interface Trend {
@@ -45,9 +46,12 @@ export function heapTrend(
 }
 
 /** What is wrong with the trend; nothing where the heap stays in its bound. */
-export function judgeTrend({ growth, slope }: Trend): string[] {
+export function judgeTrend(
+  { growth, slope }: Trend,
+  whose = "server",
+): string[] {
   return growth <= MOST_GROWTH ? [] : [
-    `the heap grows by ${Math.round(slope)} bytes a second, ${
+    `the heap of the ${whose} grows by ${Math.round(slope)} bytes a second, ${
       Math.round(growth)
     } bytes over the second half; ${MOST_GROWTH} are allowed`,
   ];
@@ -56,7 +60,7 @@ export function judgeTrend({ growth, slope }: Trend): string[] {
 /** What has gone wrong in the server process up to a sample. */
 export function judgeErrors(
   { unexpectedErrors, unhandled }: Pick<
-    Sample,
+    ServerSample,
     "unexpectedErrors" | "unhandled"
   >,
 ): string[] {
@@ -66,29 +70,55 @@ export function judgeErrors(
   ];
 }
 
+/** What has gone wrong in the client process up to a sample. */
+export function judgeClientErrors(
+  { violations, unhandled }: Pick<ClientSample, "violations" | "unhandled">,
+): string[] {
+  return [
+    ...violations.map((text) => `our client: ${text}`),
+    ...unhandled.map((text) => `unhandled in the client: ${text}`),
+  ];
+}
+
+function filesMore({ openFiles }: Sample, filesAtStart: number): number {
+  return Math.max(0, openFiles - filesAtStart - OF_RUNTIME);
+}
+
+function notAtRest(
+  where: string,
+  counts: readonly (readonly [what: string, count: number])[],
+): string[] {
+  return counts.filter(([, count]) => count !== 0)
+    .map(([what, count]) => `at the end${where}: ${count} ${what}`);
+}
+
 /**
  * What the last sample shows that is not at rest.
  *
  * @param filesAtStart File descriptors before the first connection, or -1.
  */
-export function judgeRest(last: Sample, filesAtStart: number): string[] {
-  const { connections, pools } = last.stats;
-  const counts: Record<string, number> = {
-    "connections open": connections,
-    "response streams open": last.openStreams,
-    "upgraded connections open": last.openUpgrades,
-    "requests more than have ended": last.stats.requests - last.ends,
-    "requests in use": pools.requests.inUse,
-    "header tables in use": pools.tables.inUse,
-    "files more than at the start": Math.max(
-      0,
-      last.openFiles - filesAtStart - OF_RUNTIME,
-    ),
-  };
-  for (const { size, inUse } of pools.slabs) {
-    counts[`slabs of ${size} bytes in use`] = inUse;
-  }
-  return Object.entries(counts)
-    .filter(([, count]) => count !== 0)
-    .map(([what, count]) => `at the end: ${count} ${what}`);
+export function judgeRest(last: ServerSample, filesAtStart: number): string[] {
+  const { connections, pools, requests } = last.stats;
+  return notAtRest("", [
+    ["connections open", connections],
+    ["response streams open", last.openStreams],
+    ["upgraded connections open", last.openUpgrades],
+    ["requests more than have ended", requests - last.ends],
+    ["files more than at the start", filesMore(last, filesAtStart)],
+    ...inUse(pools),
+  ]);
+}
+
+/** The same of the client process. */
+export function judgeClientRest(
+  last: ClientSample,
+  filesAtStart: number,
+): string[] {
+  return notAtRest(" of the client", [
+    ["connections open", last.openConnections],
+    ["bodies of requests open", last.openBodies],
+    ["requests that did not end", last.asked - last.answered - last.failed],
+    ["files more than at the start", filesMore(last, filesAtStart)],
+    ...inUse(last.pools),
+  ]);
 }

@@ -4,9 +4,11 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Pools } from "@pooled/http1";
-import type { Sample } from "./report.ts";
+import type { ClientSample, ServerSample } from "./report.ts";
 import {
   heapTrend,
+  judgeClientErrors,
+  judgeClientRest,
   judgeErrors,
   judgeRest,
   judgeTrend,
@@ -46,7 +48,7 @@ Deno.test("each error and each thing that is not at rest is told", () => {
     ["reported to onError: a", "unhandled: b"],
   );
   const pools = new Pools().stats();
-  const rest: Sample = {
+  const rest: ServerSample = {
     kind: "sample",
     final: true,
     seconds: 1,
@@ -81,4 +83,39 @@ Deno.test("each error and each thing that is not at rest is told", () => {
   pools.requests.inUse = 3;
   rest.ends = 2;
   assertEquals(judgeRest(rest, 20).length, 5);
+});
+
+Deno.test("the same of the client process", () => {
+  assertEquals(
+    judgeClientErrors({ violations: ["a"], unhandled: ["b"] }),
+    ["our client: a", "unhandled in the client: b"],
+  );
+  const pools = new Pools().stats();
+  const rest: ClientSample = {
+    kind: "sample",
+    final: true,
+    seconds: 1,
+    heapUsed: 1,
+    rss: 1,
+    external: 1,
+    openFiles: 20,
+    unhandled: [],
+    asked: 7,
+    answered: 4,
+    failed: 3,
+    checked: 2,
+    openConnections: 0,
+    openBodies: 0,
+    pools,
+    violations: [],
+    neverShown: [],
+  };
+  assertEquals(judgeClientRest(rest, 20), []);
+  rest.answered = 3;
+  rest.openFiles = 30;
+  rest.openBodies = 1;
+  rest.openConnections = 1;
+  pools.responses.inUse = 1;
+  pools.slabs[0]!.inUse = 2;
+  assertEquals(judgeClientRest(rest, 20).length, 6);
 });

@@ -7,17 +7,12 @@
 import { assertEquals } from "@std/assert";
 import type { Pools } from "@pooled/http1";
 import { verifyPools } from "../../src/message/pools.ts";
+import { inUse } from "./in_use.ts";
 import { until } from "./waiting.ts";
 
 /** Asserts that every object and slab acquired from `pools` was released. */
 export function assertAtRest(pools: Pools): void {
-  const { requests, responses, tables, slabs } = pools.stats();
-  assertEquals(requests.inUse, 0, "requests in use");
-  assertEquals(responses.inUse, 0, "responses in use");
-  assertEquals(tables.inUse, 0, "header tables in use");
-  for (const { size, inUse } of slabs) {
-    assertEquals(inUse, 0, `slabs of ${size} bytes in use`);
-  }
+  assertEquals(inUse(pools.stats()), []);
   verifyPools(pools);
 }
 

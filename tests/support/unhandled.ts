@@ -4,10 +4,9 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
 import { turn } from "./waiting.ts";
 
-/** Runs `work`, and asserts that it leaves no rejection and no exception unhandled. */
+/** Runs `work`, and checks that it leaves no rejection and no exception unhandled. */
 export async function withoutUnhandled(
   work: () => Promise<void>,
 ): Promise<void> {
@@ -30,5 +29,7 @@ export async function withoutUnhandled(
     globalThis.removeEventListener("unhandledrejection", onRejection);
     globalThis.removeEventListener("error", onError);
   }
-  assertEquals(unhandled, [], "unhandled");
+  if (unhandled.length > 0) {
+    throw new Error(`unhandled: ${unhandled[0]}`, { cause: unhandled });
+  }
 }

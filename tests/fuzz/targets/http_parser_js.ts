@@ -4,10 +4,9 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { HTTPParser } from "http-parser-js";
 import type { Peer } from "../verdict.ts";
-import { Recorder } from "./recorder.ts";
+import { runNodeParser } from "./node_parser.ts";
 
 /**
  * Stops http-parser-js where a length below zero, which it takes in many spellings, sends
@@ -34,35 +33,17 @@ export function httpParserJs(): Peer {
   return {
     name: "http-parser-js",
     run(wire) {
-      const recorder = new Recorder();
       const parser = new HTTPParser(HTTPParser.REQUEST);
       const wentBackwards = stopBackwards(parser);
-      let keepAlive = false;
-      let upgrade = false;
-      parser[HTTPParser.kOnHeadersComplete] = (head) => {
-        recorder.begin();
-        recorder.method = HTTPParser.methods[head.method]!;
-        recorder.target = head.url;
-        recorder.headers();
-        keepAlive = head.shouldKeepAlive;
-        upgrade = head.upgrade;
-      };
-      parser[HTTPParser.kOnBody] = (chunk, offset, length) => {
-        recorder.body += chunk.toString("latin1", offset, offset + length);
-      };
-      parser[HTTPParser.kOnMessageComplete] = () =>
-        recorder.complete(keepAlive);
-      const outcome = parser.execute(
-        Buffer.from(wire.buffer, wire.byteOffset, wire.length),
-      );
-      if (wentBackwards()) return null;
-      if (outcome as unknown instanceof Error) {
-        const { code, message } = outcome as unknown as Error & {
-          code?: string;
-        };
-        return recorder.verdict("refused", code ?? message);
-      }
-      return upgrade ? recorder.switched() : recorder.verdict("waiting");
+      const verdict = runNodeParser(parser, HTTPParser, wire, {
+        onHead({ method, url, upgrade }, recorder) {
+          recorder.method = HTTPParser.methods[method]!;
+          recorder.target = url!;
+          return { hint: 0, switches: upgrade };
+        },
+        ends: false,
+      });
+      return wentBackwards() ? null : verdict;
     },
   };
 }

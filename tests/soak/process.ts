@@ -1,18 +1,19 @@
 /**
- * The server process as the soak sees it.
+ * A process of the soak as the one that started it sees it.
  *
  * @module
  */
 
-import type { Listening, Message, Sample } from "./report.ts";
+import type { Sample, Started } from "./report.ts";
 
-/** A server in a process of its own; ends with the block. */
-export class ServerProcess implements AsyncDisposable {
+/** A process that tells its state; ends with the block. */
+export class SoakProcess<S extends Sample> implements AsyncDisposable {
+  /** Where it listens, or 0. */
   readonly port: number;
   /** File descriptors before the first connection, or -1. */
   readonly filesAtStart: number;
   /** All samples so far. */
-  readonly samples: Sample[] = [];
+  readonly samples: S[] = [];
   /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
   readonly #process: Deno.ChildProcess;
@@ -20,8 +21,8 @@ export class ServerProcess implements AsyncDisposable {
 
   private constructor(
     process: Deno.ChildProcess,
-    messages: AsyncGenerator<Message>,
-    { port, openFiles }: Listening,
+    messages: AsyncGenerator<S | Started>,
+    { port, openFiles }: Started,
   ) {
     this.#process = process;
     this.#stdin = process.stdin.getWriter();
@@ -30,32 +31,35 @@ export class ServerProcess implements AsyncDisposable {
     this.ended = this.#collect(messages);
   }
 
-  static async start(): Promise<ServerProcess> {
+  /** Starts a program of this folder, with numbers as its arguments. */
+  static async start<S extends Sample>(
+    program: string,
+    ...numbers: number[]
+  ): Promise<SoakProcess<S>> {
     const process = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", "--v8-flags=--expose-gc"],
-        new URL("server.ts", import.meta.url).pathname,
+        new URL(program, import.meta.url).pathname,
+        ...numbers.map(String),
       ],
       stdin: "piped",
       stdout: "piped",
     }).spawn();
-    const messages = messagesOf(process.stdout);
+    const messages = messagesOf<S>(process.stdout);
     const { value } = await messages.next();
-    if (value?.kind !== "listening") {
-      throw new Error("the server process did not start");
-    }
-    return new ServerProcess(process, messages, value);
+    if (value?.kind !== "started") throw new Error(`${program} did not start`);
+    return new SoakProcess(process, messages, value);
   }
 
-  async #collect(messages: AsyncGenerator<Message>): Promise<void> {
+  async #collect(messages: AsyncGenerator<S | Started>): Promise<void> {
     for await (const message of messages) {
       if (message.kind === "sample") this.samples.push(message);
     }
     await this.#process.status;
   }
 
-  /** Shuts the server down. Gives its last sample, if it came to that. */
-  async finish(): Promise<Sample | undefined> {
+  /** Lets the process come to its end. Gives its last sample, if it came to that. */
+  async finish(): Promise<S | undefined> {
     await this.#stdin.write(new TextEncoder().encode("finish\n"));
     await this.ended;
     const last = this.samples.at(-1);
@@ -73,9 +77,9 @@ export class ServerProcess implements AsyncDisposable {
   }
 }
 
-async function* messagesOf(
+async function* messagesOf<S>(
   output: ReadableStream<Uint8Array>,
-): AsyncGenerator<Message> {
+): AsyncGenerator<S | Started> {
   let text = "";
   const decoder = new TextDecoder();
   for await (const chunk of output) {
