@@ -25,8 +25,9 @@ import { latin1 } from "../wire/text.ts";
  * Memory is reused after the release: read what you need, then release the message;
  * `using` does that at the end of the block, even if the block throws. After the
  * release, every property except {@linkcode HttpMessage.released} throws a `TypeError`.
- * A second release does nothing. Do not keep a reference to a released message: the
- * object is reused for a later one of the same connection.
+ * Do not keep a reference to a released message, and release it either by `using` or by
+ * `release()`: the object is reused for a later one of the same connection, which a second
+ * release would then end.
  */
 export interface HttpMessage extends Disposable {
   /** The HTTP version; higher minor versions count as `"1.1"` (RFC 9110 §2.5). */
@@ -84,7 +85,10 @@ export interface HttpMessage extends Disposable {
    */
   arrayBuffer(): Promise<ArrayBuffer>;
 
-  /** Returns the memory to the pools and discards the unread rest of the body. */
+  /**
+   * Returns the memory to the pools and discards the unread rest of the body. Call it
+   * once, and not on a message of `using`.
+   */
   release(): void;
   /** Same as {@linkcode HttpMessage.release}. */
   [Symbol.dispose](): void;

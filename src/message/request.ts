@@ -24,8 +24,9 @@ import { latin1 } from "../wire/text.ts";
  * it; `using` does that at the end of the block, even if the block throws.
  *
  * After the release, every property except {@linkcode HttpMessage.released} throws a
- * `TypeError`. A second release does nothing. Do not keep a reference to a released
- * request: the object is reused for a later request of the same connection.
+ * `TypeError`. Do not keep a reference to a released request, and release it either by
+ * `using` or by `release()`: the object is reused for a later request of the same
+ * connection, which a second release would then end.
  *
  * @example
  * ```ts

@@ -16,8 +16,9 @@ import { StatusLine } from "../wire/status_line.ts";
  * throws.
  *
  * After the release, every property except {@linkcode HttpMessage.released} throws a
- * `TypeError`. A second release does nothing. Do not keep a reference to a released
- * response: the object is reused for a later response of the same connection.
+ * `TypeError`. Do not keep a reference to a released response, and release it either by
+ * `using` or by `release()`: the object is reused for a later response of the same
+ * connection, which a second release would then end.
  *
  * Interim responses (1xx, such as 103 Early Hints) are responses of their own, ahead of
  * the final one. After a 101, or a 2xx to CONNECT, the bytes of the connection are not
