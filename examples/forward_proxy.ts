@@ -41,6 +41,8 @@ const MAX_SERVERS = 64;
 const MAX_REQUESTS = 16;
 /** Requests that wait for their turn at one server. */
 const MAX_WAITING = 100;
+/** Milliseconds for a request to wait for its turn. */
+const WAIT_MS = 30_000;
 /** Connections of clients at a time, tunnels included. */
 const MAX_CLIENTS = 1000;
 
@@ -99,12 +101,17 @@ const pools = new Map<string, Pool>();
 function poolOf(server: Server): Pool {
   const { host } = server;
   const pool = pools.get(host) ??
-    new Pool((signal) => open(server, signal), MAX_REQUESTS, MAX_WAITING);
+    new Pool(
+      (signal) => open(server, signal),
+      MAX_REQUESTS,
+      MAX_WAITING,
+      WAIT_MS,
+    );
   pools.delete(host);
   pools.set(host, pool);
   if (pools.size > MAX_SERVERS) {
     const [oldest] = pools.keys();
-    // Its requests go on; their connections close when they have been idle.
+    // Its requests go on; their connections close behind them.
     pools.get(oldest!)![Symbol.asyncDispose]();
     pools.delete(oldest!);
   }
