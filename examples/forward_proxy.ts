@@ -6,9 +6,9 @@
  * `curl -x http://localhost:8000 http://example.com/`, or `https://example.com/`.
  *
  * Whoever reaches a proxy acts from its place in the network. So this one listens on
- * loopback only, and reaches ports 80 and 443 of public addresses only. Further arguments
- * name what else it may reach, private or not: `localhost:9000`, or `localhost` for all
- * ports.
+ * loopback only, and reaches ports 80 and 443 of public addresses only, by their names in
+ * DNS. Further arguments name what else it may reach, private or not: `localhost:9000`, or
+ * `localhost` for all ports.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import {
   serve,
 } from "@pooled/http1";
 import { Pool } from "./client_pool.ts";
-import { dial } from "./shared/dial.ts";
+import { dial, lookUpInDns, lookUpInSystem } from "./shared/dial.ts";
 import { forward, splitTarget } from "./shared/forward.ts";
 import { isPublic } from "./shared/public_address.ts";
 import { Refusal, refusing } from "./shared/refusal.ts";
@@ -82,6 +82,7 @@ function reach({ hostname, port, named }: Server, signal?: AbortSignal) {
   return dial(hostname, port, {
     milliseconds: CONNECT_MS,
     signal,
+    lookUp: named ? lookUpInSystem : lookUpInDns,
     allows: (address) => named || isPublic(address),
   });
 }
@@ -118,9 +119,21 @@ function poolOf(server: Server): Pool {
   return pool;
 }
 
+/**
+ * Aborts once the connection of a client has failed. A client that half-closes may have
+ * sent all that it has to say, and waits for its tunnel.
+ */
+function leftOf({ signal }: HttpRequest): AbortSignal {
+  const left = new AbortController();
+  signal.addEventListener("abort", () => {
+    const { reason } = signal;
+    if (reason?.name !== "AbortError") left.abort(reason);
+  });
+  return left.signal;
+}
+
 async function openTunnel(req: HttpRequest, res: HttpResponse): Promise<void> {
-  // Goes on for a client that half-closes: it may have sent all that it has to say.
-  const conn = await reach(serverOf(req.target));
+  const conn = await reach(serverOf(req.target), leftOf(req));
   try {
     join(res.upgrade(), duplexOf(conn), IDLE_MS)
       .finally(() => conn[Symbol.dispose]());
