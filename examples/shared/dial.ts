@@ -46,7 +46,7 @@ export async function dial(
   try {
     const name = hostname.replace(/^\[|\]$/g, "");
     const found = await Promise.race([lookUp(name, cut.signal), aborted]);
-    if (found.length === 0) throw new Refusal(502, "the host has no address");
+    if (found.length === 0) throw new Error("no address");
     // The address that is checked is the one that is used: a second look-up of the name
     // could give another.
     const addresses = found.filter(allows);
