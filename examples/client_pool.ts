@@ -14,12 +14,14 @@ import {
   type ReceivedResponse,
   RequestError,
   serve,
+  type UpgradeRequestInit,
+  type UpgradeResult,
 } from "@pooled/http1";
 
 /** Opens a connection; aborted with the request that needs it. */
 export type Opener = (signal?: AbortSignal) => Promise<HttpClient>;
 
-/** Too many requests wait already. */
+/** Too many requests wait already, or one has waited too long. */
 export class PoolFull extends Error {}
 
 /** At most `limit` requests at a time, each on a connection of its own. */
@@ -27,12 +29,18 @@ export class Pool {
   readonly #idle: HttpClient[] = [];
   readonly #waiting = new Set<() => void>();
   #free: number;
+  /** Whether connections are kept. */
+  #keeps = true;
 
-  /** @param maxWaiting Requests beyond these wait no longer, and are rejected. */
+  /**
+   * @param maxWaiting Requests beyond these do not wait, and are rejected.
+   * @param waitMs Milliseconds that a request waits for its turn.
+   */
   constructor(
     readonly open: Opener,
     limit: number,
     readonly maxWaiting = 1000,
+    readonly waitMs = 30_000,
   ) {
     this.#free = limit;
   }
@@ -66,8 +74,28 @@ export class Pool {
       return await use(held);
     } finally {
       // One that is not idle has closed, or will once the rest of the body is discarded.
-      if (client?.state === "idle") this.#idle.push(client);
+      if (this.#keeps && client?.state === "idle") this.#idle.push(client);
       else client?.close();
+      this.#release();
+    }
+  }
+
+  /**
+   * Asks for an upgrade, on a connection of its own, which leaves the pool if the server
+   * agrees. The result is disposed of when `use` is done with it.
+   */
+  async upgrade<T>(
+    init: UpgradeRequestInit,
+    use: (result: UpgradeResult) => Promise<T>,
+  ): Promise<T> {
+    await this.#acquire(init.signal);
+    let client: HttpClient | undefined;
+    try {
+      client = await this.open(init.signal);
+      using result = await client.upgrade(init);
+      return await use(result);
+    } finally {
+      client?.close();
       this.#release();
     }
   }
@@ -87,10 +115,20 @@ export class Pool {
       throw new PoolFull("too many requests wait for a connection");
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const leave = () => this.#waiting.delete(resolve) && reject(signal!.reason);
+    const leave = (reason: unknown) =>
+      this.#waiting.delete(resolve) && reject(reason);
+    const aborted = () => leave(signal!.reason);
+    const timer = setTimeout(() => {
+      leave(new PoolFull("the request waited too long for a connection"));
+    }, this.waitMs);
     this.#waiting.add(resolve);
-    signal?.addEventListener("abort", leave, { once: true });
-    await promise.finally(() => signal?.removeEventListener("abort", leave));
+    signal?.addEventListener("abort", aborted);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", aborted);
+    }
   }
 
   #release(): void {
@@ -100,8 +138,9 @@ export class Pool {
     next();
   }
 
-  /** Closes the idle connections. */
+  /** Closes the idle connections, and the others once their requests are answered. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#keeps = false;
     await Promise.all(this.#idle.splice(0).map((client) => client.close()));
   }
 }

@@ -6,9 +6,9 @@
  * `curl -x http://localhost:8000 http://example.com/`, or `https://example.com/`.
  *
  * Whoever reaches a proxy acts from its place in the network. So this one listens on
- * loopback only, and reaches ports 80 and 443 of public addresses only. Further arguments
- * name what else it may reach, private or not: `localhost:9000`, or `localhost` for all
- * ports.
+ * loopback only, and reaches ports 80 and 443 of public addresses only, by their names in
+ * DNS. Further arguments name what else it may reach, private or not: `localhost:9000`, or
+ * `localhost` for all ports.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import {
   serve,
 } from "@pooled/http1";
 import { Pool } from "./client_pool.ts";
-import { dial } from "./shared/dial.ts";
+import { dial, lookUpInDns, lookUpInSystem } from "./shared/dial.ts";
 import { forward, splitTarget } from "./shared/forward.ts";
 import { isPublic } from "./shared/public_address.ts";
 import { Refusal, refusing } from "./shared/refusal.ts";
@@ -41,6 +41,8 @@ const MAX_SERVERS = 64;
 const MAX_REQUESTS = 16;
 /** Requests that wait for their turn at one server. */
 const MAX_WAITING = 100;
+/** Milliseconds for a request to wait for its turn. */
+const WAIT_MS = 30_000;
 /** Connections of clients at a time, tunnels included. */
 const MAX_CLIENTS = 1000;
 
@@ -80,6 +82,7 @@ function reach({ hostname, port, named }: Server, signal?: AbortSignal) {
   return dial(hostname, port, {
     milliseconds: CONNECT_MS,
     signal,
+    lookUp: named ? lookUpInSystem : lookUpInDns,
     allows: (address) => named || isPublic(address),
   });
 }
@@ -99,21 +102,38 @@ const pools = new Map<string, Pool>();
 function poolOf(server: Server): Pool {
   const { host } = server;
   const pool = pools.get(host) ??
-    new Pool((signal) => open(server, signal), MAX_REQUESTS, MAX_WAITING);
+    new Pool(
+      (signal) => open(server, signal),
+      MAX_REQUESTS,
+      MAX_WAITING,
+      WAIT_MS,
+    );
   pools.delete(host);
   pools.set(host, pool);
   if (pools.size > MAX_SERVERS) {
     const [oldest] = pools.keys();
-    // Its requests go on; their connections close when they have been idle.
+    // Its requests go on; their connections close behind them.
     pools.get(oldest!)![Symbol.asyncDispose]();
     pools.delete(oldest!);
   }
   return pool;
 }
 
+/**
+ * Aborts once the connection of a client has failed. A client that half-closes may have
+ * sent all that it has to say, and waits for its tunnel.
+ */
+function leftOf({ signal }: HttpRequest): AbortSignal {
+  const left = new AbortController();
+  signal.addEventListener("abort", () => {
+    const { reason } = signal;
+    if (reason?.name !== "AbortError") left.abort(reason);
+  });
+  return left.signal;
+}
+
 async function openTunnel(req: HttpRequest, res: HttpResponse): Promise<void> {
-  // Goes on for a client that half-closes: it may have sent all that it has to say.
-  const conn = await reach(serverOf(req.target));
+  const conn = await reach(serverOf(req.target), leftOf(req));
   try {
     join(res.upgrade(), duplexOf(conn), IDLE_MS)
       .finally(() => conn[Symbol.dispose]());

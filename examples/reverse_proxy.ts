@@ -30,6 +30,8 @@ const IDLE_MS = 300_000;
 const MAX_REQUESTS = 64;
 /** Requests that wait for their turn. */
 const MAX_WAITING = 1000;
+/** Milliseconds for a request to wait for its turn. */
+const WAIT_MS = 30_000;
 /** Connections of clients at a time, upgraded ones included. */
 const MAX_CLIENTS = 2000;
 
@@ -51,7 +53,7 @@ async function open(signal?: AbortSignal): Promise<HttpClient> {
   });
 }
 
-const pool = new Pool(open, MAX_REQUESTS, MAX_WAITING);
+const pool = new Pool(open, MAX_REQUESTS, MAX_WAITING, WAIT_MS);
 
 /** Who sent the request (RFC 7239 §6). */
 function forwarded({ remoteAddr }: ConnectionInfo<Deno.NetAddr>): string {

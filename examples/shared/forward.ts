@@ -19,7 +19,7 @@ import { join } from "./tunnel.ts";
 /** The fields of one connection, beside those that Connection lists (RFC 9110 §7.6.1). */
 const HOP_BY_HOP = [
   ...["connection", "keep-alive", "proxy-connection", "te"],
-  ...["transfer-encoding", "upgrade"],
+  ...["transfer-encoding", "upgrade", "http2-settings"],
   // For the next proxy only (RFC 9110 §11.7); these examples ask for no password.
   ...["proxy-authorization", "proxy-authenticate", "proxy-authentication-info"],
 ];
@@ -27,6 +27,8 @@ const HOP_BY_HOP = [
 const NEVER_DROPPED = ["content-length", "host", "max-forwards", "via"];
 /** Fields on the format of the content, which come too late in a trailer section. */
 const FORMAT = ["content-type", "content-encoding", "content-range"];
+/** Protocols that carry HTTP, whose requests would pass through a tunnel unseen. */
+const CARRIES_HTTP = /(^|[\s,])(h2c?|http|tls)($|[\s,/])/i;
 /** What a TRACE does not send back (RFC 9110 §9.3.8). */
 const SECRET = /^(proxy-authorization|authorization|cookie)$/i;
 /** The most that Max-Forwards goes on with. */
@@ -101,7 +103,9 @@ export async function forward(
   }
   headers.push(...hop.fields ?? []);
   // HTTP has no way to upgrade after a body that the server may not read.
-  if (req.upgrade !== null && req.body === null) {
+  if (
+    req.upgrade !== null && req.body === null && !CARRIES_HTTP.test(req.upgrade)
+  ) {
     return await upgrade(req, res, headers, hop);
   }
   // A client that half-closes counts as one that left, and frees the server.
@@ -213,24 +217,19 @@ function interim(res: HttpResponse) {
 }
 
 /** Passes an upgrade on, and bytes both ways if the server agrees. */
-async function upgrade(
+function upgrade(
   req: HttpRequest,
   res: HttpResponse,
   headers: Fields,
   { target, pool, idle }: Hop,
 ): Promise<void> {
   const { method, signal } = req;
-  const client = await pool.open(signal);
-  try {
-    headers.push(["Connection", "Upgrade"], ["Upgrade", req.upgrade!]);
-    const init = { method, target, headers, signal, onInterim: interim(res) };
-    using result = await client.upgrade(init);
-    const { response, duplex } = result;
+  headers.push(["Connection", "Upgrade"], ["Upgrade", req.upgrade!]);
+  const init = { method, target, headers, signal, onInterim: interim(res) };
+  return pool.upgrade(init, async ({ response, duplex }) => {
     if (duplex === null) return await answer(res, response);
     const fields = endToEnd(response);
     fields.push(["Upgrade", response.upgrade ?? req.upgrade!]);
     join(res.upgrade({ headers: fields }), duplex, idle);
-  } finally {
-    client.close();
-  }
+  });
 }

@@ -46,8 +46,6 @@ const USUAL: ReadonlySet<string> = new Set(
 );
 /** A target in origin-form, the usual one, which needs no further check. */
 const ORIGIN_FORM = /^\/[!"$-~]*$/;
-/** OWS around a value (RFC 9110 §5.6.3). `trim` would take a no-break space as well. */
-const OUTER_SPACE = /^[ \t]+|[ \t]+$/g;
 /** The authority of a target in absolute-form. */
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)/i;
 
@@ -205,9 +203,25 @@ function planFields(headers: HeadersInit = []): FieldsPlan {
     checkName(name);
     checkValue(name, value);
     plan.lines += `${name}: ${value}\r\n`;
-    readField(plan, fieldId(name), value.replace(OUTER_SPACE, ""));
+    readField(plan, fieldId(name), withoutOuterSpace(value));
   }
   return plan;
+}
+
+/**
+ * A value without the OWS around it (RFC 9110 §5.6.3). `trim` would take a no-break space
+ * as well, and a regular expression for the end is quadratic work on spaces within.
+ */
+function withoutOuterSpace(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isSpace(value[start])) start++;
+  while (end > start && isSpace(value[end - 1])) end--;
+  return value.slice(start, end);
+}
+
+function isSpace(character: string | undefined): boolean {
+  return character === " " || character === "\t";
 }
 
 function readField(plan: FieldsPlan, id: number, value: string): void {

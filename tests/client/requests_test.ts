@@ -94,6 +94,21 @@ test("a request is written as given, framed by the client", () =>
     }
   }));
 
+test("spaces within a value are no more work than other bytes", () =>
+  scripted(async ({ client }) => {
+    // If they are quadratic work, this takes minutes, and the test its bound.
+    const value = `a${" ".repeat(60_000)}b`;
+    for (let i = 0; i < 30; i++) {
+      const headers: [string, string][] = [["A", value], ["Host", "/"]];
+      await assertRejects(
+        () => client.request({ target: "/", headers }),
+        TypeError,
+        "is no host",
+      );
+      await settle();
+    }
+  }));
+
 test("malformed and contradictory requests are refused before a byte is sent", () =>
   scripted(async ({ client, conn }) => {
     const locked = streamOf(["x"]);

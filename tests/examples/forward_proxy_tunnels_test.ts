@@ -215,6 +215,25 @@ test("forward proxy, CONNECT: an upstream that never accepts is answered with 50
   assertStringIncludes(await client.rest(), "HTTP/1.1 504 ");
 });
 
+test("forward proxy, CONNECT: a client that resets takes its attempt to connect along", async () => {
+  using listener = Deno.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    tcpBacklog: 1,
+  });
+  using _ = await fillBacklog(listener);
+  await using proxy = start({ constants: { CONNECT_MS: 60_000 } });
+  const port = await proxy.port();
+  const before = sockets(proxy);
+  const target = `127.0.0.1:${listener.addr.port}`;
+  await reset(
+    port,
+    `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`,
+    () => assertSockets(proxy, before + 2),
+  );
+  await assertSockets(proxy, before);
+});
+
 test("forward proxy, CONNECT: the connect timeout does not apply to the tunnel", async () => {
   await using proxy = start({
     constants: { CONNECT_MS: 200 },
