@@ -30,6 +30,7 @@ import {
 } from "../wire/names.ts";
 import { faultRefusal, isFault } from "../wire/outcome.ts";
 import { readRequestLine, RequestLine } from "../wire/request_line.ts";
+import { trimSpace } from "../wire/text.ts";
 import type { HttpRequestInit } from "./options.ts";
 import { isBytes } from "../message/bytes.ts";
 
@@ -46,8 +47,6 @@ const USUAL: ReadonlySet<string> = new Set(
 );
 /** A target in origin-form, the usual one, which needs no further check. */
 const ORIGIN_FORM = /^\/[!"$-~]*$/;
-/** OWS around a value (RFC 9110 §5.6.3). `trim` would take a no-break space as well. */
-const OUTER_SPACE = /^[ \t]+|[ \t]+$/g;
 /** The authority of a target in absolute-form. */
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)/i;
 
@@ -205,7 +204,7 @@ function planFields(headers: HeadersInit = []): FieldsPlan {
     checkName(name);
     checkValue(name, value);
     plan.lines += `${name}: ${value}\r\n`;
-    readField(plan, fieldId(name), value.replace(OUTER_SPACE, ""));
+    readField(plan, fieldId(name), trimSpace(value));
   }
   return plan;
 }
@@ -250,7 +249,7 @@ function readField(plan: FieldsPlan, id: number, value: string): void {
 
 /** The protocols in a value of Upgrade, in lower case (RFC 9110 §7.8). */
 export function protocolsOf(value: string): string[] {
-  return value.toLowerCase().split(",").map((one) => one.trim())
+  return value.toLowerCase().split(",").map(trimSpace)
     .filter((one) => one !== "");
 }
 
