@@ -30,6 +30,7 @@ import {
 } from "../wire/names.ts";
 import { faultRefusal, isFault } from "../wire/outcome.ts";
 import { readRequestLine, RequestLine } from "../wire/request_line.ts";
+import { trimSpace } from "../wire/text.ts";
 import type { HttpRequestInit } from "./options.ts";
 import { isBytes } from "../message/bytes.ts";
 
@@ -203,25 +204,9 @@ function planFields(headers: HeadersInit = []): FieldsPlan {
     checkName(name);
     checkValue(name, value);
     plan.lines += `${name}: ${value}\r\n`;
-    readField(plan, fieldId(name), withoutOuterSpace(value));
+    readField(plan, fieldId(name), trimSpace(value));
   }
   return plan;
-}
-
-/**
- * A value without the OWS around it (RFC 9110 §5.6.3). `trim` would take a no-break space
- * as well, and a regular expression for the end is quadratic work on spaces within.
- */
-function withoutOuterSpace(value: string): string {
-  let start = 0;
-  let end = value.length;
-  while (start < end && isSpace(value[start])) start++;
-  while (end > start && isSpace(value[end - 1])) end--;
-  return value.slice(start, end);
-}
-
-function isSpace(character: string | undefined): boolean {
-  return character === " " || character === "\t";
 }
 
 function readField(plan: FieldsPlan, id: number, value: string): void {
@@ -246,8 +231,8 @@ function readField(plan: FieldsPlan, id: number, value: string): void {
       break;
     case CONNECTION:
       for (const option of value.toLowerCase().split(",")) {
-        if (option.trim() === "close") plan.close = true;
-        if (option.trim() === "upgrade") plan.listsUpgrade = true;
+        if (trimSpace(option) === "close") plan.close = true;
+        if (trimSpace(option) === "upgrade") plan.listsUpgrade = true;
       }
       break;
     case UPGRADE:
@@ -264,7 +249,7 @@ function readField(plan: FieldsPlan, id: number, value: string): void {
 
 /** The protocols in a value of Upgrade, in lower case (RFC 9110 §7.8). */
 export function protocolsOf(value: string): string[] {
-  return value.toLowerCase().split(",").map((one) => one.trim())
+  return value.toLowerCase().split(",").map(trimSpace)
     .filter((one) => one !== "");
 }
 

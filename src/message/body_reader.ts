@@ -236,8 +236,11 @@ export class BodyReader implements MessageBody {
   /** Ends the body with `reason`: the input failed, or the machine closes. */
   close(reason: unknown): void {
     if (this.#mode !== IDLE) {
+      const { refused } = this;
       this.#abandon(() => reason);
       this.#finish();
+      // No body follows, and whoever got the refusal may still be about to rethrow it.
+      this.refused = refused;
     }
     this.decoder.close();
   }

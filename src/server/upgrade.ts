@@ -6,6 +6,7 @@
 
 import type { PooledRequest } from "../message/request.ts";
 import { CONNECT } from "../wire/names.ts";
+import { trimSpace } from "../wire/text.ts";
 import {
   checkStatus,
   type FieldPair,
@@ -55,7 +56,8 @@ export function planUpgrade(
   fields.push(["Connection", `Upgrade${plan.options}`]);
   if (plan.upgrade === null) {
     const offered = request.fields.get("upgrade")!;
-    fields.push(["Upgrade", offered.split(",")[0]!.trim()]);
+    const first = offered.split(",").map(trimSpace).find((one) => one !== "");
+    fields.push(["Upgrade", first!]);
   }
   return { status, line, fields };
 }

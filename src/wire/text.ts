@@ -57,6 +57,22 @@ function isOtherCase(byte: number, code: number): boolean {
   return (byte ^ code) === 0x20 && letter >= 0x61 && letter <= 0x7a;
 }
 
+/**
+ * The text without OWS around it (RFC 9110 §5.6.3). `trim` would take a no-break space as
+ * well, and a regular expression quadratic time for many spaces inside.
+ */
+export function trimSpace(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
 /** Whether every character of `text` is one byte of ASCII. */
 export function isAscii(text: string): boolean {
   for (let i = 0; i < text.length; i++) {

@@ -19,6 +19,17 @@ import { settle, test, until, within } from "../support/waiting.ts";
 
 const H = "Host: a\r\n";
 
+// A search for the space at the end took seconds for each 100 KB.
+test("many spaces inside a value cost no more than other bytes", () =>
+  scripted(async ({ client, conn, sent }) => {
+    const value = `a${" ".repeat(2_000_000)}b`;
+    const asked = client.request({ target: "/", headers: { "x-a": value } });
+    await sent(`x-a: ${value}\r\n\r\n`);
+    conn.give(ok("hi"));
+    using response = await within(asked, "the response");
+    assertEquals(await response.text(), "hi");
+  }));
+
 test("a request is written as given, framed by the client", () =>
   scripted(async ({ client, conn, sent }) => {
     const cases: [HttpRequestInit, wire: string][] = [
@@ -91,21 +102,6 @@ test("a request is written as given, framed by the client", () =>
       conn.give(ok());
       (await within(asked, wire)).release();
       await until(() => client.state === "idle", "the client to be idle");
-    }
-  }));
-
-test("spaces within a value are no more work than other bytes", () =>
-  scripted(async ({ client }) => {
-    // If they are quadratic work, this takes minutes, and the test its bound.
-    const value = `a${" ".repeat(60_000)}b`;
-    for (let i = 0; i < 30; i++) {
-      const headers: [string, string][] = [["A", value], ["Host", "/"]];
-      await assertRejects(
-        () => client.request({ target: "/", headers }),
-        TypeError,
-        "is no host",
-      );
-      await settle();
     }
   }));
 

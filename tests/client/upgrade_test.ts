@@ -174,6 +174,11 @@ test("a 101 names protocols that were asked for, in any case", async () => {
     ["a", "a, b", "unasked-upgrade"],
     ["a/1", "a", "unasked-upgrade"],
     ["a", "a/1", "unasked-upgrade"],
+    ["a", ", \ta ,", null],
+    // A no-break space is a byte of the name.
+    ["a", "\xa0a", "unasked-upgrade"],
+    ["a", "b, a\xa0", "unasked-upgrade"],
+    ["a, b", "a,\xa0", "unasked-upgrade"],
   ];
   for (const [upgrade, named, code] of cases) {
     await scripted(async ({ client, conn, sent }) => {

@@ -11,6 +11,7 @@ import {
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import {
+  fetchHandler,
   type Handler,
   HttpError,
   Pools,
@@ -347,6 +348,44 @@ test("fake timers: a connection that the server drops has no response", async ()
     assertInstanceOf(await failed, RequestError);
   } finally {
     time.restore();
+  }
+});
+
+test("a body too large is no fault of a handler that says so after its client left", async () => {
+  const { ask, pools, errors } = asker({
+    maxBodySize: 10,
+    maxFetchBodySize: 10,
+  });
+  const left = (signal: AbortSignal) =>
+    new Promise((resolve) => signal.addEventListener("abort", resolve));
+  const plain: Handler = async (req) => {
+    const gone = left(req.signal);
+    await req.bytes().catch(async (error) => {
+      await gone;
+      throw error;
+    });
+  };
+  const fetching = fetchHandler(async (req) => {
+    const gone = left(req.signal);
+    try {
+      return new Response(await req.bytes());
+    } catch (error) {
+      await gone;
+      throw error;
+    }
+  });
+  for (const handler of [plain, fetching]) {
+    for (const body of [patterned(20), laterStream(["a".repeat(20)])]) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const asked = ask(handler, "/", { method: "POST", body, signal });
+      asked.catch(() => {});
+      await sleep(20);
+      controller.abort("enough");
+      assertEquals(await asked.catch((error) => error), "enough");
+      await untilAtRest(pools);
+      assertEquals(errors, []);
+    }
   }
 });
 

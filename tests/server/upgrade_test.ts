@@ -68,6 +68,20 @@ async function end({ readable, writable }: Duplex): Promise<void> {
   await writable.close();
 }
 
+test("upgrade() passes over empty elements of the offer, and takes no other space for OWS", async () => {
+  const cases = [[", ,\tb , c", "b"], ["\xa0b, c", "\xa0b"]];
+  for (const [offer, taken] of cases) {
+    const { handler, duplex } = accepting();
+    await withServer(handler, async ({ port }) => {
+      using client = await RawClient.connect(port);
+      await client.send(UPGRADE.replace("x/1", offer!));
+      const [answer] = answersIn(await client.until("\r\n\r\n"));
+      assertEquals(fieldOf(answer!, "upgrade"), taken);
+      await end(await duplex);
+    });
+  }
+});
+
 test("upgrade() accepts the first protocol that the request offers", async () => {
   const cases: [
     Parameters<typeof accepting>[0],
