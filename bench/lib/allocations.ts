@@ -39,7 +39,7 @@ export interface Measurable extends Work {
 }
 
 /**
- * Measures the exported `CASES` of a module; returns the results by name.
+ * Measures what the exported `cases` of a module gives; returns the results by name.
  *
  * @param module The URL of the module; by default, the module of all benchmarks.
  */
@@ -129,7 +129,9 @@ const ONE: Measurable = {
 };
 
 async function main(module: string): Promise<void> {
-  const { CASES }: { CASES: readonly Measurable[] } = await import(module);
+  const { cases }: { cases: () => readonly Measurable[] } = await import(
+    module
+  );
   session.connect();
   await countObjects(NONE, COUNTED);
   const floor = await countObjects(NONE, 0);
@@ -163,7 +165,7 @@ async function main(module: string): Promise<void> {
   }
 
   const all: Record<string, Allocated> = {};
-  for (const one of CASES) all[one.benchmark] = await measure(one);
+  for (const one of cases()) all[one.benchmark] = await measure(one);
   console.log(JSON.stringify(all));
 }
 

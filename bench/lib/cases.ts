@@ -196,34 +196,59 @@ function making(): Case {
   };
 }
 
-/** All cases, in the order of the tables. */
-export const CASES: readonly Case[] = [
-  ...INPUTS.map((input) => parsing("parse", input, parseRequests)),
-  ...RESPONSE_INPUTS.map((input) => parsing(RESPONSES, input, parseResponses)),
-  streaming("readRequests", () => readRequests(byteSource())),
-  streaming(
-    "RequestStream",
-    () => byteSource().pipeThrough(new RequestStream()),
-  ),
-  gathering("ChunkedSmall", chunkedPost(4096, 16), 4096 * 16),
-  gathering("ChunkedLarge", chunkedPost(16, 65536), 16 * 65536),
-  gathering("Body10MB", lengthPost(MEGABYTES_10), MEGABYTES_10),
-  answering("Write200OK", "response", (_req, res) => res.send(prepared)),
-  answering("WriteText", "response", (_req, res) => res.send("Hello, World!")),
-  answering(
-    "WriteJSONResponse",
-    "response",
-    (_req, res) => res.json({ message: "Hello, World!" }),
-  ),
-  answering(
-    "HandlerAsync",
-    "cycle",
-    // deno-lint-ignore require-await -- the async call is what is measured
-    async (_req, res) => res.send(prepared),
-  ),
-  keepingAlive(),
-  making(),
-];
+/** Makes the cases of each group, in the order of the tables. */
+const MAKERS: Readonly<Record<string, () => Case[]>> = {
+  parse: () => INPUTS.map((input) => parsing("parse", input, parseRequests)),
+  [RESPONSES]: () =>
+    RESPONSE_INPUTS.map((input) => parsing(RESPONSES, input, parseResponses)),
+  stream: () => [
+    streaming("readRequests", () => readRequests(byteSource())),
+    streaming(
+      "RequestStream",
+      () => byteSource().pipeThrough(new RequestStream()),
+    ),
+  ],
+  body: () => [
+    gathering("ChunkedSmall", chunkedPost(4096, 16), 4096 * 16),
+    gathering("ChunkedLarge", chunkedPost(16, 65536), 16 * 65536),
+    gathering("Body10MB", lengthPost(MEGABYTES_10), MEGABYTES_10),
+  ],
+  response: () => [
+    answering("Write200OK", "response", (_req, res) => res.send(prepared)),
+    answering(
+      "WriteText",
+      "response",
+      (_req, res) => res.send("Hello, World!"),
+    ),
+    answering(
+      "WriteJSONResponse",
+      "response",
+      (_req, res) => res.json({ message: "Hello, World!" }),
+    ),
+  ],
+  cycle: () => [
+    answering(
+      "HandlerAsync",
+      "cycle",
+      // deno-lint-ignore require-await -- the async call is what is measured
+      async (_req, res) => res.send(prepared),
+    ),
+  ],
+  "keep-alive": () => [keepingAlive()],
+  memory: () => [making()],
+};
+
+/** The groups of the cases. */
+export const GROUPS: readonly string[] = Object.keys(MAKERS);
+
+/**
+ * The cases of a group, or all of them. Making them runs their code once: a process that
+ * makes one group is compiled for this group alone.
+ */
+export function cases(group?: string): Case[] {
+  if (group === undefined) return GROUPS.flatMap((one) => cases(one));
+  return MAKERS[group]?.() ?? [];
+}
 
 /**
  * Registers cases with `deno bench`, one group for each input. The runner shows the time
@@ -232,8 +257,9 @@ export const CASES: readonly Case[] = [
  * @param input The input of each benchmark, by the benchmark's name.
  */
 export function register(input: Record<string, string>): void {
+  const all = cases();
   for (const [benchmark, group] of Object.entries(input)) {
-    const one = CASES.find((one) => one.benchmark === benchmark);
+    const one = all.find((one) => one.benchmark === benchmark);
     if (one === undefined) throw new Error(`no such benchmark: ${benchmark}`);
     const { ops, run } = one;
     const name = ops === 1 ? benchmark : `${benchmark}, ${ops} operations`;

@@ -4,7 +4,8 @@
  *
  * In each round every subject of a benchmark runs once for about 20 ms, and so does the
  * yardstick, llhttp on a simple GET: a disturbance of the machine affects all of them.
- * A few processes share the rounds, since V8 compiles the same code differently in each.
+ * A few processes share the rounds of a group, since V8 compiles the same code differently
+ * in each; no other group runs there, as few programs do all that is measured.
  * Parsers are timed only after they found the same messages. The servers come last;
  * their yardstick is a bare TCP loop without HTTP.
  *
@@ -27,7 +28,7 @@ import { measureIdle } from "../serve/idle.ts";
 import { BARE, SERVERS } from "../serve/servers.ts";
 import { openUploads } from "../serve/upload.ts";
 import { measureAllocations } from "./allocations.ts";
-import { type Case, CASES, RESPONSES } from "./cases.ts";
+import { type Case, cases, GROUPS, RESPONSES } from "./cases.ts";
 import { OURS, type Results, type Row } from "./results.ts";
 import { allRows, caption } from "./tables.ts";
 import { call, inTurn, warm, type Work } from "./work.ts";
@@ -181,34 +182,35 @@ async function versions(): Promise<Record<string, string>> {
   return found;
 }
 
-/** The cases of a group, or all cases. */
-function casesOf(group: string | undefined): Case[] {
-  return CASES.filter((one) => group === undefined || one.group === group);
-}
-
-/** Times the cases in this process. */
-async function timeCases(cases: Case[], rounds: number): Promise<Row[]> {
+/** Times the cases of a group in this process. */
+async function timeCases(group: string, rounds: number): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const [i, one] of cases.entries()) {
-    const { benchmark, group } = one;
-    progress(`${i + 1} of ${cases.length}: ${benchmark}`);
+  const all = cases(group);
+  for (const [i, one] of all.entries()) {
+    const { benchmark } = one;
+    progress(`${i + 1} of ${all.length}: ${benchmark}`);
     rows.push(...await compete(benchmark, group, subjectsOf(one), rounds));
   }
   return rows;
 }
 
-/** Times the cases in several processes and joins the samples of each row. */
-async function timeInProcesses(
-  rounds: number,
-  group: string | undefined,
-): Promise<Row[]> {
+/** Times the cases of a group in several processes and joins the samples of each row. */
+async function timeInProcesses(rounds: number, group: string): Promise<Row[]> {
   const joined: Row[] = [];
   const each = String(Math.ceil(rounds / PROCESSES));
-  const only = group === undefined ? [] : ["--group", group];
   for (let i = 0; i < PROCESSES; i++) {
-    progress(`process ${i + 1} of ${PROCESSES}`);
+    progress(`${group}, process ${i + 1} of ${PROCESSES}`);
     const { stdout, success } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", import.meta.url, PART, "--rounds", each, ...only],
+      args: [
+        "run",
+        "-A",
+        import.meta.url,
+        PART,
+        "--rounds",
+        each,
+        "--group",
+        group,
+      ],
       stderr: "inherit",
     }).output();
     if (!success) throw new Error("a process of the benchmarks failed");
@@ -228,12 +230,15 @@ async function run(
 ): Promise<Results> {
   const rows: Row[] = [];
   const wanted = (name: string) => group === undefined || group === name;
-  if (casesOf(group).length > 0) {
+  const groups = GROUPS.filter(wanted);
+  if (groups.length > 0) {
     progress("allocations");
     const allocations = await measureAllocations();
-    for (const row of await timeInProcesses(rounds, group)) {
-      const ours = row.subject === OURS;
-      rows.push(ours ? { ...row, ...allocations[row.benchmark] } : row);
+    for (const one of groups) {
+      for (const row of await timeInProcesses(rounds, one)) {
+        const ours = row.subject === OURS;
+        rows.push(ours ? { ...row, ...allocations[row.benchmark] } : row);
+      }
     }
   }
   if (wanted("body")) {
@@ -269,7 +274,7 @@ async function main(): Promise<void> {
   const rounds = Number(values.rounds);
   const { group } = values;
   if (positionals[0] === PART) {
-    console.log(JSON.stringify(await timeCases(casesOf(group), rounds)));
+    console.log(JSON.stringify(await timeCases(group!, rounds)));
     return;
   }
   const results = await run(rounds, group);

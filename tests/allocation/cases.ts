@@ -133,7 +133,7 @@ const sendPrepared: Handler = (req, res) => {
 const sendText: Handler = (_req, res) => res.send("Hello, World!");
 
 /** All cases. The control allocates one view per operation. */
-export const CASES: readonly Measurable[] = [
+export const cases = (): readonly Measurable[] => [
   parsing("control", (wire) => {
     kept = wire.subarray(1);
     checked++;
