@@ -20,6 +20,7 @@ import {
   judgeErrors,
   judgeRest,
   judgeTrend,
+  type MOST_GROWTH,
 } from "./verdict.ts";
 import { wrk, type WrkCount } from "./wrk.ts";
 
@@ -130,7 +131,10 @@ async function load(
     });
   }
   // What comes after belongs to the rest, where connections become fewer.
-  let loaded: Record<string, readonly Sample[]> = {};
+  let loaded: Record<keyof typeof MOST_GROWTH, readonly Sample[]> = {
+    server: [],
+    client: [],
+  };
   aborted(signal).then(() => {
     loaded = { server: [...server.samples], client: [...own.samples] };
   });
@@ -176,8 +180,8 @@ async function load(
     problems.push(`the server counts ${last.stats.requests} requests only`);
   }
   if (problems.length > 0) return problems;
-  for (const [whose, samples] of Object.entries(loaded)) {
-    const trend = heapTrend(samples);
+  for (const whose of ["server", "client"] as const) {
+    const trend = heapTrend(loaded[whose]);
     console.log(
       `heap of the ${whose} over the second half: ` +
         `${trend.slope.toFixed(0)} bytes a second, by ${trend.samples} samples`,
