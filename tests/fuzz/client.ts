@@ -204,7 +204,9 @@ async function readOne(
       }
       const { status, keepAlive } = response;
       const switched = switches(method, status);
-      const isAsked = asked === "UPGRADE" || (status !== 101 && switched);
+      const isAsked = asked === "UPGRADE"
+        ? (response.upgrade ?? "").split(",").every(isOffered)
+        : status !== 101;
       if (switched && !isAsked) {
         found.failure = "unasked-upgrade";
         return false;
@@ -226,6 +228,11 @@ async function readOne(
     found.failure = error.code;
     return false;
   }
+}
+
+/** Whether an element of Upgrade is empty, or a protocol that the client offers. */
+function isOffered(element: string): boolean {
+  return /^[ \t]*(?:|x|websocket)[ \t]*$/i.test(element);
 }
 
 function show(value: unknown): string {

@@ -300,7 +300,7 @@ class Program {
       ...basics,
       ...{ method: isConnect ? asked : "GET" },
       ...{ target: isConnect ? "a:80" : "/" },
-      headers: isConnect ? headers : [...headers, ["Upgrade", "x"]],
+      headers: isConnect ? headers : [...headers, ["Upgrade", "x, WebSocket"]],
     });
     if (duplex === null) return await this.#read(response);
     this.outcome.head = describe(response);
