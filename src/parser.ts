@@ -15,13 +15,13 @@
  * @module
  */
 
+import { isBytes } from "./message/bytes.ts";
 import type { ParserOptions } from "./message/pools.ts";
 import { noBytesError } from "./message/misuse.ts";
 import type { HttpRequest } from "./message/request.ts";
 import { RequestMachine } from "./message/request_machine.ts";
 import type { ReceivedResponse } from "./message/response.ts";
 import { ResponseMachine } from "./message/response_machine.ts";
-import { isBytes } from "./message/bytes.ts";
 
 export * from "./message.ts";
 

@@ -19,6 +19,7 @@
  * @module
  */
 
+import { isBytes } from "./message/bytes.ts";
 import { noBytesError } from "./message/misuse.ts";
 import type { AcceptSource } from "./server/acceptor.ts";
 import { Connection } from "./server/connection.ts";
@@ -89,7 +90,6 @@ export {
   type InMemoryResponse,
   request,
 } from "./in_memory.ts";
-import { isBytes } from "./message/bytes.ts";
 
 /**
  * Serves HTTP/1.1 on port 8000 of all interfaces.

@@ -38,11 +38,12 @@ import {
   UNASKED_RESPONSE,
   UNASKED_UPGRADE,
 } from "../wire/refusals.ts";
+import { listElements } from "../wire/text.ts";
 import type { Call } from "./call.ts";
 import type { ConnectOptions } from "./options.ts";
 import { awaitedIn, type Awaits, type Phase } from "./phase.ts";
 import { RequestError } from "./request_error.ts";
-import { protocolsOf, type RequestPlan } from "./request_plan.ts";
+import type { RequestPlan } from "./request_plan.ts";
 import { RequestSender, type SenderOwner } from "./request_sender.ts";
 
 /** Maximum interim responses to one request. */
@@ -571,6 +572,6 @@ function wasAsked(plan: RequestPlan, response: PooledResponse): boolean {
   if (!upgrades || method === "CONNECT") {
     return upgrades && response.status !== 101;
   }
-  return protocolsOf(response.upgrade ?? "")
+  return listElements((response.upgrade ?? "").toLowerCase())
     .every((protocol) => protocols.includes(protocol));
 }

@@ -47,10 +47,10 @@ export interface HttpClient extends AsyncDisposable {
    * Read what you need, then release the response; `using` does that.
    *
    * The release discards the unread rest of the body, up to `maxDrain` bytes and for two
-   * seconds; with more left, the connection closes. It also closes after a response without length, after
-   * one with `Connection: close`, and after one that has come before the whole request
-   * was sent: then the rest of the body is not sent, unless the response is a 2xx and
-   * itself still under way (RFC 9112 §9.5).
+   * seconds; with more left, the connection closes. It also closes after a response
+   * without length, after one with `Connection: close`, and after one that has come before
+   * the whole request was sent: then the rest of the body is not sent, unless the response
+   * is a 2xx and itself still under way (RFC 9112 §9.5).
    *
    * @throws {TypeError} The request is malformed; nothing of it was sent.
    * @throws {RequestError} The connection ended before the response.

@@ -16,6 +16,7 @@ import {
   writeText,
 } from "../io/head_writer.ts";
 import { SLAB_PADDING } from "../memory/sizes.ts";
+import { isBytes } from "../message/bytes.ts";
 import { readAuthority } from "../wire/host.ts";
 import {
   CONNECTION,
@@ -30,9 +31,8 @@ import {
 } from "../wire/names.ts";
 import { faultRefusal, isFault } from "../wire/outcome.ts";
 import { readRequestLine, RequestLine } from "../wire/request_line.ts";
-import { trimSpace } from "../wire/text.ts";
+import { listElements, trimSpace } from "../wire/text.ts";
 import type { HttpRequestInit } from "./options.ts";
-import { isBytes } from "../message/bytes.ts";
 
 /** Methods of RFC 9110 §9.2.2. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(
@@ -230,13 +230,13 @@ function readField(plan: FieldsPlan, id: number, value: string): void {
       plan.chunked = true;
       break;
     case CONNECTION:
-      for (const option of value.toLowerCase().split(",")) {
-        if (trimSpace(option) === "close") plan.close = true;
-        if (trimSpace(option) === "upgrade") plan.listsUpgrade = true;
+      for (const option of listElements(value.toLowerCase())) {
+        if (option === "close") plan.close = true;
+        if (option === "upgrade") plan.listsUpgrade = true;
       }
       break;
     case UPGRADE:
-      (plan.protocols ??= []).push(...protocolsOf(value));
+      (plan.protocols ??= []).push(...listElements(value.toLowerCase()));
       break;
     case EXPECT:
       if (value.toLowerCase() === "100-continue") plan.expectsContinue = true;
@@ -245,12 +245,6 @@ function readField(plan: FieldsPlan, id: number, value: string): void {
       plan.hasType = true;
       break;
   }
-}
-
-/** The protocols in a value of Upgrade, in lower case (RFC 9110 §7.8). */
-export function protocolsOf(value: string): string[] {
-  return value.toLowerCase().split(",").map(trimSpace)
-    .filter((one) => one !== "");
 }
 
 function readLength(value: string): number {

@@ -5,9 +5,9 @@
  * @module
  */
 
+import { isBytes } from "../message/bytes.ts";
 import { planTrailers } from "./head_writer.ts";
 import { appendFields, appendText, type Output } from "./output.ts";
-import { isBytes } from "../message/bytes.ts";
 
 /** How a streamed body is framed. */
 export interface StreamFraming {

@@ -9,9 +9,9 @@
  */
 
 import { LARGEST_STREAM_WRITE } from "../memory/sizes.ts";
+import { isBytes } from "../message/bytes.ts";
 import { noBytesError } from "../message/misuse.ts";
 import type { Conn } from "./transport.ts";
-import { isBytes } from "../message/bytes.ts";
 
 /**
  * What {@linkcode nodeConn} uses of a Node.js stream: `net.Socket`, `tls.TLSSocket`, or

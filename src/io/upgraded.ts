@@ -9,10 +9,10 @@
 
 import { LARGEST_STREAMED } from "../memory/sizes.ts";
 import { endStream } from "../message/body_reader.ts";
+import { isBytes } from "../message/bytes.ts";
 import type { Machine } from "../message/machine.ts";
 import type { Output } from "./output.ts";
 import type { Duplex, Transport } from "./transport.ts";
-import { isBytes } from "../message/bytes.ts";
 
 export class UpgradedConnection implements Duplex {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;

@@ -8,9 +8,9 @@
  */
 
 import { ASIDE_READ, FEED_PIECE } from "../memory/sizes.ts";
+import { isBytes, plainBytes } from "./bytes.ts";
 import type { Machine } from "./machine.ts";
 import { noBytesError } from "./misuse.ts";
-import { isBytes, plainBytes } from "./bytes.ts";
 
 /** The input side of a machine. */
 export interface Inlet {

@@ -11,10 +11,10 @@
  */
 
 import { ByteSource, Feed, type Inlet } from "./byte_source.ts";
+import { isBytes } from "./bytes.ts";
 import type { Machine } from "./machine.ts";
 import { noBytesError } from "./misuse.ts";
 import type { PooledMessage } from "./pooled_message.ts";
-import { isBytes } from "./bytes.ts";
 
 /** The readable stream of the messages of one machine. */
 class Outlet<M extends PooledMessage> {

@@ -18,6 +18,7 @@ import {
   LONGEST_LOOPED_TEXT,
   LONGEST_SCRATCH_TEXT,
 } from "../memory/sizes.ts";
+import { isBytes } from "../message/bytes.ts";
 import type { Machine } from "../message/machine.ts";
 import { ignoreUnhandled } from "../message/promises.ts";
 import type { PooledRequest } from "../message/request.ts";
@@ -54,7 +55,6 @@ import {
 import { goneError, noResponseError, shedError, unsent } from "./reasons.ts";
 import type { Duplex } from "../io/transport.ts";
 import { planUpgrade } from "./upgrade.ts";
-import { isBytes } from "../message/bytes.ts";
 
 /** The connection, as its exchange sees it. */
 export interface ExchangeOwner {

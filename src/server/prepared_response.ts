@@ -16,9 +16,9 @@ import {
   writeFields,
   writeText,
 } from "../io/head_writer.ts";
+import { isBytes } from "../message/bytes.ts";
 import { DATE_LINE, dateSecond, refreshDate } from "./date.ts";
 import { appendText, type Output } from "../io/output.ts";
-import { isBytes } from "../message/bytes.ts";
 
 /** Options of `prepareResponse`. */
 export interface PreparedResponseInit {

@@ -13,6 +13,7 @@ import { Connection } from "./connection.ts";
 import { resolveServerLimits, type ServerLimits } from "../limits.ts";
 import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
+import { isBytes } from "../message/bytes.ts";
 import { noBytesError } from "../message/misuse.ts";
 import { deadlineError } from "./reasons.ts";
 import { unrefTimer } from "../io/runtime.ts";
@@ -22,7 +23,6 @@ import {
   type Conn,
   type Duplex,
 } from "../io/transport.ts";
-import { isBytes } from "../message/bytes.ts";
 
 /**
  * Options of `serve` on any listener.

@@ -6,7 +6,7 @@
 
 import type { PooledRequest } from "../message/request.ts";
 import { CONNECT } from "../wire/names.ts";
-import { trimSpace } from "../wire/text.ts";
+import { listElements } from "../wire/text.ts";
 import {
   checkStatus,
   type FieldPair,
@@ -56,8 +56,7 @@ export function planUpgrade(
   fields.push(["Connection", `Upgrade${plan.options}`]);
   if (plan.upgrade === null) {
     const offered = request.fields.get("upgrade")!;
-    const first = offered.split(",").map(trimSpace).find((one) => one !== "");
-    fields.push(["Upgrade", first!]);
+    fields.push(["Upgrade", listElements(offered)[0]!]);
   }
   return { status, line, fields };
 }

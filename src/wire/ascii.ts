@@ -30,6 +30,11 @@ export const REG_NAME = 8;
 export const DIGIT = 16;
 export const HEXDIG = 32;
 
+/** Whether it is white space within a line: SP or HTAB (RFC 9110 §5.6.3). */
+export function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x09;
+}
+
 /** The class bits of each byte value. */
 export const CLASS: Uint8Array = new Uint8Array(256);
 

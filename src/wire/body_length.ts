@@ -5,7 +5,7 @@
  * @module
  */
 
-import { CLASS as CLASSES } from "./ascii.ts";
+import { CLASS as CLASSES, isSpace } from "./ascii.ts";
 import type { FieldTable } from "./field_table.ts";
 import { fault } from "./outcome.ts";
 import {
@@ -203,8 +203,4 @@ function readTransferEncoding(
   }
   if (otherAt >= 0) return fault(UNSUPPORTED_TRANSFER_CODING, otherAt - base);
   return CHUNKED;
-}
-
-function isSpace(byte: number): boolean {
-  return byte === SP || byte === HTAB;
 }

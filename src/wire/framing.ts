@@ -8,6 +8,7 @@
  * @module
  */
 
+import { isSpace } from "./ascii.ts";
 import { CHUNKED, readBodyLength } from "./body_length.ts";
 import { readAuthority } from "./host.ts";
 import type { FieldTable } from "./field_table.ts";
@@ -230,8 +231,4 @@ function namesProtocol(
     if (at < end) return true;
   }
   return false;
-}
-
-function isSpace(byte: number): boolean {
-  return byte === SP || byte === HTAB;
 }

@@ -8,6 +8,8 @@
  * @module
  */
 
+import { isSpace } from "./ascii.ts";
+
 type Latin1Slice = (this: Uint8Array, start: number, end: number) => string;
 
 const nativeSlice: Latin1Slice | undefined = (globalThis as {
@@ -69,8 +71,9 @@ export function trimSpace(text: string): string {
   return text.slice(start, end);
 }
 
-function isSpace(code: number): boolean {
-  return code === 0x20 || code === 0x09;
+/** The elements of a list field, without the empty ones (RFC 9110 §5.6.1). */
+export function listElements(value: string): string[] {
+  return value.split(",").map(trimSpace).filter((element) => element !== "");
 }
 
 /** Whether every character of `text` is one byte of ASCII. */
