@@ -274,21 +274,29 @@ test("reverse proxy: an upgrade becomes a tunnel, or the upstream's refusal", ()
     await assertSockets(proxy, before);
   }));
 
+/** Upgrades the client's connection; returns the upstream's end, which the test holds. */
+async function openTunnel(
+  listener: Deno.Listener,
+  client: RawClient,
+): Promise<Deno.Conn> {
+  await client.send(
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+  );
+  const { conn } = await head(listener);
+  await conn.write(encoder.encode(
+    "HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+  ));
+  await client.until("\r\n\r\n");
+  return conn;
+}
+
 test("reverse proxy: an idle tunnel is closed on both sides", async () => {
   using listener = listen();
   await using proxy = start(listener.addr.port, {
     constants: { IDLE_MS: 200 },
   });
   using client = await RawClient.connect(await proxy.port());
-  await client.send(
-    "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
-  );
-  const { conn } = await head(listener);
-  using _ = conn;
-  await conn.write(encoder.encode(
-    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
-  ));
-  await client.until("\r\n\r\n");
+  using conn = await openTunnel(listener, client);
   await within(assertEnds(conn), "the upstream's end");
   await within(assertEnds(client.conn), "the client's end");
 });
@@ -302,15 +310,7 @@ test("reverse proxy: a tunnel whose bytes one side does not take is closed", asy
     const port = await proxy.port();
     const before = sockets(proxy);
     using client = await RawClient.connect(port);
-    await client.send(
-      "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
-    );
-    const { conn } = await head(listener);
-    using _ = conn;
-    await conn.write(encoder.encode(
-      "HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
-    ));
-    await client.until("\r\n\r\n");
+    using conn = await openTunnel(listener, client);
     const from = side === "client" ? conn : client.conn;
     const flood = (async () => {
       for (;;) await from.write(new Uint8Array(65536));

@@ -64,6 +64,12 @@ const SURPLUS = [
   "HTTP/1.1 408 Request Timeout\r\nX-Id: unasked\r\nContent-Length: 0\r\n\r\n",
 ];
 
+/** Sends a head without its end. */
+async function sendPartOfHead(turn: Turn): Promise<void> {
+  const text = head(turn, "Content-Length: 3");
+  await turn.send(text.slice(0, turn.random.integer(1, text.length - 1)));
+}
+
 /** Each answer by the name that a client asks for. */
 export const ANSWERS: Record<string, (turn: Turn) => Promise<Next>> = {
   async trickle(turn) {
@@ -105,8 +111,7 @@ export const ANSWERS: Record<string, (turn: Turn) => Promise<Next>> = {
     return "close";
   },
   async resetInHead(turn) {
-    const text = head(turn, "Content-Length: 3");
-    await turn.send(text.slice(0, turn.random.integer(1, text.length - 1)));
+    await sendPartOfHead(turn);
     return "close";
   },
   async resetInBody(turn) {
@@ -119,13 +124,11 @@ export const ANSWERS: Record<string, (turn: Turn) => Promise<Next>> = {
     return "close";
   },
   async halfHead(turn) {
-    const text = head(turn, "Content-Length: 3");
-    await turn.send(text.slice(0, turn.random.integer(1, text.length - 1)));
+    await sendPartOfHead(turn);
     return "close";
   },
   async stallInHead(turn) {
-    const text = head(turn, "Content-Length: 3");
-    await turn.send(text.slice(0, turn.random.integer(1, text.length - 1)));
+    await sendPartOfHead(turn);
     await turn.untilGone();
     return "close";
   },

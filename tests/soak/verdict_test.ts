@@ -4,7 +4,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Pools } from "@pooled/http1";
-import type { ClientSample, ServerSample } from "./report.ts";
+import type { ClientSample, Sample, ServerSample } from "./report.ts";
 import {
   heapTrend,
   judgeClientErrors,
@@ -43,6 +43,18 @@ Deno.test("too few samples make no verdict", () => {
   assertThrows(() => heapTrend(samples(() => 1).slice(0, 4)), Error, "too few");
 });
 
+/** What the last samples of both processes share. */
+const LAST: Sample = {
+  kind: "sample",
+  final: true,
+  seconds: 1,
+  heapUsed: 1,
+  rss: 1,
+  external: 1,
+  openFiles: 20,
+  unhandled: [],
+};
+
 Deno.test("each error and each thing that is not at rest is told", () => {
   assertEquals(
     judgeErrors({ unexpectedErrors: ["a"], unhandled: ["b"] }),
@@ -50,19 +62,12 @@ Deno.test("each error and each thing that is not at rest is told", () => {
   );
   const pools = new Pools().stats();
   const rest: ServerSample = {
-    kind: "sample",
-    final: true,
-    seconds: 1,
-    heapUsed: 1,
-    rss: 1,
-    external: 1,
-    openFiles: 20,
+    ...LAST,
     openStreams: 0,
     openUpgrades: 0,
     ends: 1,
     expectedErrors: 0,
     unexpectedErrors: [],
-    unhandled: [],
     stats: {
       connections: 0,
       accepted: 1,
@@ -93,14 +98,7 @@ Deno.test("the same of the client process", () => {
   );
   const pools = new Pools().stats();
   const rest: ClientSample = {
-    kind: "sample",
-    final: true,
-    seconds: 1,
-    heapUsed: 1,
-    rss: 1,
-    external: 1,
-    openFiles: 20,
-    unhandled: [],
+    ...LAST,
     asked: 7,
     answered: 4,
     failed: 3,
