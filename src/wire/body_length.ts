@@ -27,8 +27,6 @@ import { equalsTextIgnoringCase } from "./text.ts";
 const CLASS = CLASSES;
 const TOKEN = 1;
 const DIGIT = 16;
-const HTAB = 0x09;
-const SP = 0x20;
 const COMMA = 0x2c;
 const NAME_START = 0;
 const VALUE_START = 2;

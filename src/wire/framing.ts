@@ -18,8 +18,6 @@ import type { RequestLine } from "./request_line.ts";
 import { equalsTextIgnoringCase } from "./text.ts";
 
 // Local copies, so V8 can fold them: see ascii.ts.
-const HTAB = 0x09;
-const SP = 0x20;
 const COMMA = 0x2c;
 const NAME_START = 0;
 const VALUE_START = 2;
