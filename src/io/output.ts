@@ -26,7 +26,7 @@ import {
   writeFields,
   writeText,
 } from "./head_writer.ts";
-import { afterTurn, Streak } from "./streak.ts";
+import { afterTurn, Streak } from "../message/streak.ts";
 import { countError, isCount } from "./transport.ts";
 
 /** The owner of an output. */

@@ -18,11 +18,6 @@ export function unrefTimer(timer: Timer): void {
   else deno?.unrefTimer(object);
 }
 
-/** Calls a function in a later turn of the event loop. A browser has only timers for that. */
-export const nextTurn: (run: () => void) => void =
-  (globalThis as { setImmediate?: (run: () => void) => void }).setImmediate ??
-    ((run) => setTimeout(run, 0));
-
 /** Whether an error is one of these of `Deno.errors`, which other runtimes can only name. */
 export function isErrorOf(
   error: unknown,

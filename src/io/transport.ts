@@ -14,7 +14,7 @@ import {
 import type { Machine } from "../message/machine.ts";
 import { MisuseError } from "../message/misuse.ts";
 import { ByteSource, type Consumer } from "../message/byte_source.ts";
-import { afterTurn, Streak } from "./streak.ts";
+import { afterTurn, Streak } from "../message/streak.ts";
 
 /** A connection made of two streams. */
 export interface Duplex {

@@ -11,6 +11,7 @@ import { ASIDE_READ, FEED_PIECE } from "../memory/sizes.ts";
 import { isBytes, plainBytes } from "./bytes.ts";
 import type { Machine } from "./machine.ts";
 import { noBytesError } from "./misuse.ts";
+import { afterTurn, Streak } from "./streak.ts";
 
 /** The input side of a machine. */
 export interface Inlet {
@@ -74,6 +75,7 @@ export class ByteSource implements Inlet {
   readonly #feed: Feed;
   readonly #byob: ReadableStreamBYOBReader | null = null;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  readonly #streak = new Streak();
   #reading = false;
   /** Whether the source ended or failed. */
   ended = false;
@@ -112,7 +114,7 @@ export class ByteSource implements Inlet {
       ({ done, value }) => {
         if (this.consumer.closed) return;
         if (value !== undefined && value.length > 0) this.#machine.push(value);
-        this.#arrived(done);
+        this.#arrived(done, value);
       },
       (error) => this.#failed(error),
     );
@@ -126,7 +128,7 @@ export class ByteSource implements Inlet {
     const read: Promise<ReadableStreamReadResult<unknown>> =
       this.#byob?.read(new Uint8Array(FEED_PIECE)) ?? this.#reader!.read();
     read.then(
-      ({ done }) => this.#arrived(done),
+      ({ done, value }) => this.#arrived(done, value),
       (error) => this.#failed(error),
     );
   }
@@ -147,7 +149,7 @@ export class ByteSource implements Inlet {
       ({ done, value }) => {
         if (value === undefined) this.#machine.lose();
         else this.#machine.adopt(value);
-        this.#arrived(done);
+        this.#arrived(done, value);
       },
       (error) => this.#failed(error),
     );
@@ -166,13 +168,19 @@ export class ByteSource implements Inlet {
         }
         if (value !== undefined) this.#feed.set(value);
         this.#feed.feed();
-        this.#arrived(done);
+        this.#arrived(done, value);
       },
       (error) => this.#failed(error),
     );
   }
 
-  #arrived(done: boolean): void {
+  #arrived(done: boolean, value: unknown): void {
+    const count = isBytes(value) ? value.length : 0;
+    if (!this.#streak.isTooLong(count)) return this.#take(done);
+    afterTurn(() => this.#take(done));
+  }
+
+  #take(done: boolean): void {
     this.#reading = false;
     if (done) {
       this.ended = true;

@@ -5,10 +5,18 @@
 
 import { setImmediate } from "node:timers";
 import { assert, assertEquals } from "@std/assert";
-import { type Handler, Pools, serveConnection } from "@pooled/http1";
+import {
+  connect,
+  type Handler,
+  type HttpMessage,
+  Pools,
+  readRequests,
+  serveConnection,
+} from "@pooled/http1";
 import { untilAtRest } from "../support/at_rest.ts";
 import { ok, scripted } from "../support/clients.ts";
 import { MemoryConn } from "../support/memory_conn.ts";
+import { bytesOf } from "../support/bytes.ts";
 import { settle, test, until, within } from "../support/waiting.ts";
 
 /** The length of the long body in each test: 64 MiB. */
@@ -187,3 +195,103 @@ test("a server that reads, streams, discards", async () => {
     assert(conn.wire.endsWith("done"));
   }
 });
+
+/** From `begin` on gives `head`, then zeros without ever waiting; waits for `end`. */
+function readyStream(
+  head: string,
+  passage: Passage,
+  type: "bytes" | undefined,
+  end: Promise<void>,
+  begin = Promise.resolve(),
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  async function* chunks() {
+    await begin;
+    yield bytesOf(head);
+    while (!passage.over) yield new Uint8Array(passage.pass(65_536));
+    await end;
+  }
+  const source = chunks();
+  return new ReadableStream({
+    type: type as undefined,
+    async pull(controller) {
+      const { done, value } = await source.next();
+      if (!done) return controller.enqueue(value);
+      controller.close();
+      if (controller instanceof ReadableByteStreamController) {
+        controller.byobRequest?.respond(0);
+      }
+    },
+  }, { highWaterMark: 0 });
+}
+
+/** How a message is read; the last one discards its body. */
+const READINGS: ((message: HttpMessage) => Promise<unknown>)[] = [
+  (message) => message.bytes(),
+  (message) => lengthOf(message.body!),
+  (message) => Promise.resolve(message.release()),
+];
+
+for (const type of [undefined, "bytes"] as const) {
+  const name = type === undefined ? "a stream" : "a byte stream";
+  const limits = { maxBodySize: LENGTH, maxDrain: LENGTH };
+
+  test(`${name} that a server reads`, async () => {
+    for (const read of READINGS) {
+      const pools = new Pools();
+      const passage = new Passage();
+      const end = Promise.withResolvers<void>();
+      const readable = readyStream(POST, passage, type, end.promise);
+      const writable = new WritableStream<Uint8Array>();
+      const served = serveConnection(
+        { readable, writable },
+        async (req, res) => {
+          await read(req);
+          res.send("done");
+        },
+        { pools, ...limits },
+      );
+      await passage.assertTurns("reading");
+      end.resolve();
+      await within(served, "the end");
+      await untilAtRest(pools);
+    }
+  });
+
+  test(`${name} that a client reads`, async () => {
+    for (const read of READINGS) {
+      const pools = new Pools();
+      const passage = new Passage();
+      const end = Promise.withResolvers<void>();
+      const head = `HTTP/1.1 200 OK\r\n${LONG}`;
+      const asked = Promise.withResolvers<void>();
+      const client = connect({
+        readable: readyStream(head, passage, type, end.promise, asked.promise),
+        writable: new WritableStream({ write: () => asked.resolve() }),
+      }, { pools, authority: "a", ...limits });
+      const response = await client.request({ target: "/" });
+      const reading = read(response);
+      await passage.assertTurns("reading");
+      await reading;
+      response.release();
+      end.resolve();
+      await within(client.close(), "the end");
+      await untilAtRest(pools);
+    }
+  });
+
+  test(`${name} of requests`, async () => {
+    for (const read of READINGS) {
+      const pools = new Pools();
+      const passage = new Passage();
+      const readable = readyStream(POST, passage, type, Promise.resolve());
+      const reading = (async () => {
+        for await (
+          using req of readRequests(readable, { pools, ...limits })
+        ) await read(req);
+      })();
+      await passage.assertTurns("reading");
+      await within(reading, "the end");
+      await untilAtRest(pools);
+    }
+  });
+}
