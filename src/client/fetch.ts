@@ -16,13 +16,23 @@ export function toRequest(
   // A stream needs `duplex` in some runtimes.
   const options = { duplex: "half", ...init } as RequestInit;
   if (input instanceof Request) return new Request(input, options);
-  const base = authority === null ? undefined : `http://${authority}/`;
-  const url = new URL(input, base);
+  const url = toUrl(input, authority);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`${url.protocol} is no scheme of HTTP`);
   }
   url.hash = "";
   return new Request(url, options);
+}
+
+function toUrl(input: URL | string, authority: string | null): URL {
+  if (authority !== null) return new URL(input, `http://${authority}/`);
+  if (!URL.canParse(input) && URL.canParse(input, "http://a/")) {
+    throw new TypeError(
+      `"${input}" is a relative URL, and the client has no authority: give it the ` +
+        "option, or an absolute URL",
+    );
+  }
+  return new URL(input);
 }
 
 /**

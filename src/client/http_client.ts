@@ -209,7 +209,8 @@ export class Client implements HttpClient {
     init?: RequestInit,
   ): Promise<Response> {
     const request = toRequest(input, init, this.#authority);
-    const made = await fromFetch(request, init?.body ?? input);
+    const source = init?.body ?? input;
+    const made = await fromFetch(request, source);
     try {
       const response = await this.#call(made, false).response;
       try {
@@ -218,7 +219,10 @@ export class Client implements HttpClient {
         response.release();
       }
     } catch (error) {
-      if (request.signal.aborted) cancelBody(made, error);
+      // A stream of the program may be sent again; that of a Request is used up.
+      if (request.signal.aborted || source instanceof Request) {
+        cancelBody(made, error);
+      }
       throw error;
     }
   }

@@ -3,7 +3,7 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { HttpError, RequestError } from "@pooled/http1";
+import { connect, HttpError, RequestError } from "@pooled/http1";
 import { bytesOf } from "../support/bytes.ts";
 import { ok, scripted } from "../support/clients.ts";
 import { cancellable, pendingBlob, slowly } from "../support/streams.ts";
@@ -198,6 +198,27 @@ test("the signal cancels a body that waits to be sent", () =>
     assertEquals(conn.wire.includes("/2"), false);
   }));
 
+test("a request that is not sent leaves its stream alone, and ends that of a Request", () =>
+  scripted(async ({ client, conn }) => {
+    conn.end();
+    await within(client.closed, "the end");
+    for (const wrap of [true, false]) {
+      const { stream, cancelled } = cancellable("x");
+      const init = { method: "PUT", body: stream };
+      const error = await assertRejects(
+        () =>
+          wrap
+            ? client.fetch(new Request("http://a/2", init))
+            : client.fetch("/2", init),
+        RequestError,
+      );
+      assert(error.retryable);
+      // A Request gives its body away once: nobody else can read or end it.
+      if (wrap) assertEquals(await within(cancelled, "the cancel"), error);
+      else assertEquals(stream.locked, false);
+    }
+  }));
+
 test("the signal ends a body of known length that does not come", () =>
   scripted(async ({ client, conn }) => {
     const { blob, cancelled } = pendingBlob();
@@ -238,4 +259,16 @@ test("the signal of a Fetch request ends it before and after the head", async ()
       await assertRejects(() => client.fetch("/"), RequestError);
     });
   }
+});
+
+test("a relative URL needs an authority", async () => {
+  const { readable } = new TransformStream<Uint8Array, Uint8Array>();
+  await using client = connect({ readable, writable: new WritableStream() });
+  const error = await assertRejects(() => client.fetch("/a"), TypeError);
+  assertEquals(
+    error.message,
+    '"/a" is a relative URL, and the client has no authority: give it the option, or an ' +
+      "absolute URL",
+  );
+  await assertRejects(() => client.fetch("http://"), TypeError, "Invalid URL");
 });
