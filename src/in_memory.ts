@@ -11,9 +11,9 @@
 
 import { Call } from "./client/call.ts";
 import { ClientConnection } from "./client/connection.ts";
-import { cancelBody, fromFetch, toRequest } from "./client/fetch.ts";
+import { cancelBody, type FetchCall, fromFetch } from "./client/fetch.ts";
 import type { ConnectOptions } from "./client/options.ts";
-import { planRequest, type RequestPlan } from "./client/request_plan.ts";
+import { planRequest } from "./client/request_plan.ts";
 import { connPair } from "./io/conn_pair.ts";
 import { endStream } from "./message/body_reader.ts";
 import type { ReceivedResponse } from "./message/response.ts";
@@ -115,13 +115,11 @@ export async function request(
   if (typeof handler !== "function") {
     throw new TypeError("request needs a handler");
   }
-  const asked = toRequest(input, init, AUTHORITY);
-  const sent = await fromFetch(asked, init?.body ?? input);
+  const call = await fromFetch(input, init, AUTHORITY);
   try {
-    const plan = planRequest(sent, null, asked.headers.has("upgrade"));
-    return await new InMemoryExchange(asked, plan, handler, options).response();
+    return await new InMemoryExchange(call, handler, options).response();
   } catch (error) {
-    cancelBody(sent, error);
+    cancelBody(call.request, error);
     throw error;
   }
 }
@@ -136,12 +134,14 @@ class InMemoryExchange {
   #trailers: Headers | null = null;
 
   constructor(
-    { url, signal }: Request,
-    plan: RequestPlan,
+    { url, request }: FetchCall,
     handler: Handler<null>,
     options: InMemoryOptions,
   ) {
     const { pools, context } = options;
+    const { headers, signal } = request;
+    const upgrades = headers.some(([name]) => name === "upgrade");
+    const plan = planRequest(request, null, upgrades);
     const registry = new Registry(handler, options);
     this.#call = new Call(
       plan,
@@ -150,7 +150,7 @@ class InMemoryExchange {
       (call, reason) => this.#client.abort(call, reason),
     );
     const [near, far] = connPair();
-    if (url.startsWith("https:")) {
+    if (url.protocol === "https:") {
       Object.assign(far, { handshake: () => Promise.resolve() });
     }
     this.#served = new Connection(registry, far, null, context);

@@ -5,23 +5,51 @@
  */
 
 import { FirstReads } from "../io/first_reads.ts";
+import { isFetchable } from "../message/request_to_fetch.ts";
 import type { HttpRequestBody, HttpRequestInit } from "./options.ts";
 
-/** What `fetch` takes as a URL is resolved against `http://authority`. */
-export function toRequest(
+/** The names are in lower case. */
+type FetchRequestInit = HttpRequestInit & { headers: [string, string][] };
+
+/** A request of `fetch`, ready to be sent. */
+export interface FetchCall {
+  readonly url: URL;
+  readonly request: FetchRequestInit;
+  /** Whether nobody else can send or end the body: that of a `Request` is given away. */
+  readonly ownsBody: boolean;
+}
+
+/**
+ * What `fetch` was given, as a request of a client.
+ *
+ * @param authority The base of a relative URL.
+ * @throws {TypeError} Fetch refuses it.
+ * @throws The signal has aborted, or the body has failed.
+ */
+export async function fromFetch(
   input: Request | URL | string,
-  init: RequestInit | undefined,
+  init: RequestInit = {},
   authority: string | null,
-): Request {
-  // A stream needs `duplex` in some runtimes.
-  const options = { duplex: "half", ...init } as RequestInit;
-  if (input instanceof Request) return new Request(input, options);
+): Promise<FetchCall> {
+  const source = init.body ?? input;
+  const ownsBody = source instanceof Request;
+  if (input instanceof Request) {
+    const asked = new Request(input, streamable(init));
+    const url = new URL(asked.url);
+    return { url, request: await fromRequest(asked, url, source), ownsBody };
+  }
   const url = toUrl(input, authority);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`${url.protocol} is no scheme of HTTP`);
   }
-  url.hash = "";
-  return new Request(url, options);
+  const request = fromParts(url, init) ??
+    await fromRequest(new Request(url, streamable(init)), url, source);
+  return { url, request, ownsBody };
+}
+
+/** A stream as the body needs `duplex` in some runtimes. */
+function streamable(init: RequestInit): RequestInit {
+  return { duplex: "half", ...init } as RequestInit;
 }
 
 function toUrl(input: URL | string, authority: string | null): URL {
@@ -36,21 +64,42 @@ function toUrl(input: URL | string, authority: string | null): URL {
 }
 
 /**
- * The request to send.
- *
- * @param source What its body was made of: a body, or another request.
- * @throws The signal has aborted, or the body has failed.
+ * The request without a `Request`, which costs half as much as an exchange; `null` if
+ * Fetch has to look at it.
  */
-export async function fromFetch(
-  request: Request,
+function fromParts(url: URL, init: RequestInit): FetchRequestInit | null {
+  const { method = "GET", headers, body = null, signal = null } = init;
+  const takesBody = method !== "GET" && method !== "HEAD";
+  if (
+    !isFetchable(method) || url.username !== "" || url.password !== "" ||
+    !(body === null || (typeof body === "string" && takesBody)) ||
+    !(signal === null || signal instanceof AbortSignal)
+  ) return null;
+  return {
+    method,
+    target: url.pathname + url.search,
+    headers: withHost(new Headers(headers), url),
+    body,
+    ...(signal !== null && { signal }),
+  };
+}
+
+async function fromRequest(
+  asked: Request,
+  url: URL,
   source: unknown,
-): Promise<HttpRequestInit> {
-  const { method, url, signal } = request;
-  const { host, pathname, search } = new URL(url);
-  const headers: [string, string][] = [...request.headers];
-  if (!request.headers.has("host")) headers.unshift(["Host", host]);
-  const body = request.body === null ? null : await bodyOf(request, source);
-  return { method, target: pathname + search, headers, body, signal };
+): Promise<FetchRequestInit> {
+  const { method, signal } = asked;
+  const target = url.pathname + url.search;
+  const headers = withHost(asked.headers, url);
+  const body = asked.body === null ? null : await bodyOf(asked, source);
+  return { method, target, headers, body, signal };
+}
+
+function withHost(headers: Headers, { host }: URL): [string, string][] {
+  const lines: [string, string][] = [...headers];
+  if (!headers.has("host")) lines.unshift(["Host", host]);
+  return lines;
 }
 
 /** A body at hand, or whose length Fetch knows, is sent whole; a stream in chunks. */

@@ -8,7 +8,7 @@ import { checkConnection, type Conn, type Duplex } from "../io/transport.ts";
 import type { ReceivedResponse } from "../message/response.ts";
 import { Call } from "./call.ts";
 import { ClientConnection } from "./connection.ts";
-import { cancelBody, fromFetch, toRequest } from "./fetch.ts";
+import { cancelBody, fromFetch } from "./fetch.ts";
 import type {
   ConnectOptions,
   HttpRequestInit,
@@ -208,21 +208,21 @@ export class Client implements HttpClient {
     input: Request | URL | string,
     init?: RequestInit,
   ): Promise<Response> {
-    const request = toRequest(input, init, this.#authority);
-    const source = init?.body ?? input;
-    const made = await fromFetch(request, source);
+    const { request, ownsBody } = await fromFetch(
+      input,
+      init,
+      this.#authority,
+    );
     try {
-      const response = await this.#call(made, false).response;
+      const response = await this.#call(request, false).response;
       try {
         return response.toResponse();
       } finally {
         response.release();
       }
     } catch (error) {
-      // A stream of the program may be sent again; that of a Request is used up.
-      if (request.signal.aborted || source instanceof Request) {
-        cancelBody(made, error);
-      }
+      // A stream of the program may be sent again.
+      if (ownsBody || request.signal?.aborted) cancelBody(request, error);
       throw error;
     }
   }

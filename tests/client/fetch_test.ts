@@ -261,6 +261,79 @@ test("the signal of a Fetch request ends it before and after the head", async ()
   }
 });
 
+/** What a URL and an init look like on the wire, or the name of their error. */
+async function sentFor(...input: Input): Promise<string[]> {
+  let lines: string[] = [];
+  await scripted(async ({ client, conn }) => {
+    const asked = client.fetch(...input);
+    const failed = asked.then(() => null, (error) => error);
+    await settle();
+    if (conn.wire === "") {
+      const error = await within(failed, "the refusal");
+      lines = [error?.name ?? String(error)];
+      return;
+    }
+    lines = conn.wire.toLowerCase().split("\r\n").sort();
+    conn.give(ok());
+    await (await asked).text();
+  });
+  return lines;
+}
+
+test("a URL with its init is sent as the Request made of both", async () => {
+  const signal = new AbortController().signal;
+  const cases: [string, RequestInit?][] = [
+    ["http://a/"],
+    ["http://a/%41 b?c=d e#f", {}],
+    ["http://a:80/?", { headers: { "X-B": "1", "x-a": " 2 " } }],
+    ["https://a:444/^`|", { headers: [["x-a", "1"], ["X-A", "2"]] }],
+    ["http://[::1]:8/", { headers: new Headers({ host: "other" }) }],
+    ["http://a/", { method: "get", signal }],
+    ["http://a/", { method: "patch", body: "x" }],
+    ["http://a/", { method: "pOsT", body: "é" }],
+    ["http://a/", { method: "POST", body: "" }],
+    ["http://a/", {
+      method: "PUT",
+      body: "{}",
+      headers: { "content-type": "a/b" },
+    }],
+    ["http://a/", {
+      method: "PUT",
+      body: "xy",
+      headers: { "content-length": "2" },
+    }],
+    ["http://a/", { method: "PUT", body: null }],
+    ["http://a/", { method: "DELETE", body: 5 as unknown as string }],
+    // Refused.
+    ["http://a/", { body: "x" }],
+    ["http://a/", { method: "HEAD", body: "" }],
+    ["http://u:p@a/"],
+    ["http://u@a/"],
+    ["ftp://a/"],
+    ["http://a/", { method: "CONNECT" }],
+    ["http://a/", { method: "trace" }],
+    ["http://a/", { method: "A B" }],
+    ["http://a/", { method: "" }],
+    ["http://a/", { headers: { "x y": "1" } }],
+    ["http://a/", { headers: { x: "a\nb" } }],
+    ["http://a/", { headers: { x: "\u0100" } }],
+    ["http://a/", { signal: {} as AbortSignal }],
+    ["http://a/", { signal: AbortSignal.abort() }],
+    ["http://a/", { signal: AbortSignal.abort(new RangeError("early")) }],
+  ];
+  for (const [url, init] of cases) {
+    const plain = await sentFor(url, init);
+    let request: string[];
+    try {
+      request = await sentFor(new Request(url, init));
+    } catch (error) {
+      request = [(error as Error).name];
+    }
+    if (url.startsWith("ftp:")) request = ["TypeError"];
+    assertEquals(plain, request, `${url} ${JSON.stringify(init)}`);
+  }
+});
+
 test("a relative URL needs an authority", async () => {
   const { readable } = new TransformStream<Uint8Array, Uint8Array>();
   await using client = connect({ readable, writable: new WritableStream() });
