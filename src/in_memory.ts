@@ -13,7 +13,7 @@ import { Call } from "./client/call.ts";
 import { ClientConnection } from "./client/connection.ts";
 import { cancelBody, type FetchCall, fromFetch } from "./client/fetch.ts";
 import type { ConnectOptions } from "./client/options.ts";
-import { planRequest } from "./client/request_plan.ts";
+import { checkAuthority, planRequest } from "./client/request_plan.ts";
 import { connPair } from "./io/conn_pair.ts";
 import { endStream } from "./message/body_reader.ts";
 import type { ReceivedResponse } from "./message/response.ts";
@@ -141,7 +141,7 @@ class InMemoryExchange {
     const { pools, context } = options;
     const { headers, signal } = request;
     const upgrades = headers.some(([name]) => name === "upgrade");
-    const plan = planRequest(request, null, upgrades);
+    const plan = planRequest(request, checkAuthority(url.host), upgrades);
     const registry = new Registry(handler, options);
     this.#call = new Call(
       plan,

@@ -201,20 +201,20 @@ export class Client implements HttpClient {
 
   // deno-lint-ignore require-await -- async, so that mistakes reject instead of throwing
   async request(init: HttpRequestInit): Promise<ReceivedResponse> {
-    return this.#call(init, false).response;
+    return this.#call(init, this.#authority, false).response;
   }
 
   async fetch(
     input: Request | URL | string,
     init?: RequestInit,
   ): Promise<Response> {
-    const { request, ownsBody } = await fromFetch(
-      input,
-      init,
-      this.#authority,
-    );
+    const authority = this.#authority;
+    const { url, request, ownsBody } = await fromFetch(input, init, authority);
     try {
-      const response = await this.#call(request, false).response;
+      const host = url.host === authority
+        ? authority
+        : checkAuthority(url.host);
+      const response = await this.#call(request, host, false).response;
       try {
         return response.toResponse();
       } finally {
@@ -229,20 +229,28 @@ export class Client implements HttpClient {
 
   async upgrade(init: UpgradeRequestInit): Promise<UpgradeResult> {
     const { method, target, headers, signal, onInterim } = init;
-    const call = this.#call({
-      target,
-      ...(method !== undefined && { method }),
-      ...(headers !== undefined && { headers }),
-      ...(signal !== undefined && { signal }),
-      ...(onInterim !== undefined && { onInterim }),
-    }, true);
+    const call = this.#call(
+      {
+        target,
+        ...(method !== undefined && { method }),
+        ...(headers !== undefined && { headers }),
+        ...(signal !== undefined && { signal }),
+        ...(onInterim !== undefined && { onInterim }),
+      },
+      this.#authority,
+      true,
+    );
     const response = await call.response;
     const { duplex } = call;
     return { response, duplex, [Symbol.dispose]: () => response.release() };
   }
 
-  #call(init: HttpRequestInit, upgrades: boolean): Call {
-    const plan = planRequest(init, this.#authority, upgrades);
+  #call(
+    init: HttpRequestInit,
+    authority: string | null,
+    upgrades: boolean,
+  ): Call {
+    const plan = planRequest(init, authority, upgrades);
     const connection = this.#connection;
     const call = new Call(
       plan,
