@@ -107,9 +107,11 @@ export const MOST_PENDING = 49_152;
 // ---------------------------------------------------------------------- turns
 
 /**
- * Bytes that a connection reads or writes before it asks whether the event loop has turned.
- * More than a socket of Deno passes in one turn: 128 operations of 64 KiB.
+ * Milliseconds without a turn of the event loop after which reads and writes wait for one.
+ * The wait itself takes some 4 ms.
  */
-export const LONGEST_STREAK = 12_582_912;
+export const LONGEST_STREAK = 25;
+/** Bytes that a connection reads or writes before it looks at the clock. */
+export const STREAK_STEP = 1_048_576;
 /** A read or a write of fewer bytes counts as this many, since it takes as long. */
 export const SMALLEST_STEP = 4096;

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { LONGEST_STREAK, SMALLEST_STEP } from "../memory/sizes.ts";
+import { LONGEST_STREAK, SMALLEST_STEP, STREAK_STEP } from "../memory/sizes.ts";
 
 // The real ones: a test that replaces the timers does not stop the bytes. A browser has
 // only timers.
@@ -18,32 +18,27 @@ const nextTurn: (run: () => void) => void =
   (globalThis as { setImmediate?: (run: () => void) => void }).setImmediate ??
     ((run) => setTimeout(run, 0));
 
-/** Turns of the event loop, counted only while a streak asks. */
-let turns = 0;
-let counting = false;
+/** When the event loop was last asked for a turn that has not come yet, or -1. */
+let askedAt = -1;
 
-function count(): void {
-  counting = false;
-  turns++;
+function turned(): void {
+  askedAt = -1;
 }
 
-/** The reads, or the writes, of one connection. */
+/** The reads, or the writes, of one connection or stream. */
 export class Streak {
   #length = 0;
-  #begun = -1;
 
-  /** Notes a read or write. Returns whether there was no turn for too long. */
+  /** Notes a read or write. Returns whether the event loop has not turned for too long. */
   isTooLong(bytes: number): boolean {
     this.#length += Math.max(bytes, SMALLEST_STEP);
-    if (this.#length < LONGEST_STREAK) return false;
-    const turned = this.#begun !== turns;
+    if (this.#length < STREAK_STEP) return false;
     this.#length = 0;
-    this.#begun = turns;
-    if (!counting) {
-      counting = true;
-      nextTurn(count);
-    }
-    return !turned;
+    const now = performance.now();
+    if (askedAt >= 0) return now - askedAt >= LONGEST_STREAK;
+    askedAt = now;
+    nextTurn(turned);
+    return false;
   }
 }
 
