@@ -310,13 +310,23 @@ export class ClientConnection
       if (++call.interims > MOST_INTERIM) {
         throw this.machine.fail(TOO_MANY_INTERIM, this.machine.window.start);
       }
-      call.onInterim?.(response);
+      const told: unknown = call.onInterim?.(response);
+      // Nobody else handles what an async function rejects with.
+      if (told !== undefined) {
+        Promise.resolve(told).catch((error) =>
+          this.#interimFailed(call, error)
+        );
+      }
       if (status === 100 && this.#sender.call === call) {
         this.#sender.proceed();
       }
     } finally {
       response.release();
     }
+  }
+
+  #interimFailed(call: Call, error: unknown): void {
+    if (call.state !== "over") this.destroy(error, call);
   }
 
   /**
