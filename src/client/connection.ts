@@ -518,9 +518,10 @@ export class ClientConnection
     this.#sender.stop(why);
     this.#transport.close(why);
     this.output.close(why);
-    this.machine.close(isOwn ? why : new RequestError(message, false, why));
+    this.machine.close(isOwn ? reason : new RequestError(message, false, why));
     for (const call of calls) {
-      call.fail(call === culprit ? why : call.lost(message, why));
+      // The very reason, which may be `null`.
+      call.fail(call === culprit ? reason : call.lost(message, why));
     }
     this.#sweeper.delete(this);
     this.#unfollow();
