@@ -230,6 +230,12 @@ function upgrade(
     if (duplex === null) return await answer(res, response);
     const fields = endToEnd(response);
     fields.push(["Upgrade", response.upgrade ?? req.upgrade!]);
-    join(res.upgrade({ headers: fields }), duplex, idle);
+    try {
+      join(res.upgrade({ headers: fields }), duplex, idle);
+    } catch (error) {
+      // The connection is nobody else's any more.
+      duplex.writable.abort(error).catch(() => {});
+      throw error;
+    }
   });
 }

@@ -310,13 +310,23 @@ export class ClientConnection
       if (++call.interims > MOST_INTERIM) {
         throw this.machine.fail(TOO_MANY_INTERIM, this.machine.window.start);
       }
-      call.onInterim?.(response);
+      const told: unknown = call.onInterim?.(response);
+      // Nobody else handles what an async function rejects with.
+      if (told !== undefined) {
+        Promise.resolve(told).catch((error) =>
+          this.#interimFailed(call, error)
+        );
+      }
       if (status === 100 && this.#sender.call === call) {
         this.#sender.proceed();
       }
     } finally {
       response.release();
     }
+  }
+
+  #interimFailed(call: Call, error: unknown): void {
+    if (call.state !== "over") this.destroy(error, call);
   }
 
   /**
@@ -508,9 +518,10 @@ export class ClientConnection
     this.#sender.stop(why);
     this.#transport.close(why);
     this.output.close(why);
-    this.machine.close(isOwn ? why : new RequestError(message, false, why));
+    this.machine.close(isOwn ? reason : new RequestError(message, false, why));
     for (const call of calls) {
-      call.fail(call === culprit ? why : call.lost(message, why));
+      // The very reason, which may be `null`.
+      call.fail(call === culprit ? reason : call.lost(message, why));
     }
     this.#sweeper.delete(this);
     this.#unfollow();

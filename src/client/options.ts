@@ -53,8 +53,9 @@ export interface RequestBasics {
   signal?: AbortSignal;
   /**
    * Called with each interim response (1xx), such as 103 Early Hints. The response is
-   * released when the function returns. If it throws, the request fails with that error,
-   * and the connection closes. More than 32 interim responses fail the request.
+   * released when the function returns. If it throws, or gives a promise that rejects before
+   * the response is complete, the request fails with that error, and the connection closes.
+   * More than 32 interim responses fail the request.
    */
   onInterim?: (response: ReceivedResponse) => void;
 }

@@ -8,7 +8,12 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
-import { connect, HttpError, RequestError } from "@pooled/http1";
+import {
+  connect,
+  HttpError,
+  type HttpRequestInit,
+  RequestError,
+} from "@pooled/http1";
 import { ok, scripted, withPeer } from "../support/clients.ts";
 import { MemoryConn } from "../support/memory_conn.ts";
 import { cancellable, pipe } from "../support/streams.ts";
@@ -114,6 +119,37 @@ test("a signal ends its request at every stage", async () => {
       assertEquals(await within(result, stage), reason);
       await within(client.closed, "the end");
       assertEquals(client.state, "closed");
+    });
+  }
+});
+
+test("a request fails with the very reason of its program, whatever it is", async () => {
+  const fails: (() => Partial<HttpRequestInit>)[] = [
+    () => {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(null), 20);
+      return { signal: controller.signal };
+    },
+    () => ({
+      onInterim: () => {
+        throw null;
+      },
+    }),
+    () => ({
+      method: "POST",
+      body: new ReadableStream({
+        pull: () => settle().then(() => Promise.reject(null)),
+      }),
+    }),
+  ];
+  for (const init of fails) {
+    await scripted(async ({ client, conn, sent }) => {
+      const result = client.request({ target: "/", ...init() })
+        .catch((error) => error);
+      await sent("/ ");
+      conn.give("HTTP/1.1 103 Early Hints\r\n\r\n");
+      assertEquals(await within(result, "the failure"), null);
+      await within(client.closed, "the end");
     });
   }
 });

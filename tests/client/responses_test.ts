@@ -378,6 +378,32 @@ test("interim responses go to onInterim", () =>
     await within(client.closed, "the end");
   }));
 
+test("an onInterim that rejects fails the request", async () => {
+  const failure = new Error("rejected");
+  for (const answer of ["", ok("x").slice(0, -1), ok("x")]) {
+    await scripted(async ({ client, conn, sent }) => {
+      const told = Promise.withResolvers<void>();
+      const asked = client.request({
+        target: "/",
+        onInterim: () => told.promise,
+      });
+      const read = asked.then(async (response) => {
+        using _ = response;
+        return await response.text();
+      });
+      read.catch(() => {});
+      await sent("/ ");
+      conn.give(`HTTP/1.1 103 Early Hints\r\n\r\n${answer}`);
+      await turn();
+      told.reject(failure);
+      // Too late to matter to a response that is complete.
+      if (answer === ok("x")) return assertEquals(await read, "x");
+      assertEquals(await assertRejects(() => within(read, "it")), failure);
+      await within(client.closed, "the end");
+    });
+  }
+});
+
 test("onInterim may release its response", () =>
   scripted(async ({ client, conn, sent }) => {
     const asked = client.request({

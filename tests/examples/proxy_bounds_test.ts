@@ -115,3 +115,24 @@ test("proxy bounds: no upgrade goes on whose tunnel carries requests unseen", as
     assertStringIncludes(await client.until("\r\n\r\n"), "HTTP/1.1 200 ");
   }
 });
+
+test("proxy bounds: an upgrade that cannot be passed on closes its connection", async () => {
+  using listener = listen();
+  await using proxy = reverse(listener);
+  const port = await proxy.port();
+  const before = sockets(proxy);
+  using client = await RawClient.connect(port);
+  await client.send(
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: x\r\n\r\n",
+  );
+  const { conn } = await head(listener);
+  using _ = conn;
+  // A 101 has no Content-Length, although the client takes one of 0.
+  await conn.write(bytesOf(
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n" +
+      "Content-Length: 0\r\n\r\n",
+  ));
+  assertStringIncludes(await client.until("\r\n\r\n"), "HTTP/1.1 502 ");
+  client.conn.close();
+  await assertSockets(proxy, before);
+});
