@@ -11,9 +11,14 @@
 
 import { Call } from "./client/call.ts";
 import { ClientConnection } from "./client/connection.ts";
-import { cancelBody, type FetchCall, fromFetch } from "./client/fetch.ts";
+import {
+  cancelBody,
+  type FetchCall,
+  fromFetch,
+  hostOf,
+} from "./client/fetch.ts";
 import type { ConnectOptions } from "./client/options.ts";
-import { checkAuthority, planRequest } from "./client/request_plan.ts";
+import { planRequest } from "./client/request_plan.ts";
 import { connPair } from "./io/conn_pair.ts";
 import { endStream } from "./message/body_reader.ts";
 import type { ReceivedResponse } from "./message/response.ts";
@@ -134,14 +139,15 @@ class InMemoryExchange {
   #trailers: Headers | null = null;
 
   constructor(
-    { url, request }: FetchCall,
+    asked: FetchCall,
     handler: Handler<null>,
     options: InMemoryOptions,
   ) {
     const { pools, context } = options;
+    const { url, request } = asked;
     const { headers, signal } = request;
     const upgrades = headers.some(([name]) => name === "upgrade");
-    const plan = planRequest(request, checkAuthority(url.host), upgrades);
+    const plan = planRequest(request, hostOf(asked), upgrades);
     const registry = new Registry(handler, options);
     this.#call = new Call(
       plan,

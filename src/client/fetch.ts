@@ -7,6 +7,7 @@
 import { FirstReads } from "../io/first_reads.ts";
 import { isFetchable } from "../message/request_to_fetch.ts";
 import type { HttpRequestBody, HttpRequestInit } from "./options.ts";
+import { checkAuthority } from "./request_plan.ts";
 
 /** The names are in lower case. */
 type FetchRequestInit = HttpRequestInit & { headers: [string, string][] };
@@ -20,36 +21,51 @@ export interface FetchCall {
 }
 
 /**
- * What `fetch` was given, as a request of a client.
+ * What `fetch` was given, as a request of a client: at once, unless its body has to be read
+ * first.
  *
  * @param authority The base of a relative URL.
  * @throws {TypeError} Fetch refuses it.
  * @throws The signal has aborted, or the body has failed.
  */
-export async function fromFetch(
+export function fromFetch(
   input: Request | URL | string,
-  init: RequestInit = {},
+  init: RequestInit | undefined,
   authority: string | null,
-): Promise<FetchCall> {
-  const source = init.body ?? input;
-  const ownsBody = source instanceof Request;
-  if (input instanceof Request) {
-    const asked = new Request(input, streamable(init));
-    const url = new URL(asked.url);
-    return { url, request: await fromRequest(asked, url, source), ownsBody };
-  }
-  const url = toUrl(input, authority);
+): FetchCall | Promise<FetchCall> {
+  // Each is read once: it may be a getter, on the prototype as well.
+  const { method, headers, body, signal } = init ?? {};
+  const parts = { method, headers, body, signal } as RequestInit;
+  const url = input instanceof Request
+    ? new URL(input.url)
+    : toUrl(input, authority);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`${url.protocol} is no scheme of HTTP`);
   }
-  const request = fromParts(url, init) ??
-    await fromRequest(new Request(url, streamable(init)), url, source);
-  return { url, request, ownsBody };
+  if (!(input instanceof Request)) {
+    const request = fromParts(url, parts);
+    if (request !== null) return { url, request, ownsBody: false };
+  }
+  // A stream needs `duplex` in some runtimes.
+  const options = { ...parts, duplex: "half" } as RequestInit;
+  const asked = new Request(input instanceof Request ? input : url, options);
+  const source = body ?? input;
+  const request: FetchRequestInit = {
+    method: asked.method,
+    target: url.pathname + url.search,
+    headers: [...asked.headers],
+    signal: asked.signal,
+  };
+  const ownsBody = source instanceof Request;
+  if (asked.body === null) return { url, request, ownsBody };
+  return bodyOf(asked, source)
+    .then((body) => ({ url, request: { ...request, body }, ownsBody }));
 }
 
-/** A stream as the body needs `duplex` in some runtimes. */
-function streamable(init: RequestInit): RequestInit {
-  return { duplex: "half", ...init } as RequestInit;
+/** The value of a Host that the program did not give. */
+export function hostOf({ url, request }: FetchCall): string {
+  const isGiven = request.headers.some(([name]) => name === "host");
+  return isGiven ? url.host : checkAuthority(url.host);
 }
 
 function toUrl(input: URL | string, authority: string | null): URL {
@@ -67,8 +83,8 @@ function toUrl(input: URL | string, authority: string | null): URL {
  * The request by its parts, which spares the cost of a `Request`; `null` if Fetch has to
  * refuse, rewrite or convert one of them.
  */
-function fromParts(url: URL, init: RequestInit): FetchRequestInit | null {
-  const { method = "GET", headers, body = null, signal = null } = init;
+function fromParts(url: URL, parts: RequestInit): FetchRequestInit | null {
+  const { method = "GET", headers, body = null, signal = null } = parts;
   const takesBody = method !== "GET" && method !== "HEAD";
   if (
     typeof method !== "string" || !isFetchable(method) || url.username !== "" ||
@@ -83,18 +99,6 @@ function fromParts(url: URL, init: RequestInit): FetchRequestInit | null {
     body,
     ...(signal !== null && { signal }),
   };
-}
-
-async function fromRequest(
-  asked: Request,
-  url: URL,
-  source: unknown,
-): Promise<FetchRequestInit> {
-  const { method, signal } = asked;
-  const target = url.pathname + url.search;
-  const headers = [...asked.headers] as [string, string][];
-  const body = asked.body === null ? null : await bodyOf(asked, source);
-  return { method, target, headers, body, signal };
 }
 
 /** A body at hand, or whose length Fetch knows, is sent whole; a stream in chunks. */

@@ -8,7 +8,7 @@ import { checkConnection, type Conn, type Duplex } from "../io/transport.ts";
 import type { ReceivedResponse } from "../message/response.ts";
 import { Call } from "./call.ts";
 import { ClientConnection } from "./connection.ts";
-import { cancelBody, fromFetch } from "./fetch.ts";
+import { cancelBody, fromFetch, hostOf } from "./fetch.ts";
 import type {
   ConnectOptions,
   HttpRequestInit,
@@ -209,11 +209,12 @@ export class Client implements HttpClient {
     init?: RequestInit,
   ): Promise<Response> {
     const authority = this.#authority;
-    const { url, request, ownsBody } = await fromFetch(input, init, authority);
+    const made = fromFetch(input, init, authority);
+    // An await would let later calls pass one that is ready.
+    const asked = made instanceof Promise ? await made : made;
+    const { url, request, ownsBody } = asked;
     try {
-      const host = url.host === authority
-        ? authority
-        : checkAuthority(url.host);
+      const host = url.host === authority ? authority : hostOf(asked);
       const response = await this.#call(request, host, false).response;
       try {
         return response.toResponse();
