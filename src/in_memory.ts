@@ -25,6 +25,7 @@ import type { ReceivedResponse } from "./message/response.ts";
 import { Connection } from "./server/connection.ts";
 import type { Handler } from "./server/handler.ts";
 import type { ConnectionOptions } from "./server/options.ts";
+import { noHandlerError } from "./server/reasons.ts";
 import { Registry } from "./server/registry.ts";
 import { follow } from "./server/server.ts";
 
@@ -118,7 +119,7 @@ export async function request(
   options: InMemoryOptions = {},
 ): Promise<InMemoryResponse> {
   if (typeof handler !== "function") {
-    throw new TypeError("request needs a handler");
+    throw noHandlerError("request");
   }
   const call = await fromFetch(input, init, AUTHORITY);
   try {

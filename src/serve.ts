@@ -25,6 +25,7 @@ import type { AcceptSource } from "./server/acceptor.ts";
 import { Connection } from "./server/connection.ts";
 import type { Handler } from "./server/handler.ts";
 import type { ConnectionOptions } from "./server/options.ts";
+import { noHandlerError } from "./server/reasons.ts";
 import { Registry } from "./server/registry.ts";
 import {
   announce,
@@ -213,7 +214,7 @@ export function serve(
 ): HttpServer {
   if (typeof first === "function") return listenAndServe({}, first);
   if (typeof second !== "function") {
-    throw new TypeError("serve needs a handler");
+    throw noHandlerError("serve");
   }
   if (!(Symbol.asyncIterator in first)) return listenAndServe(first, second);
   return new Server(first, new Registry(second, third), third);
@@ -308,7 +309,7 @@ export function serveConnection(
 ): Promise<void> {
   const { remoteAddr, context, received, signal } = options;
   if (typeof handler !== "function") {
-    throw new TypeError("serveConnection needs a handler");
+    throw noHandlerError("serveConnection");
   }
   checkConnection(connection);
   if (received !== undefined && !isBytes(received)) {

@@ -154,11 +154,13 @@ function checkLine(method: string, target: string): string {
   // deno-lint-ignore no-control-regex -- the bytes of a line
   const outcome = /^[\x00-\xff]*$/.test(text) ? readLine(text) : 0;
   if (outcome === text.length) return line;
-  const code = isFault(outcome)
+  // To the parser, what follows a space of the target is the version.
+  const code = isFault(outcome) && !/ /.test(method + target)
     ? refusalCode(faultRefusal(outcome))
     : "invalid-request-line";
   throw new TypeError(
-    `${JSON.stringify(`${method} ${target}`)} is no request line: ${code}`,
+    `${JSON.stringify(`${method} ${target}`)} is no request line: ${code}; ` +
+      'expected a method and a percent-encoded target such as "/a?b=c"',
   );
 }
 
@@ -272,7 +274,8 @@ function planBody(
   const isStream = body instanceof ReadableStream;
   if (!isStream && typeof body !== "string" && !isBytes(body)) {
     throw new TypeError(
-      "a body is text, a Uint8Array, a ReadableStream or null",
+      "a body is text, a Uint8Array, a ReadableStream or null; fetch() of the client " +
+        "takes other kinds",
     );
   }
   if (isStream ? body.locked : isDetached(bytesOrNull(body))) {

@@ -47,6 +47,13 @@ export function deadlineError(): DOMException {
   );
 }
 
+/** A function of the module was given no handler. */
+export function noHandlerError(caller: string): TypeError {
+  return new TypeError(
+    `${caller} needs a handler: a function (req, res), or fetchHandler(app)`,
+  );
+}
+
 /** What is wrong with a handler that is done and has not answered. */
 export function noResponseError(result: unknown): TypeError {
   return new TypeError(

@@ -212,6 +212,32 @@ test("without a Host and an authority there is no request", async () => {
   conn.end();
 });
 
+test("what is no request line or no body is refused with what is expected", async () => {
+  const refusals: [HttpRequestInit, string][] = [
+    [
+      { target: "/a b" },
+      '"GET /a b" is no request line: invalid-request-line; expected a method ' +
+      'and a percent-encoded target such as "/a?b=c"',
+    ],
+    [
+      { target: "/", method: "A B" },
+      '"A B /" is no request line: invalid-request-line; expected',
+    ],
+    [{ target: "a" }, '"GET a" is no request line: target-form; expected'],
+    [
+      { target: "/", body: new Blob(["a"]) as never },
+      "a body is text, a Uint8Array, a ReadableStream or null; fetch() of the client " +
+      "takes other kinds",
+    ],
+  ];
+  for (const [init, message] of refusals) {
+    await scripted(async ({ client, conn }) => {
+      await assertRejects(() => client.request(init), TypeError, message);
+      assertEquals([conn.wire, client.state], ["", "idle"]);
+    });
+  }
+});
+
 test("a stream that misses its length is never sent as a whole message", async () => {
   for (const chunks of [["ab"], ["abc", "de"], ["abcdefg"]]) {
     await scripted(async ({ client, conn }) => {

@@ -59,6 +59,8 @@ Deno.test("a callback that is null is none", async () => {
 });
 
 Deno.test("what is no handler is refused", async () => {
+  const message =
+    "needs a handler: a function (req, res), or fetchHandler(app)";
   for (const other of [undefined, null, "handler", {}]) {
     const conn = new MemoryConn([]);
     for (
@@ -66,12 +68,12 @@ Deno.test("what is no handler is refused", async () => {
         () => serveConnection(conn, other as Handler),
         () => serve(server, other as Handler),
       ]
-    ) assertThrows(call, TypeError, "needs a handler");
+    ) assertThrows(call, TypeError, message);
     assertEquals([conn.reads, conn.closed], [0, false]);
     await assertRejects(
       () => request(other as Handler, "/"),
       TypeError,
-      "needs a handler",
+      message,
     );
   }
 });
