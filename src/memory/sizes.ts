@@ -112,6 +112,6 @@ export const MOST_PENDING = 49_152;
  */
 export const LONGEST_STREAK = 25;
 /** Bytes that a connection reads or writes before it looks at the clock. */
-export const STREAK_STEP = 1_048_576;
+export const STREAK_STEP = 65_536;
 /** A read or a write of fewer bytes counts as this many, since it takes as long. */
 export const SMALLEST_STEP = 4096;

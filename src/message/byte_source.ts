@@ -76,6 +76,7 @@ export class ByteSource implements Inlet {
   readonly #byob: ReadableStreamBYOBReader | null = null;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   readonly #streak = new Streak();
+  /** Whether a read is pending, or bytes that have come wait for a turn. */
   #reading = false;
   /** Whether the source ended or failed. */
   ended = false;
@@ -92,8 +93,14 @@ export class ByteSource implements Inlet {
   }
 
   demand(): boolean {
-    if (this.#feed.feed()) return true;
-    if (!this.#reading && !this.#machine.ended) {
+    if (this.#reading) return false;
+    if (this.#feed.feed()) {
+      if (!this.#streak.isTooLong(FEED_PIECE)) return true;
+      this.#reading = true;
+      afterTurn(() => this.#take(false));
+      return false;
+    }
+    if (!this.#machine.ended) {
       this.#reading = true;
       if (this.#byob !== null) this.#readInto(this.#byob);
       else this.#readFrom(this.#reader!);
@@ -114,7 +121,7 @@ export class ByteSource implements Inlet {
       ({ done, value }) => {
         if (this.consumer.closed) return;
         if (value !== undefined && value.length > 0) this.#machine.push(value);
-        this.#arrived(done, value);
+        this.#arrived(done, value?.length ?? 0);
       },
       (error) => this.#failed(error),
     );
@@ -128,7 +135,9 @@ export class ByteSource implements Inlet {
     const read: Promise<ReadableStreamReadResult<unknown>> =
       this.#byob?.read(new Uint8Array(FEED_PIECE)) ?? this.#reader!.read();
     read.then(
-      ({ done, value }) => this.#arrived(done, value),
+      ({ done, value }) => {
+        this.#arrived(done, isBytes(value) ? value.length : 0);
+      },
       (error) => this.#failed(error),
     );
   }
@@ -149,7 +158,7 @@ export class ByteSource implements Inlet {
       ({ done, value }) => {
         if (value === undefined) this.#machine.lose();
         else this.#machine.adopt(value);
-        this.#arrived(done, value);
+        this.#arrived(done, value?.length ?? 0);
       },
       (error) => this.#failed(error),
     );
@@ -168,14 +177,13 @@ export class ByteSource implements Inlet {
         }
         if (value !== undefined) this.#feed.set(value);
         this.#feed.feed();
-        this.#arrived(done, value);
+        this.#arrived(done, Math.min(value?.length ?? 0, FEED_PIECE));
       },
       (error) => this.#failed(error),
     );
   }
 
-  #arrived(done: boolean, value: unknown): void {
-    const count = isBytes(value) ? value.length : 0;
+  #arrived(done: boolean, count: number): void {
     if (!this.#streak.isTooLong(count)) return this.#take(done);
     afterTurn(() => this.#take(done));
   }

@@ -66,11 +66,11 @@ class Passage {
   }
 }
 
-/** A test on a slow machine: each look at the clock finds it 5 ms later. */
+/** A test on a slow machine: each look at the clock finds it 1 ms later. */
 function bounded(name: string, run: () => Promise<void>): void {
   test(name, async () => {
     let now = performance.now();
-    using _clock = stub(Performance.prototype, "now", () => now += 5);
+    using _clock = stub(Performance.prototype, "now", () => now += 1);
     await run();
   });
 }
@@ -305,3 +305,57 @@ for (const type of [undefined, "bytes"] as const) {
     }
   });
 }
+
+bounded("one long chunk of a stream", async () => {
+  for (const read of READINGS) {
+    const pools = new Pools();
+    const limits = { maxBodySize: LENGTH, maxDrain: LENGTH };
+    const chunk = new Uint8Array(POST.length + LENGTH);
+    chunk.set(bytesOf(POST));
+    const source = ReadableStream.from([chunk]);
+    let isOver = false;
+    let turns = 0;
+    const turn = () => {
+      turns++;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    for await (using req of readRequests(source, { pools, ...limits })) {
+      await within(read(req), "reading");
+    }
+    isOver = true;
+    assert(turns >= FEWEST, `${turns} turns`);
+    await untilAtRest(pools);
+  }
+});
+
+test("short requests that take long", async () => {
+  const most = 65_536;
+  const requests = Math.floor(most / GET.length);
+  const chunk = bytesOf(GET.repeat(requests));
+  let now = performance.now();
+  using _clock = stub(Performance.prototype, "now", () => now);
+  let chunks = 64;
+  const source = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (chunks-- > 0) controller.enqueue(chunk);
+      else controller.close();
+    },
+  }, { highWaterMark: 0 });
+  let left = chunks * requests;
+  let turnedAt = now;
+  let longest = 0;
+  const turn = () => {
+    longest = Math.max(longest, now - turnedAt);
+    turnedAt = now;
+    if (left > 0) setImmediate(turn);
+  };
+  setImmediate(turn);
+  for await (using _ of readRequests(source)) {
+    left--;
+    now += 0.02;
+  }
+  assertEquals(left, 0);
+  // 25 ms, and what a few chunks take.
+  assert(longest > 0 && longest < 25 + 4 * requests * 0.02, `${longest} ms`);
+});
