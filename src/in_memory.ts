@@ -79,7 +79,8 @@ const NO_LIMITS: ConnectOptions = {
  * The fields pass through `new Request`, so their names arrive in lower case and sorted; to
  * send others, use `connect` and `serveConnection` on two streams.
  *
- * `info.remoteAddr` is `null`. With a URL of `https:`, `info.secure` is true.
+ * `info.remoteAddr` is `null`. For a handler that needs an address, use `connect` and the
+ * `remoteAddr` of `serveConnection`. With a URL of `https:`, `info.secure` is true.
  *
  * @param handler What to ask. Wrap an application of `Deno.serve` by `fetchHandler`.
  * @param input A path such as `"/a?b=1"` on `http://localhost`, a URL, or a `Request`,

@@ -76,11 +76,16 @@ export interface HttpClient extends AsyncDisposable {
   /**
    * Sends a Fetch request and resolves to a Fetch response, whose body streams from the
    * connection. The connection takes the next request once the body is read to its end or
-   * cancelled. Bodies of more than `maxFetchBodySize` are refused.
+   * cancelled. A body of more than `maxFetchBodySize` is refused, also one that is read as a
+   * stream: set `connect` a higher limit, or use {@linkcode HttpClient.request}.
    *
-   * Redirects are not followed, and a coded body (Content-Encoding) is not decoded. A URL
-   * decides the target and Host, and nothing about the connection. A relative one is
-   * resolved against `authority`. A stream is sent in chunks, any other body with its
+   * Of `init`, only `method`, `headers`, `body` and `signal` are read. Redirects are thus
+   * not followed, whatever `redirect` says; `response.url` is empty, so resolve a Location
+   * against the URL that you asked for. A coded body (Content-Encoding) is not decoded.
+   *
+   * A URL decides the target and Host, and nothing about the connection; a user name and
+   * password in it are not sent. A relative one is resolved against `authority`. A stream
+   * is sent in chunks unless `headers` has its Content-Length, any other body with its
    * length; so is that of a `Request`, if it is available at once.
    *
    * @throws {TypeError} The request is malformed, or Fetch cannot represent the response.

@@ -160,7 +160,9 @@ function checkLine(method: string, target: string): string {
     : "invalid-request-line";
   throw new TypeError(
     `${JSON.stringify(`${method} ${target}`)} is no request line: ${code}; ` +
-      'expected a method and a percent-encoded target such as "/a?b=c"',
+      (method === "CONNECT"
+        ? 'expected a host and a port such as "example.com:443"'
+        : 'expected a method and a percent-encoded target such as "/a?b=c"'),
   );
 }
 

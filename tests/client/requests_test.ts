@@ -225,6 +225,11 @@ test("what is no request line or no body is refused with what is expected", asyn
     ],
     [{ target: "a" }, '"GET a" is no request line: target-form; expected'],
     [
+      { method: "CONNECT", target: "example.com" },
+      '"CONNECT example.com" is no request line: invalid-authority; expected a ' +
+      'host and a port such as "example.com:443"',
+    ],
+    [
       { target: "/", body: new Blob(["a"]) as never },
       "a body is text, a Uint8Array, a ReadableStream or null; fetch() of the client " +
       "takes other kinds",
