@@ -42,6 +42,12 @@ export function fromFetch(
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`${url.protocol} is no scheme of HTTP`);
   }
+  // Some runtimes would send them, others refuse the URL.
+  if (url.username !== "" || url.password !== "") {
+    throw new TypeError(
+      "the URL has credentials, which are not sent: give the field Authorization",
+    );
+  }
   if (!(input instanceof Request)) {
     const request = fromParts(url, parts);
     if (request !== null) return { url, request, ownsBody: false };
@@ -87,8 +93,7 @@ function fromParts(url: URL, parts: RequestInit): FetchRequestInit | null {
   const { method = "GET", headers, body = null, signal = null } = parts;
   const takesBody = method !== "GET" && method !== "HEAD";
   if (
-    typeof method !== "string" || !isFetchable(method) || url.username !== "" ||
-    url.password !== "" ||
+    typeof method !== "string" || !isFetchable(method) ||
     !(body === null || (typeof body === "string" && takesBody)) ||
     !(signal === null || signal instanceof AbortSignal)
   ) return null;

@@ -83,9 +83,9 @@ export interface HttpClient extends AsyncDisposable {
    * not followed, whatever `redirect` says; `response.url` is empty, so resolve a Location
    * against the URL that you asked for. A coded body (Content-Encoding) is not decoded.
    *
-   * A URL decides the target and Host, and nothing about the connection; a user name and
-   * password in it are not sent. A relative one is resolved against `authority`. A stream
-   * is sent in chunks unless `headers` has its Content-Length, any other body with its
+   * A URL decides the target and Host, and nothing about the connection; one with a
+   * user name or password is refused. A relative one is resolved against `authority`. A
+   * stream is sent in chunks unless `headers` has its Content-Length, any other body with its
    * length; so is that of a `Request`, if it is available at once.
    *
    * @throws {TypeError} The request is malformed, or Fetch cannot represent the response.

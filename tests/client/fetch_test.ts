@@ -382,6 +382,22 @@ test("requests whose body is at hand are sent in the order of their calls", () =
     }
   }));
 
+test("a URL with credentials is refused", () =>
+  scripted(async ({ client, conn }) => {
+    for (const url of ["http://u:p@a/", "http://u@a/", "http://:p@a/"]) {
+      for (const wrap of [false, true]) {
+        await assertRejects(
+          async () => {
+            await client.fetch(wrap ? new Request(url) : url);
+          },
+          TypeError,
+          "credentials",
+        );
+      }
+    }
+    assertEquals(conn.wire, "");
+  }));
+
 test("a relative URL needs an authority", async () => {
   const { readable } = new TransformStream<Uint8Array, Uint8Array>();
   await using client = connect({ readable, writable: new WritableStream() });
