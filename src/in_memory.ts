@@ -29,8 +29,19 @@ import { noHandlerError } from "./server/reasons.ts";
 import { Registry } from "./server/registry.ts";
 import { follow } from "./server/server.ts";
 
-/** Options of {@linkcode request}: those of a connection, and its context. */
-export interface InMemoryOptions extends ConnectionOptions {
+/**
+ * Options of {@linkcode request}: those of a connection, and what is known of it.
+ *
+ * @typeParam Addr What address `remoteAddr` is.
+ */
+export interface InMemoryOptions<Addr extends Deno.Addr | null = null>
+  extends ConnectionOptions {
+  /**
+   * What the handler finds in `info.remoteAddr`.
+   *
+   * @default {null}
+   */
+  remoteAddr?: Addr;
   /** Any value; the handler finds it in `info.context`. */
   context?: unknown;
 }
@@ -79,16 +90,16 @@ const NO_LIMITS: ConnectOptions = {
  * The fields pass through `new Request`, so their names arrive in lower case and sorted; to
  * send others, use `connect` and `serveConnection` on two streams.
  *
- * `info.remoteAddr` is `null`. For a handler that needs an address, use `connect` and the
- * `remoteAddr` of `serveConnection`. With a URL of `https:`, `info.secure` is true.
+ * With a URL of `https:`, `info.secure` is true.
  *
+ * @typeParam Addr The addresses that the handler takes; `null` without `remoteAddr`.
  * @param handler What to ask. Wrap an application of `Deno.serve` by `fetchHandler`.
  * @param input A path such as `"/a?b=1"` on `http://localhost`, a URL, or a `Request`,
  * whose body is taken over.
  * @param init What `new Request` takes. Without a `host` field, the URL names the host.
  * The body is framed by what it is; a Content-Length has to be its length. With `upgrade`
  * the client adds `Connection: Upgrade`.
- * @param options Limits, timeouts, callbacks and context of the connection.
+ * @param options Limits, timeouts and callbacks of the connection, its address and context.
  * @returns The response, once its head has arrived.
  *
  * The promise rejects with these errors:
@@ -113,11 +124,11 @@ const NO_LIMITS: ConnectOptions = {
  * console.log(await (await request(fetchHandler(app), "/a")).json()); // { path: "/a" }
  * ```
  */
-export async function request(
-  handler: Handler<null>,
+export async function request<Addr extends Deno.Addr | null = null>(
+  handler: Handler<NoInfer<Addr>>,
   input: string | URL | Request,
   init?: RequestInit,
-  options: InMemoryOptions = {},
+  options: InMemoryOptions<Addr> = {},
 ): Promise<InMemoryResponse> {
   if (typeof handler !== "function") {
     throw noHandlerError("request");
@@ -142,10 +153,10 @@ class InMemoryExchange {
 
   constructor(
     asked: FetchCall,
-    handler: Handler<null>,
-    options: InMemoryOptions,
+    handler: Handler<never>,
+    options: InMemoryOptions<Deno.Addr | null>,
   ) {
-    const { pools, context } = options;
+    const { pools, context, remoteAddr = null } = options;
     const { url, request } = asked;
     const { headers, signal } = request;
     const upgrades = headers.some(([name]) => name === "upgrade");
@@ -161,7 +172,7 @@ class InMemoryExchange {
     if (url.protocol === "https:") {
       Object.assign(far, { handshake: () => Promise.resolve() });
     }
-    this.#served = new Connection(registry, far, null, context);
+    this.#served = new Connection(registry, far, remoteAddr, context);
     registry.onClosed = follow(signal, (reason) => this.#leave(reason));
     this.#served.start();
     this.#client = new ClientConnection(near, {

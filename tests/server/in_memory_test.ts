@@ -13,6 +13,7 @@ import {
 import {
   fetchHandler,
   type Handler,
+  Pools,
   prepareResponse,
   request,
 } from "@pooled/http1";
@@ -39,6 +40,28 @@ test("a path is asked on localhost", async () => {
     context: "a test",
   });
   atRest();
+});
+
+test("a handler that needs an address is given one", async () => {
+  const remoteAddr: Deno.NetAddr = {
+    transport: "tcp",
+    hostname: "192.0.2.1",
+    port: 5,
+  };
+  const app = (_: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
+    new Response(info.remoteAddr.hostname);
+  const pools = new Pools();
+  const options = { remoteAddr, pools };
+  const response = await request(fetchHandler(app), "/", {}, options);
+  assertEquals(await response.text(), "192.0.2.1");
+  const native: Handler<Deno.NetAddr> = (_req, res, info) =>
+    res.json(info.remoteAddr);
+  const told = await request(native, "/", undefined, options);
+  assertEquals(await told.json(), remoteAddr);
+  // @ts-expect-error -- this handler cannot do without
+  const missing = request(native, "/");
+  assertEquals(await (await missing).json(), null);
+  await untilAtRest(pools);
 });
 
 test("a URL names the host, https makes the connection secure", async () => {
