@@ -20,6 +20,7 @@ import {
 import type { ConnectOptions } from "./client/options.ts";
 import { planRequest } from "./client/request_plan.ts";
 import { connPair } from "./io/conn_pair.ts";
+import { BODY_AHEAD } from "./memory/sizes.ts";
 import { endStream } from "./message/body_reader.ts";
 import type { ReceivedResponse } from "./message/response.ts";
 import { Connection } from "./server/connection.ts";
@@ -54,8 +55,6 @@ export interface InMemoryResponse extends Response {
 
 /** The host of a path. */
 const AUTHORITY = "localhost";
-/** Bytes of a body that are taken from the server before they are read. */
-const READ_AHEAD = 65_536;
 /** Microtask turns in which an exchange ends whose response has arrived completely. */
 const LAST_TURNS = 64;
 /** The server bounds the waits, as its options say. */
@@ -223,7 +222,7 @@ class InMemoryExchange {
         endStream(controller);
       },
       cancel: (reason) => this.#leave(reason),
-    }, { highWaterMark: READ_AHEAD });
+    }, { highWaterMark: BODY_AHEAD });
   }
 
   /** Ends the connection after the exchange; waits for that as long as it is near. */

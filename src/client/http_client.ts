@@ -75,8 +75,8 @@ export interface HttpClient extends AsyncDisposable {
 
   /**
    * Sends a Fetch request and resolves to a Fetch response, whose body streams from the
-   * connection. The connection takes the next request once the body is read to its end or
-   * cancelled. A body of more than `maxFetchBodySize` is refused, also one that is read as a
+   * connection. The connection takes the next request once the body has arrived or was
+   * cancelled; up to 64 KiB arrive before they are read, for the rest it has to be. A body of more than `maxFetchBodySize` is refused, also one that is read as a
    * stream: set `connect` a higher limit, or use {@linkcode HttpClient.request}.
    *
    * Of `init`, only `method`, `headers`, `body` and `signal` are read. Redirects are thus

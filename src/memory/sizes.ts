@@ -55,6 +55,8 @@ export const SMALLEST_READ = 512;
 export const ASIDE_READ = 2048;
 /** Maximum bytes of read-ahead while a handler runs, to notice the end of the input. */
 export const READ_AHEAD = 65_536;
+/** Bytes of the body of a Fetch response that arrive before anybody reads it. */
+export const BODY_AHEAD = 65_536;
 /**
  * Larger chunks are pushed in pieces of this size. A head at the default limits and a
  * piece together fit one slab.

@@ -157,8 +157,8 @@ export class BodyReader implements MessageBody {
     return gatherer.promise;
   }
 
-  /** The body as a byte stream. */
-  stream(message: PooledMessage): ReadableStream<Bytes> {
+  /** The body as a byte stream, which reads `ahead` bytes by itself. */
+  stream(message: PooledMessage, ahead: number): ReadableStream<Bytes> {
     const usable = this.#message === message && this.#mode === UNREAD;
     let own: ReadableByteStreamController;
     return new ReadableStream({
@@ -183,7 +183,7 @@ export class BodyReader implements MessageBody {
         this.#mode = DISCARDING;
         this.#host.bodyLeft();
       },
-    });
+    }, { highWaterMark: ahead });
   }
 
   /** Keeps the body stream readable after the release of `message`, for Fetch. */

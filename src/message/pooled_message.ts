@@ -108,7 +108,11 @@ export interface MessageOwner {
 
 /** The message's view of the body reader. */
 export interface MessageBody {
-  stream(message: PooledMessage): ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** The body as a byte stream, which reads `ahead` bytes by itself. */
+  stream(
+    message: PooledMessage,
+    ahead: number,
+  ): ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Reads the whole body, of at most `most` bytes, into one array. */
   gather(
     message: PooledMessage,
@@ -258,9 +262,14 @@ export abstract class PooledMessage<F extends Framing = Framing>
   }
 
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    return this.openBody(0);
+  }
+
+  /** The body stream; it reads `ahead` bytes before it is read, unless it was open before. */
+  openBody(ahead: number): ReadableStream<Uint8Array<ArrayBuffer>> | null {
     const owner = this.live();
     if (!this.framing.hasBody) return null;
-    return this.#body ??= owner.body.stream(this);
+    return this.#body ??= owner.body.stream(this, ahead);
   }
 
   /** The body stream, if `body` was accessed. */

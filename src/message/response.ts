@@ -7,6 +7,7 @@
 
 import { usedError } from "./misuse.ts";
 import { type HttpMessage, PooledMessage } from "./pooled_message.ts";
+import { BODY_AHEAD } from "../memory/sizes.ts";
 import { ResponseFraming } from "../wire/response_framing.ts";
 import { StatusLine } from "../wire/status_line.ts";
 
@@ -49,7 +50,8 @@ export interface ReceivedResponse extends HttpMessage {
   /**
    * Converts to a Fetch `Response` that stays valid after the release. It takes over the
    * body, which remains readable until the next response of the connection is asked for
-   * or the stream of responses is cancelled. Reading more than `maxFetchBodySize` of it
+   * or the stream of responses is cancelled. Up to 64 KiB of it arrive before it is read, so
+   * a short body that nobody reads does not hold the connection of a client. Reading more than `maxFetchBodySize` of it
    * fails. A 204, 205 or 304 has no body in Fetch. Set-Cookie lines stay apart. A coded
    * body (Content-Encoding) is not decoded.
    *
@@ -102,7 +104,7 @@ export class PooledResponse extends PooledMessage<ResponseFraming>
     }
     const hasBody = this.framing.hasBody && !BODYLESS.has(status);
     if (hasBody && this.bodyUsed) throw usedError();
-    const response = new Response(hasBody ? this.body : null, {
+    const response = new Response(hasBody ? this.openBody(BODY_AHEAD) : null, {
       status,
       statusText,
       headers: [...headers],

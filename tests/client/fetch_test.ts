@@ -91,6 +91,81 @@ test("a Fetch response streams, clones, and frees the connection at its end", ()
     await until(() => client.state === "idle", "the client to be idle");
   }));
 
+test("a short Fetch response frees the connection before it is read", async () => {
+  const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const wires: [string, text: string][] = [
+    [ok("one"), "one"],
+    [`${chunked}2\r\non\r\n1\r\ne\r\n0\r\n\r\n`, "one"],
+    [`${chunked}0\r\nx: y\r\n\r\n`, ""],
+    [ok("x".repeat(50_000)), "x".repeat(50_000)],
+  ];
+  for (const [wire, text] of wires) {
+    await scripted(async ({ client, conn, sent }) => {
+      const first = client.fetch("/1");
+      await sent("/1 ");
+      conn.give(wire);
+      const unread = await first;
+      const second = client.fetch("/2");
+      await sent("/2 ");
+      conn.give(ok("two"));
+      assertEquals(await (await second).text(), "two");
+      assertEquals(await unread.text(), text);
+    });
+  }
+});
+
+test("a Fetch response that goes on holds the connection, or fails", async () => {
+  const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  await scripted(async ({ client, conn, sent }) => {
+    const first = client.fetch("/1");
+    await sent("/1 ");
+    conn.give(`${head}2\r\non\r\n`);
+    const unread = await first;
+    const second = client.fetch("/2");
+    await settle();
+    assertEquals([conn.wire.includes("/2 "), client.state], [false, "busy"]);
+    conn.give("1\r\ne\r\n0\r\n\r\n");
+    assertEquals(await unread.text(), "one");
+    await sent("/2 ");
+    conn.give(ok("two"));
+    assertEquals(await (await second).text(), "two");
+  });
+  await scripted(async ({ client, conn, sent }) => {
+    const first = client.fetch("/1");
+    await sent("/1 ");
+    conn.give(ok("x".repeat(200_000)));
+    const unread = await first;
+    const second = client.fetch("/2");
+    await settle();
+    assertEquals([conn.wire.includes("/2 "), client.state], [false, "busy"]);
+    assertEquals((await unread.text()).length, 200_000);
+    await sent("/2 ");
+    conn.give(ok("two"));
+    assertEquals(await (await second).text(), "two");
+  });
+  await scripted(async ({ client, conn, sent }) => {
+    const first = client.fetch("/1");
+    await sent("/1 ");
+    conn.give(`${head}2\r\non\r\nzz\r\n`);
+    const error = await assertRejects(
+      async () => await (await first).text(),
+      HttpError,
+    );
+    assertEquals(error.code, "invalid-chunk-size");
+    await within(client.closed, "the end");
+  });
+  await scripted(async ({ client, conn, sent }) => {
+    const first = client.fetch("/1");
+    await sent("/1 ");
+    conn.give(ok("12345"));
+    const error = await assertRejects(
+      async () => await (await first).text(),
+      HttpError,
+    );
+    assertEquals(error.code, "body-too-large");
+  }, { maxFetchBodySize: 4 });
+});
+
 test("a cancelled Fetch body frees the connection, or closes it", async () => {
   for (const length of [6, 1_000_000]) {
     await scripted(async ({ client, conn, sent }) => {
