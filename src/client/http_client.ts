@@ -78,7 +78,8 @@ export interface HttpClient extends AsyncDisposable {
    * connection. The connection takes the next request once the body is read to its end or
    * cancelled. Bodies of more than `maxFetchBodySize` are refused.
    *
-   * Redirects are not followed, and a coded body (Content-Encoding) is not decoded. A URL
+   * Redirects are not followed, whatever `redirect` says, and `url` of the response is
+   * empty. A coded body (Content-Encoding) is neither asked for nor decoded. A URL
    * decides the target and Host, and nothing about the connection. A relative one is
    * resolved against `authority`. A stream is sent in chunks, any other body with its
    * length; so is that of a `Request`, if it is available at once.
