@@ -75,9 +75,10 @@ export interface HttpClient extends AsyncDisposable {
 
   /**
    * Sends a Fetch request and resolves to a Fetch response, whose body streams from the
-   * connection. The connection takes the next request once the body has arrived or was
-   * cancelled; up to 64 KiB arrive before they are read, for the rest it has to be. A body of more than `maxFetchBodySize` is refused, also one that is read as a
-   * stream: set `connect` a higher limit, or use {@linkcode HttpClient.request}.
+   * connection. The connection takes the next request once the body has arrived completely
+   * or was cancelled. Up to 64 KiB arrive unread; a longer body has to be read. A body of
+   * more than `maxFetchBodySize` is refused, also one that is read as a stream: set
+   * `connect` a higher limit, or use {@linkcode HttpClient.request}.
    *
    * Of `init`, only `method`, `headers`, `body` and `signal` are read. Redirects are thus
    * not followed, whatever `redirect` says; `response.url` is empty, so resolve a Location
