@@ -23,6 +23,7 @@ import { connPair } from "./io/conn_pair.ts";
 import { BODY_AHEAD } from "./memory/sizes.ts";
 import { endStream } from "./message/body_reader.ts";
 import type { ReceivedResponse } from "./message/response.ts";
+import { allTurned } from "./message/streak.ts";
 import { Connection } from "./server/connection.ts";
 import type { Handler } from "./server/handler.ts";
 import type { ConnectionOptions } from "./server/options.ts";
@@ -231,9 +232,18 @@ class InMemoryExchange {
     const served = this.#served;
     served.forbidNext();
     served.shutDown();
-    for (let turn = 0; turn < LAST_TURNS && !served.closed; turn++) await null;
+    await this.#rest();
+    // Its last read or write may wait for a turn, and holds memory until then.
+    await allTurned();
+    await this.#rest();
     // The stream of the response goes on after the length that it declared.
     if (served.streaming) served.destroy(undefined);
+  }
+
+  /** Waits until the server's end has closed, if that is near. */
+  async #rest(): Promise<void> {
+    const served = this.#served;
+    for (let turn = 0; turn < LAST_TURNS && !served.closed; turn++) await null;
   }
 
   /** Gives the exchange up: it was aborted, has failed, or its body was cancelled. */

@@ -42,10 +42,22 @@ export class Streak {
   }
 }
 
+/** How many reads and writes wait for a turn. */
+let waiting = 0;
+
 /**
  * Waits for a turn. By a timer, since Deno looks for I/O only when it has nothing to do: a
  * chain of immediates keeps it from that.
  */
 export function afterTurn(run: () => void): void {
-  setTimeout(run, 0);
+  waiting++;
+  setTimeout(() => {
+    waiting--;
+    run();
+  }, 0);
+}
+
+/** Resolves when every read and write that waits for a turn now has had it. */
+export async function allTurned(): Promise<void> {
+  if (waiting > 0) await new Promise<void>(afterTurn);
 }

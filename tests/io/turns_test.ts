@@ -16,6 +16,7 @@ import {
 } from "@pooled/http1";
 import { untilAtRest } from "../support/at_rest.ts";
 import { ok, scripted } from "../support/clients.ts";
+import { asker } from "../support/in_memory.ts";
 import { MemoryConn } from "../support/memory_conn.ts";
 import { bytesOf } from "../support/bytes.ts";
 import { settle, test, until, within } from "../support/waiting.ts";
@@ -358,4 +359,18 @@ test("short requests that take long", async () => {
   assertEquals(left, 0);
   // 25 ms, and what a few chunks take.
   assert(longest > 0 && longest < 25 + 4 * requests * 0.02, `${longest} ms`);
+});
+
+test("a connection that closes while it waits for a turn leaves no memory behind", async () => {
+  for (const step of [5, 13]) {
+    let now = performance.now();
+    using _clock = stub(Performance.prototype, "now", () => now += step);
+    for (let length = 100_000; length < 4_000_000; length += 78_000) {
+      const { ask, atRest } = asker();
+      const handler: Handler = (_req, res) => res.send(new Uint8Array(length));
+      const body = await (await ask(handler, "/")).bytes();
+      assertEquals(body.length, length);
+      atRest();
+    }
+  }
 });
