@@ -87,8 +87,8 @@ const NO_LIMITS: ConnectOptions = {
  * leaves. Progress needs no timer, so fake timers do no harm; when they advance, the
  * timeouts of the server apply, and none of the client.
  *
- * The fields pass through `new Request`, so their names arrive in lower case and sorted; to
- * send others, use `connect` and `serveConnection` on two streams.
+ * Your fields pass through Fetch's `Headers`, so their names arrive in lower case; to send
+ * others, use `connect` and `serveConnection` on two streams.
  *
  * With a URL of `https:`, `info.secure` is true.
  *

@@ -16,7 +16,7 @@ type FetchRequestInit = HttpRequestInit & { headers: [string, string][] };
 export interface FetchCall {
   readonly url: URL;
   readonly request: FetchRequestInit;
-  /** Whether nobody else can send or end the body: that of a `Request` is given away. */
+  /** Whether the body came from a `Request`, which nobody else can send or cancel now. */
   readonly ownsBody: boolean;
 }
 

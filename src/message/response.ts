@@ -50,10 +50,10 @@ export interface ReceivedResponse extends HttpMessage {
   /**
    * Converts to a Fetch `Response` that stays valid after the release. It takes over the
    * body, which remains readable until the next response of the connection is asked for
-   * or the stream of responses is cancelled. Up to 64 KiB of it arrive before it is read, so
-   * a short body that nobody reads does not hold the connection of a client. Reading more than `maxFetchBodySize` of it
-   * fails. A 204, 205 or 304 has no body in Fetch. Set-Cookie lines stay apart. A coded
-   * body (Content-Encoding) is not decoded.
+   * or the stream of responses is cancelled. Up to 64 KiB of the body arrive before it is
+   * read, so a short one that nobody reads does not hold the connection of a client.
+   * Reading more than `maxFetchBodySize` of it fails. A 204, 205 or 304 has no body in
+   * Fetch. Set-Cookie lines stay apart. A coded body (Content-Encoding) is not decoded.
    *
    * @throws {TypeError} Fetch cannot represent the response: its status is not one of 200
    * to 599. Or the body was already used.

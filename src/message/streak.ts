@@ -3,8 +3,8 @@
  *
  * Over TLS, reads and writes of a fast peer never wait in Deno, nor do those of a stream
  * that has its bytes at hand: their promises resolve at once, and no timer, no other
- * connection gets its turn. A streak tells when to wait for
- * one. Sockets whose operations do wait never have to.
+ * connection gets its turn. A streak tells when to wait for one. Sockets whose operations
+ * do wait never have to.
  *
  * @module
  */

@@ -116,54 +116,44 @@ test("a short Fetch response frees the connection before it is read", async () =
 
 test("a Fetch response that goes on holds the connection, or fails", async () => {
   const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-  await scripted(async ({ client, conn, sent }) => {
-    const first = client.fetch("/1");
-    await sent("/1 ");
-    conn.give(`${head}2\r\non\r\n`);
-    const unread = await first;
-    const second = client.fetch("/2");
-    await settle();
-    assertEquals([conn.wire.includes("/2 "), client.state], [false, "busy"]);
-    conn.give("1\r\ne\r\n0\r\n\r\n");
-    assertEquals(await unread.text(), "one");
-    await sent("/2 ");
-    conn.give(ok("two"));
-    assertEquals(await (await second).text(), "two");
-  });
-  await scripted(async ({ client, conn, sent }) => {
-    const first = client.fetch("/1");
-    await sent("/1 ");
-    conn.give(ok("x".repeat(200_000)));
-    const unread = await first;
-    const second = client.fetch("/2");
-    await settle();
-    assertEquals([conn.wire.includes("/2 "), client.state], [false, "busy"]);
-    assertEquals((await unread.text()).length, 200_000);
-    await sent("/2 ");
-    conn.give(ok("two"));
-    assertEquals(await (await second).text(), "two");
-  });
-  await scripted(async ({ client, conn, sent }) => {
-    const first = client.fetch("/1");
-    await sent("/1 ");
-    conn.give(`${head}2\r\non\r\nzz\r\n`);
-    const error = await assertRejects(
-      async () => await (await first).text(),
-      HttpError,
-    );
-    assertEquals(error.code, "invalid-chunk-size");
-    await within(client.closed, "the end");
-  });
-  await scripted(async ({ client, conn, sent }) => {
-    const first = client.fetch("/1");
-    await sent("/1 ");
-    conn.give(ok("12345"));
-    const error = await assertRejects(
-      async () => await (await first).text(),
-      HttpError,
-    );
-    assertEquals(error.code, "body-too-large");
-  }, { maxFetchBodySize: 4 });
+  const long = "x".repeat(200_000);
+  const goingOn: [begin: string, rest: string, text: string][] = [
+    [`${head}2\r\non\r\n`, "1\r\ne\r\n0\r\n\r\n", "one"],
+    [ok(long), "", long],
+  ];
+  for (const [begin, rest, text] of goingOn) {
+    await scripted(async ({ client, conn, sent }) => {
+      const first = client.fetch("/1");
+      await sent("/1 ");
+      conn.give(begin);
+      const unread = await first;
+      const second = client.fetch("/2");
+      await settle();
+      assertEquals([conn.wire.includes("/2 "), client.state], [false, "busy"]);
+      if (rest !== "") conn.give(rest);
+      assertEquals(await unread.text(), text);
+      await sent("/2 ");
+      conn.give(ok("two"));
+      assertEquals(await (await second).text(), "two");
+    });
+  }
+  const failing: [wire: string, code: string, closes: boolean][] = [
+    [`${head}2\r\non\r\nzz\r\n`, "invalid-chunk-size", true],
+    [ok("12345"), "body-too-large", false],
+  ];
+  for (const [wire, code, closes] of failing) {
+    await scripted(async ({ client, conn, sent }) => {
+      const first = client.fetch("/1");
+      await sent("/1 ");
+      conn.give(wire);
+      const error = await assertRejects(
+        async () => await (await first).text(),
+        HttpError,
+      );
+      assertEquals(error.code, code);
+      if (closes) await within(client.closed, "the end");
+    }, { maxFetchBodySize: code === "body-too-large" ? 4 : 1_000_000 });
+  }
 });
 
 test("a cancelled Fetch body frees the connection, or closes it", async () => {
