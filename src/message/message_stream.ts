@@ -10,11 +10,13 @@
  * @module
  */
 
+import { FEED_PIECE } from "../memory/sizes.ts";
 import { ByteSource, Feed, type Inlet } from "./byte_source.ts";
 import { isBytes } from "./bytes.ts";
 import type { Machine } from "./machine.ts";
 import { noBytesError } from "./misuse.ts";
 import type { PooledMessage } from "./pooled_message.ts";
+import { afterTurn, Streak } from "./streak.ts";
 
 /** The readable stream of the messages of one machine. */
 class Outlet<M extends PooledMessage> {
@@ -246,6 +248,9 @@ class WriterInlet<M extends PooledMessage> implements Inlet {
   readonly writable: WritableStream<Uint8Array>;
   readonly #machine: Machine<M>;
   readonly #feed: Feed;
+  readonly #streak = new Streak();
+  /** Whether bytes that were pushed wait for a turn. */
+  #waiting = false;
   #controller!: WritableStreamDefaultController;
   /** The pending write, settled once its chunk is used up. */
   #write: PromiseWithResolvers<void> | null = null;
@@ -269,9 +274,21 @@ class WriterInlet<M extends PooledMessage> implements Inlet {
   }
 
   demand(): boolean {
-    if (this.#feed.feed()) return true;
+    if (this.#waiting) return false;
+    if (this.#feed.feed()) return this.#mayGoOn(FEED_PIECE);
     this.#write?.resolve();
     this.#write = null;
+    return false;
+  }
+
+  /** Whether `count` bytes may be used at once; else the outlet wakes after a turn. */
+  #mayGoOn(count: number): boolean {
+    if (!this.#streak.isTooLong(count)) return true;
+    this.#waiting = true;
+    afterTurn(() => {
+      this.#waiting = false;
+      this.outlet.wake();
+    });
     return false;
   }
 
@@ -305,7 +322,8 @@ class WriterInlet<M extends PooledMessage> implements Inlet {
     const write = this.#write = Promise.withResolvers<void>();
     this.#feed.set(chunk);
     this.#feed.feed();
-    this.outlet.wake();
+    const count = Math.min(chunk.length, FEED_PIECE);
+    if (this.#mayGoOn(count)) this.outlet.wake();
     return write.promise;
   }
 

@@ -12,6 +12,7 @@ import {
   type HttpMessage,
   Pools,
   readRequests,
+  RequestStream,
   serveConnection,
 } from "@pooled/http1";
 import { untilAtRest } from "../support/at_rest.ts";
@@ -306,6 +307,24 @@ for (const type of [undefined, "bytes"] as const) {
     }
   });
 }
+
+bounded("a transform stream of requests", async () => {
+  for (const read of READINGS) {
+    const pools = new Pools();
+    const limits = { maxBodySize: LENGTH, maxDrain: LENGTH };
+    const passage = new Passage();
+    const source = readyStream(POST, passage, undefined, Promise.resolve());
+    const reading = (async () => {
+      const requests = source.pipeThrough(
+        new RequestStream({ pools, ...limits }),
+      );
+      for await (using req of requests) await read(req);
+    })();
+    await passage.assertTurns("reading");
+    await within(reading, "the end");
+    await untilAtRest(pools);
+  }
+});
 
 bounded("one long chunk of a stream", async () => {
   for (const read of READINGS) {
