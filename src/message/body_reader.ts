@@ -198,7 +198,19 @@ export class BodyReader implements MessageBody {
     if (this.#message !== message) return;
     this.#message = null;
     this.decoder.forgetMessage();
-    if (!this.#outlivesMessage) this.#abandon(releasedError);
+    if (this.#outlivesMessage) return;
+    if (!this.#skipUnread()) this.#abandon(releasedError);
+  }
+
+  /** Ends a body that nothing has opened and that is whole in the window. */
+  #skipUnread(): boolean {
+    if (
+      this.#mode !== UNREAD || this.#controller !== null || !this.decoder.skip()
+    ) return false;
+    this.#unreadable = releasedError;
+    this.#mode = IDLE;
+    this.#host.bodyLeft();
+    return true;
   }
 
   /**
