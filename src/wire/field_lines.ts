@@ -93,7 +93,7 @@ export function readFieldLines(
   let before = 0;
   let outcome = 0;
 
-  for (;;) {
+  lines: for (;;) {
     if (view.getUint8(line) === CR) {
       if (view.getUint8((line + 1) | 0) === LF) {
         table.count = count;
@@ -149,16 +149,15 @@ export function readFieldLines(
         at = (at + 4 + ((31 - Math.clz32(highMarks & -highMarks)) >>> 3)) | 0;
       }
       if (view.getUint16(at, true) === CRLF) break;
-      if ((CLASS[view.getUint8(at)]! & VALUE) === 0) break;
+      if ((CLASS[view.getUint8(at)]! & VALUE) === 0) {
+        outcome = at >= end || (view.getUint8(at) === CR && at + 1 >= end)
+          ? INCOMPLETE
+          : refuseValue(bytes, at, base);
+        break lines;
+      }
       at = (at + 1) | 0;
     }
 
-    if (view.getUint16(at, true) !== CRLF) {
-      outcome = at >= end || (view.getUint8(at) === CR && at + 1 >= end)
-        ? INCOMPLETE
-        : refuseValue(bytes, at, base);
-      break;
-    }
     let valueEnd = at;
     // No other byte of a value is this low.
     while (valueEnd > valueStart && view.getUint8((valueEnd - 1) | 0) <= SP) {
