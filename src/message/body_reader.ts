@@ -198,15 +198,17 @@ export class BodyReader implements MessageBody {
     if (this.#message !== message) return;
     this.#message = null;
     this.decoder.forgetMessage();
-    if (this.#outlivesMessage) return;
-    if (!this.#skipUnread()) this.#abandon(releasedError);
+    if (!this.#outlivesMessage) this.#abandon(releasedError);
   }
 
-  /** Ends a body that nothing has opened and that is whole in the window. */
-  #skipUnread(): boolean {
+  /** Ends a body that nothing has used, if it is whole in the window. */
+  skipUnused(message: PooledMessage): boolean {
     if (
-      this.#mode !== UNREAD || this.#controller !== null || !this.decoder.skip()
+      this.#message !== message || this.#mode !== UNREAD ||
+      this.#controller !== null || this.#outlivesMessage || !this.decoder.skip()
     ) return false;
+    this.#message = null;
+    this.decoder.forgetMessage();
     this.#unreadable = releasedError;
     this.#mode = IDLE;
     this.#host.bodyLeft();

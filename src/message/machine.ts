@@ -179,7 +179,8 @@ export abstract class Machine<M extends PooledMessage = PooledMessage> {
 
   /** Returns a message and all memory it holds to the pools. */
   release(message: M): void {
-    if (this.body.active) this.body.detach(message);
+    const { body } = this;
+    if (body.active && !body.skipUnused(message)) body.detach(message);
     const { plain } = message;
     if (!plain) message.detachView();
     const { slab } = message.fields;
