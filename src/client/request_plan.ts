@@ -14,7 +14,7 @@ import {
   checkValue,
   pairsOf,
   writeText,
-} from "../io/head_writer.ts";
+} from "../io/field_writer.ts";
 import { SLAB_PADDING } from "../memory/sizes.ts";
 import { isBytes } from "../message/bytes.ts";
 import { readAuthority } from "../wire/host.ts";

@@ -6,7 +6,7 @@
  */
 
 import { isBytes } from "../message/bytes.ts";
-import { planTrailers } from "./head_writer.ts";
+import { planTrailers } from "./field_writer.ts";
 import { appendFields, appendText, type Output } from "./output.ts";
 
 /** How a streamed body is framed. */

@@ -24,7 +24,6 @@ import { ignoreUnhandled } from "../message/promises.ts";
 import type { PooledRequest } from "../message/request.ts";
 import { CONNECT, HEAD } from "../wire/names.ts";
 import { isAscii } from "../wire/text.ts";
-import { allowsBody } from "../io/head_writer.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
 import { appendFields, appendText, type Output } from "../io/output.ts";
@@ -52,6 +51,7 @@ import {
   readInit,
   UNFRAMED,
 } from "./response_head.ts";
+import { allowsBody } from "./response_plan.ts";
 import { goneError, noResponseError, shedError, unsent } from "./reasons.ts";
 import type { Duplex } from "../io/transport.ts";
 import { planUpgrade } from "./upgrade.ts";

@@ -7,18 +7,16 @@
  */
 
 import type { HttpError } from "../errors.ts";
+import { sizeOfFields, writeFields, writeText } from "../io/field_writer.ts";
+import { isBytes } from "../message/bytes.ts";
+import { DATE_LINE, dateSecond, refreshDate } from "./date.ts";
+import { appendText, type Output } from "../io/output.ts";
 import {
   allowsBody,
   checkStatus,
   planFields,
-  sizeOfFields,
   statusLine,
-  writeFields,
-  writeText,
-} from "../io/head_writer.ts";
-import { isBytes } from "../message/bytes.ts";
-import { DATE_LINE, dateSecond, refreshDate } from "./date.ts";
-import { appendText, type Output } from "../io/output.ts";
+} from "./response_plan.ts";
 
 /** Options of `prepareResponse`. */
 export interface PreparedResponseInit {
