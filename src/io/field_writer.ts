@@ -17,9 +17,13 @@ import {
   VALUE as VALUE_BYTE,
 } from "../wire/ascii.ts";
 import { fieldId, LAST_FRAMING_FIELD } from "../wire/names.ts";
+import { trimSpace } from "../wire/text.ts";
 
 /** A field as given by the program. */
 export type FieldPair = readonly [name: string, value: string];
+
+/** The default Content-Type of text, as in Fetch. */
+export const TEXT_TYPE = "text/plain;charset=UTF-8";
 
 /** Fields on the format of the content, which a recipient needs before the body. */
 const FORMAT_FIELDS: ReadonlySet<number> = new Set(
@@ -83,6 +87,22 @@ export function checkValue(name: string, value: string): void {
       );
     }
   }
+}
+
+/**
+ * The number in a Content-Length.
+ *
+ * @throws {TypeError} It is no number of bytes.
+ */
+export function readLength(value: string): number {
+  const digits = trimSpace(value);
+  const length = /^\d{1,16}$/.test(digits) ? Number(digits) : NaN;
+  if (!Number.isSafeInteger(length)) {
+    throw new TypeError(
+      `Content-Length is ${JSON.stringify(value)}; expected a number of bytes`,
+    );
+  }
+  return length;
 }
 
 /** Writes the lines of `fields` at `at` and returns the end offset. */

@@ -24,6 +24,7 @@ import { ignoreUnhandled } from "../message/promises.ts";
 import type { PooledRequest } from "../message/request.ts";
 import { CONNECT, HEAD } from "../wire/names.ts";
 import { isAscii } from "../wire/text.ts";
+import { TEXT_TYPE } from "../io/field_writer.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
 import { appendFields, appendText, type Output } from "../io/output.ts";
@@ -32,7 +33,6 @@ import {
   EncodedResponse,
   lengthError,
   NO_TUNNEL,
-  TEXT_TYPE,
   UNAVAILABLE,
 } from "./prepared_response.ts";
 import {
@@ -286,7 +286,7 @@ export class Exchange implements Answering {
     } else if (typeof body === "string") {
       this.#sendText(response, body, init, TEXT_LINE);
     } else if (body === null || isBytes(body)) {
-      if (isDetached(body)) {
+      if (body !== null && isDetached(body)) {
         throw new TypeError("the bytes of the body were transferred");
       }
       const read = this.#read(response, init);

@@ -9,6 +9,7 @@ import {
   checkValue,
   type FieldPair,
   pairsOf,
+  readLength,
 } from "../io/field_writer.ts";
 import {
   CONNECTION,
@@ -19,6 +20,7 @@ import {
   TRANSFER_ENCODING,
   UPGRADE,
 } from "../wire/names.ts";
+import { listElements, trimSpace } from "../wire/text.ts";
 
 /** Reason phrases of RFC 9110 §15 and the IANA status code registry. */
 const REASONS: Readonly<Record<number, string>> = {
@@ -182,7 +184,7 @@ export function planFields(headers: HeadersInit | undefined): FieldPlan {
         planLength(plan, value);
         continue;
       case TRANSFER_ENCODING:
-        if (value.trim().toLowerCase() === "chunked") continue;
+        if (trimSpace(value).toLowerCase() === "chunked") continue;
         throw new TypeError(
           `Transfer-Encoding is ${JSON.stringify(value)}; ` +
             `expected "chunked", or none: the server frames the body`,
@@ -207,12 +209,7 @@ export function planFields(headers: HeadersInit | undefined): FieldPlan {
 }
 
 function planLength(plan: FieldPlan, value: string): void {
-  const length = /^\d{1,16}$/.test(value.trim()) ? Number(value) : NaN;
-  if (!Number.isSafeInteger(length)) {
-    throw new TypeError(
-      `Content-Length is ${JSON.stringify(value)}; expected a number of bytes`,
-    );
-  }
+  const length = readLength(value);
   if (plan.contentLength >= 0 && plan.contentLength !== length) {
     throw new TypeError("Content-Length is given twice");
   }
@@ -220,9 +217,8 @@ function planLength(plan: FieldPlan, value: string): void {
 }
 
 function planConnection(plan: FieldPlan, value: string): void {
-  for (const option of value.split(",")) {
-    const name = option.trim().toLowerCase();
-    if (name === "close") plan.close = true;
-    else if (name !== "" && name !== "keep-alive") plan.options += `, ${name}`;
+  for (const option of listElements(value.toLowerCase())) {
+    if (option === "close") plan.close = true;
+    else if (option !== "keep-alive") plan.options += `, ${option}`;
   }
 }
