@@ -7,7 +7,7 @@
 import type { ConnectionLimits } from "../limits.ts";
 import type { Machine } from "../message/machine.ts";
 import type { Output } from "./output.ts";
-import { type Sweeper, Wait } from "./timeouts.ts";
+import { Sweeper } from "./sweeper.ts";
 
 /** What a connection can wait for. */
 export type Awaited =
@@ -47,18 +47,46 @@ const SILENCE = 500;
 /** Sweeps without the least progress that make a reader stalled. */
 const STALLED = 2;
 
+/** The timeouts that sweeps measure. */
+const TIMEOUTS = [
+  "headTimeout",
+  "bodyTimeout",
+  "totalBodyTimeout",
+  "idleTimeout",
+  "goneTimeout",
+  "writeTimeout",
+] as const;
+
 /** The limits that deadlines keep. */
-export type TimeLimits = Pick<
+type TimeLimits = Pick<
   Required<ConnectionLimits>,
-  | "headTimeout"
-  | "bodyTimeout"
-  | "minBodyRate"
-  | "totalBodyTimeout"
-  | "idleTimeout"
-  | "goneTimeout"
-  | "writeTimeout"
-  | "minResponseRate"
+  typeof TIMEOUTS[number] | "minBodyRate" | "minResponseRate"
 >;
+
+/** The sweeper that is fast enough for the shortest of these timeouts. */
+export function sweeperFor(limits: TimeLimits): Sweeper {
+  return Sweeper.for(Math.min(...TIMEOUTS.map((name) => limits[name])));
+}
+
+/** Counts the sweeps that the current wait has lasted. */
+class Wait {
+  #awaited: unknown = null;
+  #mark = 0;
+  #sweeps = 0;
+
+  /**
+   * The number of sweeps, including this one, with the same `awaited`, during which
+   * `mark`, which only grows, grew by less than `step`.
+   */
+  sweeps(awaited: unknown, mark: number, step = 1): number {
+    if (awaited !== this.#awaited || mark - this.#mark >= step) {
+      this.#awaited = awaited;
+      this.#mark = mark;
+      this.#sweeps = 0;
+    }
+    return ++this.#sweeps;
+  }
+}
 
 /** The deadlines of one connection. */
 export class Deadlines<A extends Awaited> {
