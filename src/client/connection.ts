@@ -293,7 +293,7 @@ export class ClientConnection
   #take(call: Call, response: PooledResponse): void {
     const { status } = response;
     const { tunnel, keepAlive } = response.framing;
-    if (tunnel) return this.#switch(call, response);
+    if (tunnel) return this.#handOver(call, response);
     if (status < 200) return this.#takeInterim(call, response);
     if (this.#sender.call === call) this.#answerEarly(call, status);
     if (call.plan.close || !keepAlive) {
@@ -344,7 +344,7 @@ export class ClientConnection
   }
 
   /** Hands the connection over after a 101, or a 2xx to CONNECT. */
-  #switch(call: Call, response: PooledResponse): void {
+  #handOver(call: Call, response: PooledResponse): void {
     const { machine } = this;
     if (!wasAsked(call.plan, response)) {
       response.release();
@@ -377,7 +377,7 @@ export class ClientConnection
     if (body.active) {
       // Somebody reads it, or may still begin to.
       if (!body.discarding || machine.lent) return false;
-      if (!this.#mayDrain()) {
+      if (!this.#canDrain()) {
         this.#giveUpBody();
         return false;
       }
@@ -402,7 +402,7 @@ export class ClientConnection
   }
 
   /** Whether the rest of a body is short enough to reach the next response. */
-  #mayDrain(): boolean {
+  #canDrain(): boolean {
     const { machine } = this;
     const { maxDrain } = this.#limits;
     if (this.#drainedFrom < 0) {
