@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Awaited, Watched } from "../io/deadlines.ts";
+import type { WaitKind, Watched } from "../io/deadlines.ts";
 import type { Call } from "./call.ts";
 
 /**
@@ -27,7 +27,7 @@ export type ClientState = "idle" | "busy" | "closing" | "closed";
 
 /** What a client waits for. A request, here, is the next one of its program. */
 export type Awaits = Extract<
-  Awaited,
+  WaitKind,
   "nothing" | "head" | "body" | "rest" | "request" | "close"
 >;
 

@@ -10,7 +10,7 @@ import type { Output } from "./output.ts";
 import { Sweeper } from "./sweeper.ts";
 
 /** What a connection can wait for. */
-export type Awaited =
+export type WaitKind =
   | "nothing"
   /** The rest of a head, or the first one. */
   | "head"
@@ -27,10 +27,10 @@ export type Awaited =
   | "content";
 
 /** What is overdue: what was awaited, or the client's reading of a response. */
-export type Overdue<A extends Awaited> = Exclude<A, "nothing"> | "reading";
+export type Overdue<A extends WaitKind> = Exclude<A, "nothing"> | "reading";
 
 /** A connection, as its deadlines see it. */
-export interface Watched<A extends Awaited = Awaited> {
+export interface Watched<A extends WaitKind = WaitKind> {
   readonly awaited: A;
   /** Grows with each request, or its response: a wait for another one begins anew. */
   readonly requests: number;
@@ -89,7 +89,7 @@ class Wait {
 }
 
 /** The deadlines of one connection. */
-export class Deadlines<A extends Awaited> {
+export class Deadlines<A extends WaitKind> {
   readonly #watched: Watched<A>;
   readonly #limits: TimeLimits;
   readonly #sweeper: Sweeper;
@@ -119,7 +119,7 @@ export class Deadlines<A extends Awaited> {
     return this.#isOverdue(awaited) ? awaited as Overdue<A> : null;
   }
 
-  #isOverdue(awaited: Awaited): boolean {
+  #isOverdue(awaited: WaitKind): boolean {
     const { requests, machine, output } = this.#watched;
     const limits = this.#limits;
     switch (awaited) {
@@ -148,7 +148,7 @@ export class Deadlines<A extends Awaited> {
   }
 
   /** Whether `awaited` is so for longer than `timeout`, while `mark` stood still. */
-  #lasts(awaited: Awaited, mark: number, timeout: number): boolean {
+  #lasts(awaited: WaitKind, mark: number, timeout: number): boolean {
     return this.#wait.sweeps(awaited, mark) > this.#sweeper.sweepsIn(timeout);
   }
 
