@@ -198,6 +198,7 @@ export class Exchange implements Answering {
     if (this.#state !== "open") return;
     if (error.code === "unexpected-eof") {
       this.#owner.forbidNext();
+      failCompletion(this.#response!, error);
       this.#state = "done";
       return;
     }
