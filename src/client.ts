@@ -21,11 +21,8 @@ import type { ConnectOptions } from "./client/options.ts";
 import type { Conn, Duplex } from "./io/transport.ts";
 
 export * from "./message.ts";
-export type {
-  ClientState,
-  HttpClient,
-  UpgradeResult,
-} from "./client/http_client.ts";
+export type { HttpClient, UpgradeResult } from "./client/http_client.ts";
+export type { ClientState } from "./client/phase.ts";
 export type {
   ConnectOptions,
   HttpRequestBody,

@@ -20,6 +20,7 @@ import {
 import type { ConnectOptions } from "./client/options.ts";
 import { planRequest } from "./client/request_plan.ts";
 import { connPair } from "./io/conn_pair.ts";
+import { follow } from "./io/follow.ts";
 import { BODY_AHEAD } from "./memory/sizes.ts";
 import { endStream } from "./message/body_reader.ts";
 import type { ReceivedResponse } from "./message/response.ts";
@@ -29,7 +30,6 @@ import type { Handler } from "./server/handler.ts";
 import type { ConnectionOptions } from "./server/options.ts";
 import { noHandlerError } from "./server/reasons.ts";
 import { Registry } from "./server/registry.ts";
-import { follow } from "./server/server.ts";
 
 /**
  * Options of {@linkcode request}: those of a connection, and what is known of it.
@@ -232,16 +232,16 @@ class InMemoryExchange {
     const served = this.#served;
     served.forbidNext();
     served.shutDown();
-    await this.#rest();
+    await this.#awaitClose();
     // Its last read or write may wait for a turn, and holds memory until then.
     await allTurned();
-    await this.#rest();
+    await this.#awaitClose();
     // The stream of the response goes on after the length that it declared.
     if (served.streaming) served.destroy(undefined);
   }
 
   /** Waits until the server's end has closed, if that is near. */
-  async #rest(): Promise<void> {
+  async #awaitClose(): Promise<void> {
     const served = this.#served;
     for (let turn = 0; turn < LAST_TURNS && !served.closed; turn++) await null;
   }

@@ -291,7 +291,7 @@ const LIMITS: Readonly<Record<LimitName, Limit>> = {
 /** Offsets in a head are 16 bits wide; the margin is for line ends. */
 const MAX_HEAD = 65_000;
 /** A timer of more milliseconds fires at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+export const LONGEST_TIMER = 2 ** 31 - 1;
 /** A name of one character, a colon, CRLF. */
 const SHORTEST_FIELD_LINE = 4;
 

@@ -36,12 +36,12 @@ import {
   type ServeUnixOptions,
 } from "./server/listen.ts";
 import {
-  follow,
   type HttpServer,
   type ServedConnectionOptions,
   Server,
   type ServerOptions,
 } from "./server/server.ts";
+import { follow } from "./io/follow.ts";
 import { checkConnection, type Conn, type Duplex } from "./io/transport.ts";
 
 export * from "./message.ts";

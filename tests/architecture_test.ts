@@ -134,3 +134,30 @@ Deno.test("no source or test file is longer than 600 lines", () => {
   }
   assertEquals(long, []);
 });
+
+Deno.test("ARCHITECTURE.md names files and functions that exist", () => {
+  const text = Deno.readTextFileSync(new URL("../ARCHITECTURE.md", ROOT));
+  const start = text.indexOf("## Where it happens");
+  const table = text.slice(start, text.indexOf("\n## ", start));
+  const gone: string[] = [];
+  let names = 0;
+  for (const line of table.split("\n").filter((line) => line.startsWith("|"))) {
+    const [, , ...columns] = line.split("|");
+    for (const [i, folder] of ["server/", "client/"].entries()) {
+      let source = "";
+      for (const [, name] of columns[i]!.matchAll(/`([\w#/.]+)`/g)) {
+        names++;
+        if (name!.endsWith(".ts")) {
+          const file = name!.includes("/") ? name! : folder + name;
+          source = SOURCES.get(file) ?? "";
+          if (source === "") gone.push(file);
+        } else if (
+          !RegExp(`^ *(?:[a-z]+ )*${name}[(<:]`, "m").test(source)
+        ) gone.push(`${name} in ${line}`);
+      }
+    }
+  }
+  // Guards the scanner itself.
+  assert(names > 40, `${names} names were found`);
+  assertEquals(gone, []);
+});

@@ -13,9 +13,10 @@
  * @module
  */
 
-import { Deadlines, type Watched } from "../io/deadlines.ts";
+import { Deadlines, sweeperFor, type Watched } from "../io/deadlines.ts";
+import { follow } from "../io/follow.ts";
 import { Output, type OutputOwner } from "../io/output.ts";
-import { type Sweepable, Sweeper } from "../io/timeouts.ts";
+import type { Sweepable, Sweeper } from "../io/sweeper.ts";
 import {
   type Conn,
   ConnTransport,
@@ -41,7 +42,12 @@ import {
 import { listElements } from "../wire/text.ts";
 import type { Call } from "./call.ts";
 import type { ConnectOptions } from "./options.ts";
-import { awaitedIn, type Awaits, type Phase } from "./phase.ts";
+import {
+  awaitedIn,
+  type Awaits,
+  type ClientState,
+  type Phase,
+} from "./phase.ts";
 import { RequestError } from "./request_error.ts";
 import type { RequestPlan } from "./request_plan.ts";
 import { RequestSender, type SenderOwner } from "./request_sender.ts";
@@ -64,7 +70,7 @@ export class ClientConnection
   readonly #sweeper: Sweeper;
   readonly #deadlines: Deadlines<Awaits>;
   readonly #done = Promise.withResolvers<void>();
-  readonly #unfollow: () => void;
+  #unfollow: () => void = () => {};
   #phase: Phase = "open";
   /** Whether another request may be sent. Sticky: once false, stays false. */
   #persists = true;
@@ -85,7 +91,6 @@ export class ClientConnection
 
   constructor(connection: Conn | Duplex, options: ConnectOptions) {
     const limits = this.#limits = resolveClientLimits(options);
-    const { signal } = options;
     const budget = new Budget(Infinity);
     this.machine = new ResponseMachine(options, budget);
     this.machine.demand = () => this.#transport.demand();
@@ -104,27 +109,21 @@ export class ClientConnection
       this,
       limits.continueTimeout,
     );
-    this.#sweeper = Sweeper.for(Math.min(...timeoutsOf(limits)));
-    this.#deadlines = new Deadlines(
-      this,
-      {
-        ...limits,
-        goneTimeout: Infinity,
-        minResponseRate: limits.minBodyRate,
-      },
-      this.#sweeper,
-    );
+    const times = {
+      ...limits,
+      goneTimeout: Infinity,
+      minResponseRate: limits.minBodyRate,
+    };
+    this.#sweeper = sweeperFor(times);
+    this.#deadlines = new Deadlines(this, times, this.#sweeper);
     this.done = this.#done.promise;
-    const onAbort = () => this.destroy(signal!.reason);
-    this.#unfollow = () => signal?.removeEventListener("abort", onAbort);
-    signal?.addEventListener("abort", onAbort);
     this.#sweeper.add(this);
-    if (signal?.aborted) onAbort();
-    else this.#read();
+    this.#unfollow = follow(options.signal, (reason) => this.destroy(reason));
+    this.#read();
   }
 
   /** What the connection is doing, as a pool wants to know it. */
-  get state(): "idle" | "busy" | "closing" | "closed" {
+  get state(): ClientState {
     if (this.#phase === "open" && this.#persists) {
       return this.#sent.length + this.#queue.length > 0 ? "busy" : "idle";
     }
@@ -231,7 +230,7 @@ export class ClientConnection
       while (this.#phase === "open" || this.#phase === "closing") {
         const call = this.#sent[0];
         const goesOn = call === undefined
-          ? this.#rest()
+          ? this.#awaitRequest()
           : call.state === "answered"
           ? this.#finish(call)
           : this.#takeResponse(call);
@@ -244,7 +243,7 @@ export class ClientConnection
   }
 
   /** Awaits the next request. Returns whether the loop goes on. */
-  #rest(): boolean {
+  #awaitRequest(): boolean {
     const { machine } = this;
     if (!machine.empty && !machine.lent) {
       throw machine.fail(UNASKED_RESPONSE, machine.window.start);
@@ -259,7 +258,7 @@ export class ClientConnection
         this.#leave();
         return false;
       }
-      machine.window.rest();
+      machine.window.resetTier();
       this.#transport.keepAlive(false);
     }
     // Bytes at hand are looked at before the next request is sent.
@@ -294,7 +293,7 @@ export class ClientConnection
   #take(call: Call, response: PooledResponse): void {
     const { status } = response;
     const { tunnel, keepAlive } = response.framing;
-    if (tunnel) return this.#switch(call, response);
+    if (tunnel) return this.#handOver(call, response);
     if (status < 200) return this.#takeInterim(call, response);
     if (this.#sender.call === call) this.#answerEarly(call, status);
     if (call.plan.close || !keepAlive) {
@@ -345,7 +344,7 @@ export class ClientConnection
   }
 
   /** Hands the connection over after a 101, or a 2xx to CONNECT. */
-  #switch(call: Call, response: PooledResponse): void {
+  #handOver(call: Call, response: PooledResponse): void {
     const { machine } = this;
     if (!wasAsked(call.plan, response)) {
       response.release();
@@ -378,7 +377,7 @@ export class ClientConnection
     if (body.active) {
       // Somebody reads it, or may still begin to.
       if (!body.discarding || machine.lent) return false;
-      if (!this.#mayDrain()) {
+      if (!this.#canDrain()) {
         this.#giveUpBody();
         return false;
       }
@@ -403,7 +402,7 @@ export class ClientConnection
   }
 
   /** Whether the rest of a body is short enough to reach the next response. */
-  #mayDrain(): boolean {
+  #canDrain(): boolean {
     const { machine } = this;
     const { maxDrain } = this.#limits;
     if (this.#drainedFrom < 0) {
@@ -568,12 +567,6 @@ export class ClientConnection
         return this.#close(this.#writeError, null);
     }
   }
-}
-
-/** The timeouts that sweeps measure. */
-function timeoutsOf(limits: Required<ClientLimits>): number[] {
-  const { headTimeout, bodyTimeout, idleTimeout, writeTimeout } = limits;
-  return [headTimeout, bodyTimeout, idleTimeout, writeTimeout];
 }
 
 /** Whether the request asked for the tunnel, or for all protocols that the 101 names. */

@@ -5,7 +5,7 @@
  */
 
 import { FirstReads } from "../io/first_reads.ts";
-import { isFetchable } from "../message/request_to_fetch.ts";
+import { isFetchable, takesBody } from "../message/request_to_fetch.ts";
 import type { HttpRequestBody, HttpRequestInit } from "./options.ts";
 import { checkAuthority } from "./request_plan.ts";
 
@@ -91,10 +91,9 @@ function toUrl(input: URL | string, authority: string | null): URL {
  */
 function fromParts(url: URL, parts: RequestInit): FetchRequestInit | null {
   const { method = "GET", headers, body = null, signal = null } = parts;
-  const takesBody = method !== "GET" && method !== "HEAD";
   if (
     typeof method !== "string" || !isFetchable(method) ||
-    !(body === null || (typeof body === "string" && takesBody)) ||
+    !(body === null || (typeof body === "string" && takesBody(method))) ||
     !(signal === null || signal instanceof AbortSignal)
   ) return null;
   return {

@@ -14,17 +14,8 @@ import type {
   HttpRequestInit,
   UpgradeRequestInit,
 } from "./options.ts";
+import type { ClientState } from "./phase.ts";
 import { checkAuthority, isAuthority, planRequest } from "./request_plan.ts";
-
-/**
- * What a client is doing.
- *
- * - `"idle"`: no request is under way
- * - `"busy"`: a request waits, was sent, or its response is not read to its end
- * - `"closing"`: no further request is taken; those under way are answered
- * - `"closed"`: the connection has ended, or was handed over
- */
-export type ClientState = "idle" | "busy" | "closing" | "closed";
 
 /**
  * An HTTP/1.1 client on one connection. It opens none itself, follows no redirect, keeps

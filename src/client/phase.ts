@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Awaited, Watched } from "../io/deadlines.ts";
+import type { WaitKind, Watched } from "../io/deadlines.ts";
 import type { Call } from "./call.ts";
 
 /**
@@ -15,9 +15,19 @@ import type { Call } from "./call.ts";
  */
 export type Phase = "open" | "closing" | "raw" | "lingering" | "closed";
 
+/**
+ * What a client is doing.
+ *
+ * - `"idle"`: no request is under way
+ * - `"busy"`: a request waits, was sent, or its response is not read to its end
+ * - `"closing"`: no further request is taken; those under way are answered
+ * - `"closed"`: the connection has ended, or was handed over
+ */
+export type ClientState = "idle" | "busy" | "closing" | "closed";
+
 /** What a client waits for. A request, here, is the next one of its program. */
 export type Awaits = Extract<
-  Awaited,
+  WaitKind,
   "nothing" | "head" | "body" | "rest" | "request" | "close"
 >;
 

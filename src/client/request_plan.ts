@@ -13,8 +13,10 @@ import {
   checkName,
   checkValue,
   pairsOf,
+  readLength,
+  TEXT_TYPE,
   writeText,
-} from "../io/head_writer.ts";
+} from "../io/field_writer.ts";
 import { SLAB_PADDING } from "../memory/sizes.ts";
 import { isBytes } from "../message/bytes.ts";
 import { readAuthority } from "../wire/host.ts";
@@ -251,16 +253,6 @@ function readField(plan: FieldsPlan, id: number, value: string): void {
   }
 }
 
-function readLength(value: string): number {
-  const length = /^\d{1,16}$/.test(value) ? Number(value) : NaN;
-  if (!Number.isSafeInteger(length)) {
-    throw new TypeError(
-      `Content-Length is ${JSON.stringify(value)}; expected a number of bytes`,
-    );
-  }
-  return length;
-}
-
 /** The body, its length or -1 for chunks, and the fields to add. */
 function planBody(
   body: NonNullable<HttpRequestInit["body"]> | null,
@@ -280,12 +272,14 @@ function planBody(
         "takes other kinds",
     );
   }
-  if (isStream ? body.locked : isDetached(bytesOrNull(body))) {
+  if (
+    isStream ? body.locked : body instanceof Uint8Array && isDetached(body)
+  ) {
     throw new TypeError("the body was already used");
   }
   const content = typeof body === "string" ? encoder.encode(body) : body;
   let lines = typeof body === "string" && !fields.hasType
-    ? "Content-Type: text/plain;charset=UTF-8\r\n"
+    ? `Content-Type: ${TEXT_TYPE}\r\n`
     : "";
   const known = content instanceof Uint8Array ? content.length : contentLength;
   if (contentLength >= 0 && contentLength !== known) {
@@ -316,10 +310,6 @@ function noBody(
     ? "Content-Length: 0\r\n"
     : "";
   return { content: null, lines, length: 0, chunked: false };
-}
-
-function bytesOrNull(body: unknown): Uint8Array | null {
-  return body instanceof Uint8Array ? body : null;
 }
 
 /** The line of a missing Host, or nothing. */

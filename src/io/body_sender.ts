@@ -6,7 +6,7 @@
  */
 
 import { isBytes } from "../message/bytes.ts";
-import { planTrailers } from "./head_writer.ts";
+import { planTrailers } from "./field_writer.ts";
 import { appendFields, appendText, type Output } from "./output.ts";
 
 /** How a streamed body is framed. */
@@ -117,7 +117,7 @@ export function checkChunk(chunk: unknown): Uint8Array {
 }
 
 /** Ends a chunked body, with its trailers (RFC 9112 §7.1.2). */
-export function writeLastChunk(output: Output, trailers: HeadersInit): void {
+function writeLastChunk(output: Output, trailers: HeadersInit): void {
   const fields = planTrailers(trailers);
   if (output.closed) return;
   appendText(output, "0\r\n");
@@ -135,7 +135,6 @@ export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
 }
 
 /** Whether the buffer of an array was transferred. A shared one cannot be. */
-export function isDetached(bytes: Uint8Array | null): boolean {
-  return bytes !== null && bytes.length === 0 &&
-    bytes.buffer instanceof ArrayBuffer && bytes.buffer.detached;
+export function isDetached({ length, buffer }: Uint8Array): boolean {
+  return length === 0 && buffer instanceof ArrayBuffer && buffer.detached;
 }

@@ -7,10 +7,10 @@
 import type { ConnectionLimits } from "../limits.ts";
 import type { Machine } from "../message/machine.ts";
 import type { Output } from "./output.ts";
-import { type Sweeper, Wait } from "./timeouts.ts";
+import { Sweeper } from "./sweeper.ts";
 
 /** What a connection can wait for. */
-export type Awaited =
+export type WaitKind =
   | "nothing"
   /** The rest of a head, or the first one. */
   | "head"
@@ -27,10 +27,10 @@ export type Awaited =
   | "content";
 
 /** What is overdue: what was awaited, or the client's reading of a response. */
-export type Overdue<A extends Awaited> = Exclude<A, "nothing"> | "reading";
+export type Overdue<A extends WaitKind> = Exclude<A, "nothing"> | "reading";
 
 /** A connection, as its deadlines see it. */
-export interface Watched<A extends Awaited = Awaited> {
+export interface Watched<A extends WaitKind = WaitKind> {
   readonly awaited: A;
   /** Grows with each request, or its response: a wait for another one begins anew. */
   readonly requests: number;
@@ -47,21 +47,49 @@ const SILENCE = 500;
 /** Sweeps without the least progress that make a reader stalled. */
 const STALLED = 2;
 
+/** The timeouts that sweeps measure. */
+const TIMEOUTS = [
+  "headTimeout",
+  "bodyTimeout",
+  "totalBodyTimeout",
+  "idleTimeout",
+  "goneTimeout",
+  "writeTimeout",
+] as const;
+
 /** The limits that deadlines keep. */
-export type TimeLimits = Pick<
+type TimeLimits = Pick<
   Required<ConnectionLimits>,
-  | "headTimeout"
-  | "bodyTimeout"
-  | "minBodyRate"
-  | "totalBodyTimeout"
-  | "idleTimeout"
-  | "goneTimeout"
-  | "writeTimeout"
-  | "minResponseRate"
+  typeof TIMEOUTS[number] | "minBodyRate" | "minResponseRate"
 >;
 
+/** The sweeper that is fast enough for the shortest of these timeouts. */
+export function sweeperFor(limits: TimeLimits): Sweeper {
+  return Sweeper.for(Math.min(...TIMEOUTS.map((name) => limits[name])));
+}
+
+/** Counts the sweeps that the current wait has lasted. */
+class Wait {
+  #awaited: unknown = null;
+  #mark = 0;
+  #sweeps = 0;
+
+  /**
+   * The number of sweeps, including this one, with the same `awaited`, during which
+   * `mark`, which only grows, grew by less than `step`.
+   */
+  sweeps(awaited: unknown, mark: number, step = 1): number {
+    if (awaited !== this.#awaited || mark - this.#mark >= step) {
+      this.#awaited = awaited;
+      this.#mark = mark;
+      this.#sweeps = 0;
+    }
+    return ++this.#sweeps;
+  }
+}
+
 /** The deadlines of one connection. */
-export class Deadlines<A extends Awaited> {
+export class Deadlines<A extends WaitKind> {
   readonly #watched: Watched<A>;
   readonly #limits: TimeLimits;
   readonly #sweeper: Sweeper;
@@ -91,7 +119,7 @@ export class Deadlines<A extends Awaited> {
     return this.#isOverdue(awaited) ? awaited as Overdue<A> : null;
   }
 
-  #isOverdue(awaited: Awaited): boolean {
+  #isOverdue(awaited: WaitKind): boolean {
     const { requests, machine, output } = this.#watched;
     const limits = this.#limits;
     switch (awaited) {
@@ -120,7 +148,7 @@ export class Deadlines<A extends Awaited> {
   }
 
   /** Whether `awaited` is so for longer than `timeout`, while `mark` stood still. */
-  #lasts(awaited: Awaited, mark: number, timeout: number): boolean {
+  #lasts(awaited: WaitKind, mark: number, timeout: number): boolean {
     return this.#wait.sweeps(awaited, mark) > this.#sweeper.sweepsIn(timeout);
   }
 

@@ -25,7 +25,7 @@ import {
   sizeOfFields,
   writeFields,
   writeText,
-} from "./head_writer.ts";
+} from "./field_writer.ts";
 import { afterTurn, Streak } from "../message/streak.ts";
 import { countError, isCount } from "./transport.ts";
 

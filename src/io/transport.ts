@@ -24,7 +24,7 @@ export interface Duplex {
   readonly writable: WritableStream<Uint8Array>;
 }
 
-/** The interface of both kinds of connection towards the server. */
+/** What both kinds of connection are to a server or a client. */
 export interface Transport {
   /** Whether the input has ended or failed. */
   readonly ended: boolean;

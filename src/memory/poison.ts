@@ -135,7 +135,7 @@ interface Quarantined {
  * The guard of the slabs of one tier. A slab that is used again gets other memory, so
  * that stale views keep the pattern for a while longer.
  */
-export class SlabGuard implements Guard<Slab> {
+class SlabGuard implements Guard<Slab> {
   readonly #quarantine: Quarantined[] = [];
 
   name(slab: Slab): string {

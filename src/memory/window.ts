@@ -171,8 +171,8 @@ export class Window {
     this.#forgetSlab();
   }
 
-  /** Resets the tier: an idle connection reads into a slab of the smallest size. */
-  rest(): void {
+  /** Makes the next slab a small one: an idle connection needs no more. */
+  resetTier(): void {
     this.#tier = 0;
   }
 

@@ -37,6 +37,11 @@ export function isFetchable(method: string): boolean {
   return !FORBIDDEN.has(upper) && (method === upper || !NORMALIZED.has(upper));
 }
 
+/** Whether a Fetch `Request` of this method may have a body. */
+export function takesBody(method: string): boolean {
+  return method !== "GET" && method !== "HEAD";
+}
+
 /** The error for a method that a Fetch `Request` cannot have. */
 export function unfetchableError(method: string): TypeError {
   return new TypeError(`a Fetch Request cannot have the method ${method}`);
@@ -77,8 +82,7 @@ export function requestForApp(
   const { method, line } = source;
   if (!isFetchable(method)) return 501;
   if (line.absolute && namesHttps(source.target) !== secure) return 421;
-  const hasBody = source.framing.hasBody && method !== "GET" &&
-    method !== "HEAD";
+  const hasBody = source.framing.hasBody && takesBody(method);
   try {
     return requestToFetch(source, secure, hasBody, source.signal);
   } catch (error) {

@@ -22,6 +22,7 @@ import {
   isFetchable,
   requestForApp,
   requestToFetch,
+  takesBody,
 } from "../message/request_to_fetch.ts";
 import { CR, LF } from "../wire/ascii.ts";
 import { METHODS, OTHER_METHOD } from "../wire/names.ts";
@@ -106,8 +107,7 @@ class RequestState implements RequestView {
     this.#source = source;
     this.#secure = secure;
     this.#origin = origin;
-    this.#hasBody = source.framing.hasBody && method !== "GET" &&
-      method !== "HEAD";
+    this.#hasBody = source.framing.hasBody && takesBody(method);
     source.view = this;
   }
 

@@ -192,7 +192,7 @@ export class Connection
     }
     // Flushes first: a client may await the response before its next request.
     this.output.flush();
-    if (machine.idle) machine.window.rest();
+    if (machine.idle) machine.window.resetTier();
     return this.#transport.demand();
   }
 
@@ -203,7 +203,7 @@ export class Connection
     // After a refusal nothing consumes the input, so a read-ahead would be unbounded.
     if (machine.error !== null) return;
     if (machine.unread === 0) {
-      if (machine.idle) machine.window.rest();
+      if (machine.idle) machine.window.resetTier();
       this.#transport.demand();
     } else {
       while (
@@ -355,7 +355,6 @@ export class Connection
     if (this.#phase === "open") {
       this.#phase = "raw";
       this.#registry.sweeper.delete(this);
-      this.#deadlines.stalled = false;
       this.flushSoon();
       this.#done.resolve();
     } else raw.fail(this.#gone);
@@ -572,7 +571,9 @@ export class Connection
   }
 
   get stalledBytes(): number {
-    return this.#deadlines.stalled ? this.output.pending : 0;
+    return this.#deadlines.stalled && !this.handedOver
+      ? this.output.pending
+      : 0;
   }
 
   shed(): void {

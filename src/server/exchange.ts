@@ -20,11 +20,11 @@ import {
 } from "../memory/sizes.ts";
 import { isBytes } from "../message/bytes.ts";
 import type { Machine } from "../message/machine.ts";
-import { ignoreUnhandled } from "../message/promises.ts";
 import type { PooledRequest } from "../message/request.ts";
 import { CONNECT, HEAD } from "../wire/names.ts";
 import { isAscii } from "../wire/text.ts";
-import { allowsBody } from "../io/head_writer.ts";
+import { TEXT_TYPE } from "../io/field_writer.ts";
+import { awaitOutput, completed, failCompletion } from "./completion.ts";
 import type { ConnectionInfo, Handler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
 import { appendFields, appendText, type Output } from "../io/output.ts";
@@ -33,7 +33,6 @@ import {
   EncodedResponse,
   lengthError,
   NO_TUNNEL,
-  TEXT_TYPE,
   UNAVAILABLE,
 } from "./prepared_response.ts";
 import {
@@ -52,7 +51,13 @@ import {
   readInit,
   UNFRAMED,
 } from "./response_head.ts";
-import { goneError, noResponseError, shedError, unsent } from "./reasons.ts";
+import { allowsBody } from "./response_plan.ts";
+import {
+  goneError,
+  noResponseError,
+  shedError,
+  unsentError,
+} from "./reasons.ts";
 import type { Duplex } from "../io/transport.ts";
 import { planUpgrade } from "./upgrade.ts";
 
@@ -102,8 +107,6 @@ const scratch = new Uint8Array(3 * LONGEST_SCRATCH_TEXT);
 const NO_LINE = new Uint8Array(0);
 const TEXT_LINE = encoder.encode(`Content-Type: ${TEXT_TYPE}\r\n`);
 const JSON_LINE = encoder.encode("Content-Type: application/json\r\n");
-/** The errors of failed responses, for a `completed` that is read late. */
-const FAILED = new WeakMap<ServerResponse, unknown>();
 /** Interim responses that a handler may send (RFC 9110 §15.2, RFC 8297). */
 const INTERIM: ReadonlySet<number> = new Set([100, 102, 103, 104]);
 
@@ -121,7 +124,8 @@ export class Exchange implements Answering {
   /** Whether a 100 (Continue) was sent. */
   #continued = false;
   #sender: BodySender | null = null;
-  #completed: PromiseWithResolvers<void> | null = null;
+  /** The response, if the program asked when it is complete. */
+  #asked: ServerResponse | null = null;
 
   constructor(owner: ExchangeOwner) {
     this.#owner = owner;
@@ -147,7 +151,7 @@ export class Exchange implements Answering {
     this.#state = "open";
     this.#handling = true;
     this.#continued = false;
-    this.#completed = null;
+    this.#asked = null;
     request.held = true;
     if (owner.ledger !== null) owner.ledger.begin(request, response);
     let result: void | Promise<void>;
@@ -194,6 +198,7 @@ export class Exchange implements Answering {
     if (this.#state !== "open") return;
     if (error.code === "unexpected-eof") {
       this.#owner.forbidNext();
+      failCompletion(this.#response!, error);
       this.#state = "done";
       return;
     }
@@ -217,7 +222,7 @@ export class Exchange implements Answering {
 
   /** Called when the connection closes: cancels the stream of the response, if any. */
   abort(reason: unknown): void {
-    this.#completed?.reject(reason);
+    if (this.#asked !== null) failCompletion(this.#asked, reason);
     this.#sender?.cancel(reason);
   }
 
@@ -254,22 +259,10 @@ export class Exchange implements Answering {
 
   /** Backs `info.completed` of Fetch applications. */
   completed(response: ServerResponse): Promise<void> {
-    const { output } = this.#owner;
-    if (FAILED.has(response)) {
-      return ignoreUnhandled(Promise.reject(FAILED.get(response)));
-    }
-    // The exchange is over, so only the fate of the output is still open.
-    if (this.#response !== response) {
-      return output.closed && !output.lost
-        ? Promise.resolve()
-        : ignoreUnhandled(output.empty());
-    }
-    if (this.#completed === null) {
-      this.#completed = Promise.withResolvers<void>();
-      ignoreUnhandled(this.#completed.promise);
-      if (this.#state === "done") this.#awaitOutput();
-    }
-    return this.#completed.promise;
+    const isCurrent = this.#response === response;
+    if (isCurrent) this.#asked = response;
+    const isWhole = !isCurrent || this.#state === "done";
+    return completed(response, this.#owner.output, isWhole);
   }
 
   send(
@@ -286,7 +279,7 @@ export class Exchange implements Answering {
     } else if (typeof body === "string") {
       this.#sendText(response, body, init, TEXT_LINE);
     } else if (body === null || isBytes(body)) {
-      if (isDetached(body)) {
+      if (body !== null && isDetached(body)) {
         throw new TypeError("the bytes of the body were transferred");
       }
       const read = this.#read(response, init);
@@ -403,7 +396,7 @@ export class Exchange implements Answering {
     if (fits) return true;
     const error = shedError();
     owner.ledger?.fail(error);
-    FAILED.set(this.#response!, error);
+    failCompletion(this.#response!, error);
     this.#sendPrepared(UNAVAILABLE);
     return false;
   }
@@ -485,7 +478,7 @@ export class Exchange implements Answering {
     const request = this.request!;
     if (request.line.method === CONNECT && isSuccess(status)) {
       this.#sendPrepared(NO_TUNNEL);
-      return void stream.cancel(unsent()).catch(() => {});
+      return void stream.cancel(unsentError()).catch(() => {});
     }
     const trailers = this.#takesTrailers(status) ? init.trailers : undefined;
     const length = plan.contentLength;
@@ -497,7 +490,9 @@ export class Exchange implements Answering {
     if (output.closed || isHead) {
       // `cancel` may run user code, which must see the response as sent.
       this.#state = "done";
-      stream.cancel(output.closed ? goneError() : unsent()).catch(() => {});
+      stream.cancel(output.closed ? goneError() : unsentError()).catch(
+        () => {},
+      );
     } else {
       sender = new BodySender(stream, output, { chunked, length, trailers });
       // The response may be made of the request body, which may still await a 100.
@@ -530,11 +525,10 @@ export class Exchange implements Answering {
     sender.run().then(
       () => this.#streamed(),
       (error) => {
-        this.#completed?.reject(error);
         owner.forbidNext();
         owner.ledger?.cut(error);
         // A stream made of the request body fails with the refusal of that body.
-        FAILED.set(response, error);
+        failCompletion(response, error);
         if (owner.machine.refusedWith(error)) owner.count(error as HttpError);
         else if (!output.closed) owner.report(error, null);
         this.#streamed();
@@ -550,18 +544,11 @@ export class Exchange implements Answering {
 
   /** Called once the whole response is in the output. */
   #complete(): void {
-    const response = this.#response!;
-    if (this.#owner.output.closed && !FAILED.has(response)) {
-      FAILED.set(response, goneError());
-    }
-    if (this.#completed !== null) this.#awaitOutput();
+    const { output } = this.#owner;
+    if (output.closed) failCompletion(this.#response!, goneError());
+    else if (this.#asked !== null) awaitOutput(this.#asked, output);
     this.#owner.flushSoon();
     this.#finish();
-  }
-
-  #awaitOutput(): void {
-    const { resolve, reject } = this.#completed!;
-    this.#owner.output.empty().then(resolve, reject);
   }
 
   /** Sends an interim response (RFC 9110 §15.2). */

@@ -5,7 +5,7 @@
  */
 
 import { READ_AHEAD } from "../memory/sizes.ts";
-import type { Awaited, Watched } from "../io/deadlines.ts";
+import type { WaitKind, Watched } from "../io/deadlines.ts";
 
 /**
  * - open: requests are answered
@@ -16,7 +16,7 @@ import type { Awaited, Watched } from "../io/deadlines.ts";
 export type Phase = "open" | "leaving" | "lingering" | "raw" | "closed";
 
 /** What a server waits for. */
-export type Awaits = Exclude<Awaited, "rest">;
+export type Awaits = Exclude<WaitKind, "rest">;
 
 /** What is known of the exchange under way; its request is `null` if there is none. */
 interface Current {

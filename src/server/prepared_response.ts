@@ -8,17 +8,20 @@
 
 import type { HttpError } from "../errors.ts";
 import {
-  allowsBody,
-  checkStatus,
-  planFields,
   sizeOfFields,
-  statusLine,
+  TEXT_TYPE,
   writeFields,
   writeText,
-} from "../io/head_writer.ts";
+} from "../io/field_writer.ts";
 import { isBytes } from "../message/bytes.ts";
 import { DATE_LINE, dateSecond, refreshDate } from "./date.ts";
 import { appendText, type Output } from "../io/output.ts";
+import {
+  allowsBody,
+  checkStatus,
+  planFields,
+  statusLine,
+} from "./response_plan.ts";
 
 /** Options of `prepareResponse`. */
 export interface PreparedResponseInit {
@@ -142,9 +145,6 @@ export class EncodedResponse implements PreparedResponse {
 }
 
 const encoder = new TextEncoder();
-/** The default Content-Type of text, as in Fetch. */
-export const TEXT_TYPE = "text/plain;charset=UTF-8";
-
 /** Replaces a 2xx to CONNECT, which would open a tunnel without a handler for it. */
 export const NO_TUNNEL: EncodedResponse = new EncodedResponse({
   status: 501,

@@ -1,6 +1,6 @@
 /**
- * Why a connection or a response ended before its time: what signals and promises of the
- * program are given.
+ * The errors that a server gives to its program: reasons of signals, of streams and of
+ * promises, and what is wrong with a handler.
  *
  * @module
  */
@@ -69,6 +69,6 @@ export function goneError(): DOMException {
 }
 
 /** Why the stream of a body is cancelled that is not sent, such as that of a HEAD. */
-export function unsent(): TypeError {
+export function unsentError(): TypeError {
   return new TypeError("the response is sent without its body");
 }

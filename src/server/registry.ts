@@ -28,7 +28,8 @@ import { Ledger } from "./ledger.ts";
 import type { Output } from "../io/output.ts";
 import { closingError } from "./reasons.ts";
 import type { RequestEnd } from "./request_end.ts";
-import { type Sweepable, Sweeper } from "../io/timeouts.ts";
+import { sweeperFor } from "../io/deadlines.ts";
+import type { Sweepable, Sweeper } from "../io/sweeper.ts";
 
 /** A snapshot of a server's counters. */
 export interface ServerStats {
@@ -117,7 +118,7 @@ export class Registry {
     this.onError = options.onError ?? ((error) => console.error(error));
     const { limits } = this;
     this.budget = new Budget(limits.maxBuffered);
-    this.sweeper = Sweeper.for(Math.min(...timeoutsOf(limits)));
+    this.sweeper = sweeperFor(limits);
   }
 
   add(connection: Registered): void {
@@ -248,11 +249,4 @@ export class Registry {
     }
     return stats;
   }
-}
-
-/** The timeouts among the limits, by their names. */
-function timeoutsOf(limits: Required<ConnectionLimits>): number[] {
-  return Object.entries(limits)
-    .filter(([name]) => name.endsWith("Timeout"))
-    .map(([, value]) => value);
 }

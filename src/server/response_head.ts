@@ -5,18 +5,16 @@
  */
 
 import { DATE_LINE } from "./date.ts";
+import { writeDecimal, writeFields, writeText } from "../io/field_writer.ts";
+import type { Output } from "../io/output.ts";
+import type { HttpResponseInit } from "./response.ts";
 import {
   checkStatus,
   type FieldPlan,
   NO_FIELDS,
   planFields,
   statusLine,
-  writeDecimal,
-  writeFields,
-  writeText,
-} from "../io/head_writer.ts";
-import type { Output } from "../io/output.ts";
-import type { HttpResponseInit } from "./response.ts";
+} from "./response_plan.ts";
 import type { TrailerSource } from "../io/body_sender.ts";
 
 /** The framing of a response without Content-Length or Transfer-Encoding. */

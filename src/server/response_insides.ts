@@ -8,9 +8,10 @@
  *   something is asked of them: the text and its type behind a symbol each;
  * - full: an object with a list of fields, and a holder of the body with a flag.
  *
- * This file finds both on probes, by values and never by name (but for one flag, see `isDecoded`), and
- * checks that every other kind of response looks different. Where one probe differs, as
- * on another runtime, the shape is not used, and the caller goes the public way.
+ * This file finds both on probes, by values and never by name (but for one flag, see
+ * `isDecoded`), and checks that every other kind of response looks different. Where one
+ * probe differs, as on another runtime, the shape is not used, and the caller goes the
+ * public way.
  *
  * @module
  */

@@ -10,12 +10,17 @@
 
 import { Acceptor, type AcceptSource } from "./acceptor.ts";
 import { Connection } from "./connection.ts";
-import { resolveServerLimits, type ServerLimits } from "../limits.ts";
+import {
+  LONGEST_TIMER,
+  resolveServerLimits,
+  type ServerLimits,
+} from "../limits.ts";
 import type { ConnectionOptions } from "./options.ts";
 import type { Registry, ServerStats } from "./registry.ts";
 import { isBytes } from "../message/bytes.ts";
 import { noBytesError } from "../message/misuse.ts";
 import { deadlineError } from "./reasons.ts";
+import { follow } from "../io/follow.ts";
 import { unrefTimer } from "../io/runtime.ts";
 import {
   checkConnection,
@@ -137,21 +142,6 @@ export interface HttpServer<Addr extends Deno.Addr | null = Deno.Addr | null>
   stats(): ServerStats;
 }
 
-/** The longest delay of a timer, in milliseconds. */
-const LONGEST_TIMER = 2 ** 31 - 1;
-
-/** Calls `end` when the signal aborts. Returns a function that removes the listener. */
-export function follow(
-  signal: AbortSignal | undefined,
-  end: (reason: unknown) => void,
-): () => void {
-  if (signal === undefined) return () => {};
-  const abort = () => end(signal.reason);
-  if (signal.aborted) abort();
-  else signal.addEventListener("abort", abort, { once: true });
-  return () => signal.removeEventListener("abort", abort);
-}
-
 /** The only implementation of {@linkcode HttpServer}. */
 export class Server implements HttpServer {
   readonly addr: Deno.Addr | null;
@@ -219,7 +209,7 @@ export class Server implements HttpServer {
         const connection = await this.#acceptor.next();
         if (connection === null) break;
         // Yields, since a source may produce unusable connections in a tight loop.
-        if (!this.#serve(connection)) {
+        if (!this.#serveAccepted(connection)) {
           await new Promise((r) => setTimeout(r, 0));
         }
         while (
@@ -268,7 +258,8 @@ export class Server implements HttpServer {
     return connection;
   }
 
-  #serve(conn: Conn | Duplex): boolean {
+  /** Returns whether the connection can be served. */
+  #serveAccepted(conn: Conn | Duplex): boolean {
     try {
       this.#begin(conn);
       return true;

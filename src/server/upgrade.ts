@@ -1,5 +1,5 @@
 /**
- * The end of HTTP on a connection: the head of the last response.
+ * The head of the response that accepts an upgrade or a tunnel.
  *
  * @module
  */
@@ -7,13 +7,9 @@
 import type { PooledRequest } from "../message/request.ts";
 import { CONNECT } from "../wire/names.ts";
 import { listElements } from "../wire/text.ts";
-import {
-  checkStatus,
-  type FieldPair,
-  planFields,
-  statusLine,
-} from "../io/head_writer.ts";
+import type { FieldPair } from "../io/field_writer.ts";
 import type { HttpResponseInit } from "./response.ts";
+import { checkStatus, planFields, statusLine } from "./response_plan.ts";
 
 /** The head of the response to an accepted upgrade. */
 interface UpgradeHead {

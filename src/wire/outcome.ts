@@ -12,7 +12,7 @@ export const INCOMPLETE = -1;
 export const TABLE_FULL = -2;
 
 /** Offsets are 16 bits wide. Every limit on a head is lower (`MAX_HEAD` in limits.ts). */
-export const MAX_OFFSET = 0xffff;
+const MAX_OFFSET = 0xffff;
 
 /**
  * Packs refusal number `refusal` (1 or more) and `offset`. A larger offset is clamped:

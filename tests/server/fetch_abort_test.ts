@@ -181,6 +181,32 @@ Deno.test("info.completed rejects when the body stream fails", async () => {
   });
 });
 
+Deno.test("info.completed rejects when the request ended early, so that nothing was sent", async () => {
+  const infos: FetchInfo[] = [];
+  const early: Promise<string>[] = [];
+  await withApp(async (request, info) => {
+    infos.push(info);
+    if (new URL(request.url).pathname === "/early") {
+      early.push(outcomeOf(info.completed));
+    }
+    return new Response(await request.text());
+  }, async ({ port }) => {
+    for (const path of ["/early", "/late"]) {
+      using client = await RawClient.connect(port);
+      await client.send(
+        `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab`,
+      );
+      await client.conn.closeWrite();
+      assertEquals(await client.rest(), "");
+    }
+    const late = outcomeOf(infos[1]!.completed);
+    assertEquals(await within(Promise.all([...early, late]), "the outcomes"), [
+      "rejected",
+      "rejected",
+    ]);
+  });
+});
+
 Deno.test("an application and a handler share a server", async () => {
   const app = fetchHandler((request) =>
     new Response(`app ${new URL(request.url).pathname}`)

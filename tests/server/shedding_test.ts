@@ -6,6 +6,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   type AcceptSource,
+  fetchHandler,
+  type FetchInfo,
   type Handler,
   type HttpResponse,
   type HttpServer,
@@ -168,4 +170,31 @@ test("an abort listener of a dropped connection answers a request once", async (
   await until(() => opened.errors.length > 0, "the error");
   await until(() => other.wire.includes("listener"), "the answer");
   assertEquals(answersIn(other.wire).map(({ body }) => body), ["listener"]);
+});
+
+test("info.completed of a response that gave way rejects, whenever it was asked for", async () => {
+  const outcomes: string[] = [];
+  const infos: FetchInfo[] = [];
+  const note = (info: FetchInfo) =>
+    info.completed.then(
+      () => void outcomes.push("sent"),
+      (error) => void outcomes.push(error.name),
+    );
+  const app = fetchHandler((_request, info) => {
+    infos.push(info);
+    if (infos.length === 2) note(info);
+    return new Response(new Uint8Array(600_000));
+  });
+  await using opened = new Opened(app);
+  const held = client("/");
+  held.hold();
+  opened.open(held);
+  await until(() => infos.length === 1, "the first request");
+  const second = client("/");
+  opened.open(second);
+  await until(() => second.wire.includes("\r\n\r\n"), "the answer");
+  assert(second.wire.startsWith("HTTP/1.1 503"), second.wire.slice(0, 20));
+  note(infos[1]!);
+  await until(() => outcomes.length === 2, "both outcomes");
+  assertEquals(outcomes, ["QuotaExceededError", "QuotaExceededError"]);
 });

@@ -29,6 +29,9 @@ export const BAD_FIELDS: [string, string][] = [
   ["\u0161", "1"],
   ["x", "世界"],
   ["x", "\u010d\u010a"],
+  // To HTTP, a no-break space is no white space.
+  ["content-length", "\xa01"],
+  ["transfer-encoding", "\xa0chunked"],
   ["content-type", "a\nb"],
   ["date", "a\r\nb"],
   ["connection", "close\r\nX-Injected: 1"],

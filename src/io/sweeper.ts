@@ -1,9 +1,10 @@
 /**
- * Timeouts, checked by a periodic sweep over all connections.
+ * The timers behind all timeouts: periodic sweeps over connections.
  *
  * A timer per wait would cost more than the request itself. Instead each sweep asks the
- * connection whether it still waits for the same event as last time. Waits are measured
- * in sweeps, not in clock time, so a blocked event loop does not time clients out.
+ * connection whether it still waits for the same event as last time (`deadlines.ts`).
+ * Waits are measured in sweeps, not in clock time, so a blocked event loop does not time
+ * clients out.
  *
  * @module
  */
@@ -13,26 +14,6 @@ import { unrefTimer } from "./runtime.ts";
 /** An object with timeouts to check. */
 export interface Sweepable {
   sweep(): void;
-}
-
-/** Counts the sweeps that the current wait has lasted. */
-export class Wait {
-  #awaited: unknown = null;
-  #mark = 0;
-  #sweeps = 0;
-
-  /**
-   * The number of sweeps, including this one, with the same `awaited`, during which
-   * `mark`, which only grows, grew by less than `step`.
-   */
-  sweeps(awaited: unknown, mark: number, step = 1): number {
-    if (awaited !== this.#awaited || mark - this.#mark >= step) {
-      this.#awaited = awaited;
-      this.#mark = mark;
-      this.#sweeps = 0;
-    }
-    return ++this.#sweeps;
-  }
 }
 
 const SHORTEST_PERIOD = 20;
