@@ -235,18 +235,7 @@ export class Client implements HttpClient {
   }
 
   async upgrade(init: UpgradeRequestInit): Promise<UpgradeResult> {
-    const { method, target, headers, signal, onInterim } = init;
-    const call = this.#call(
-      {
-        target,
-        ...(method !== undefined && { method }),
-        ...(headers !== undefined && { headers }),
-        ...(signal !== undefined && { signal }),
-        ...(onInterim !== undefined && { onInterim }),
-      },
-      this.#authority,
-      true,
-    );
+    const call = this.#call(init, this.#authority, true);
     const response = await call.response;
     const { duplex } = call;
     return { response, duplex, [Symbol.dispose]: () => response.release() };

@@ -9,6 +9,7 @@
 import type { HttpError } from "../errors.ts";
 import {
   allowsBody,
+  checkInit,
   checkStatus,
   planFields,
   sizeOfFields,
@@ -66,6 +67,7 @@ export class EncodedResponse implements PreparedResponse {
   #second = -1;
 
   constructor(init: PreparedResponseInit) {
+    checkInit(init);
     const { body = null } = init;
     const status = checkStatus(init.status === undefined ? 200 : init.status);
     if (

@@ -6,6 +6,7 @@
 
 import { DATE_LINE } from "./date.ts";
 import {
+  checkInit,
   checkStatus,
   type FieldPlan,
   NO_FIELDS,
@@ -44,10 +45,11 @@ export interface HeadInit {
 /**
  * Reads and checks an init.
  *
- * @throws {TypeError} A field or the reason phrase is malformed.
+ * @throws {TypeError} It is no object, or a field or the reason phrase is malformed.
  * @throws {RangeError} The status is no whole number from 100 to 599.
  */
 export function readInit(init: HttpResponseInit): HeadInit {
+  checkInit(init);
   const status = checkStatus(init.status === undefined ? 200 : init.status);
   const { statusText, headers, trailers } = init;
   if (trailers !== undefined && typeof trailers !== "function") {

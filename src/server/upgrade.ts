@@ -8,6 +8,7 @@ import type { PooledRequest } from "../message/request.ts";
 import { CONNECT } from "../wire/names.ts";
 import { listElements } from "../wire/text.ts";
 import {
+  checkInit,
   checkStatus,
   type FieldPair,
   planFields,
@@ -32,6 +33,7 @@ export function planUpgrade(
   request: PooledRequest,
   init: Omit<HttpResponseInit, "trailers"> = {},
 ): UpgradeHead {
+  checkInit(init);
   const connect = request.line.method === CONNECT;
   const status = checkStatus(init.status ?? (connect ? 200 : 101));
   if (connect ? status < 200 || status > 299 : status !== 101) {
