@@ -183,7 +183,8 @@ export interface ClientLimits {
    * Time in which a body must make progress while the program waits for it: at least one
    * byte, and as many as `minBodyRate` requires. On expiry the read fails with an
    * `HttpError` (`body-timeout`), and the connection closes. Time in which the program
-   * does not read is counted only after `close()`.
+   * does not read is counted only after `close()`. Raise it, `minBodyRate` and
+   * `totalBodyTimeout` for a response without end, such as a log or events.
    *
    * @default {30000}
    */

@@ -209,12 +209,19 @@ export function serve(
 ): HttpServer;
 export function serve(
   first: AnyHandler | AcceptSource | ListenOptions & { handler?: AnyHandler },
-  second: AnyHandler | undefined = (first as { handler?: AnyHandler }).handler,
+  second: AnyHandler | undefined = (
+    first as { handler?: AnyHandler } | null
+  )?.handler,
   third: ServerOptions<never> = {},
 ): HttpServer {
   if (typeof first === "function") return listenAndServe({}, first);
   if (typeof second !== "function") {
     throw noHandlerError("serve");
+  }
+  if (typeof first !== "object" || first === null) {
+    throw new TypeError(
+      "serve listens on options such as { port: 8000 }, or takes connections of a source",
+    );
   }
   if (!(Symbol.asyncIterator in first)) return listenAndServe(first, second);
   return new Server(first, new Registry(second, third), third);

@@ -38,8 +38,9 @@ export interface HttpClient extends AsyncDisposable {
    * Read what you need, then release the response; `using` does that.
    *
    * The release discards the unread rest of the body, up to `maxDrain` bytes and for two
-   * seconds; with more left, the connection closes. It also closes after a response
-   * without length, after one with `Connection: close`, and after one that has come before
+   * seconds; with more left, the connection closes, and requests that wait for it are
+   * rejected as `retryable`. An abort of `signal` closes it at once. It also closes after a
+   * response without length, after one with `Connection: close`, and after one that has come before
    * the whole request was sent: then the rest of the body is not sent, unless the response
    * is a 2xx and itself still under way (RFC 9112 §9.5).
    *
@@ -66,9 +67,10 @@ export interface HttpClient extends AsyncDisposable {
 
   /**
    * Sends a Fetch request and resolves to a Fetch response, whose body streams from the
-   * connection. The connection takes the next request once the body has arrived completely
-   * or was cancelled. Up to 64 KiB arrive unread; a longer body has to be read. A body of
-   * more than `maxFetchBodySize` is refused, also one that is read as a stream: set
+   * connection. The connection takes the next request once the body has arrived completely.
+   * Up to 64 KiB arrive unread; a longer body has to be read. The rest of a cancelled one is
+   * discarded as in {@linkcode HttpClient.request}; to leave one without end, abort
+   * `signal`. A body of more than `maxFetchBodySize` is refused, also one that is read as a stream: set
    * `connect` a higher limit, or use {@linkcode HttpClient.request}.
    *
    * Of `init`, only `method`, `headers`, `body` and `signal` are read. Redirects are thus
@@ -144,8 +146,8 @@ export interface HttpClient extends AsyncDisposable {
   /**
    * Closes the connection once the requests made so far are answered and their bodies read
    * or released; a body that makes no progress is given up after `bodyTimeout`. A request
-   * whose own stream never ends holds it open; the `signal` of the client ends that. A
-   * second call does nothing more. Does not concern a connection that was handed over.
+   * whose own stream never ends holds it open, and so does a body without end; the `signal`
+   * of the request or the client ends that. A second call does nothing more. Does not concern a connection that was handed over.
    *
    * @returns The same as `closed`.
    */
@@ -163,7 +165,9 @@ export interface UpgradeResult extends Disposable {
   readonly response: ReceivedResponse;
   /**
    * The streams of the connection, or `null` if the server declined. It closes when
-   * `writable` is closed and `readable` was read to its end or cancelled.
+   * `writable` is closed and `readable` was read to its end or cancelled. No timeout
+   * applies. The `signal` of the request has no more effect; that of `connect` errors both
+   * streams and closes the connection.
    */
   readonly duplex: Duplex | null;
   /** Releases the response. The streams stay open. */
@@ -226,18 +230,7 @@ export class Client implements HttpClient {
   }
 
   async upgrade(init: UpgradeRequestInit): Promise<UpgradeResult> {
-    const { method, target, headers, signal, onInterim } = init;
-    const call = this.#call(
-      {
-        target,
-        ...(method !== undefined && { method }),
-        ...(headers !== undefined && { headers }),
-        ...(signal !== undefined && { signal }),
-        ...(onInterim !== undefined && { onInterim }),
-      },
-      this.#authority,
-      true,
-    );
+    const call = this.#call(init, this.#authority, true);
     const response = await call.response;
     const { duplex } = call;
     return { response, duplex, [Symbol.dispose]: () => response.release() };

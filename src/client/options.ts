@@ -16,7 +16,7 @@ export interface ConnectOptions extends ParserOptions, ClientLimits {
    * relative URLs of `fetch`. Give it to reach a server by its name: what a connection
    * tells of its peer is an IP address, whatever name you connected to.
    *
-   * @default {the IP address and port of the peer, if the connection tells them}
+   * @default {the IP address and port of the peer over TCP and TLS; else none}
    */
   authority?: string;
   /** Closes the connection at once when aborted. */

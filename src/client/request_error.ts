@@ -9,8 +9,9 @@
  * or was busy, before the request was sent or after. Reading a body fails with it, too, if
  * the connection fails. `cause` holds the reason, if there is one.
  *
- * Two kinds of failure have errors of their own: a response that was refused, truncated
- * or late is an `HttpError`, and an aborted request rejects with the reason of its signal.
+ * Two kinds of failure have errors of their own: a response that was refused, late, or
+ * truncated by a server that ended the connection in order, is an `HttpError`, and an
+ * aborted request rejects with the reason of its signal.
  */
 export class RequestError extends Error {
   /**

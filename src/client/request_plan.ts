@@ -116,6 +116,9 @@ export function planRequest(
     if (!connect && fields.protocols === null) {
       throw new TypeError("an upgrade needs the field Upgrade");
     }
+    if ((init.body ?? null) !== null) {
+      throw new TypeError("a request made by upgrade() has no body");
+    }
     if (!connect && !fields.listsUpgrade) {
       fields.lines += "Connection: Upgrade\r\n";
     }
@@ -147,7 +150,9 @@ export function planRequest(
 /** The request line, without its CRLF. */
 function checkLine(method: string, target: string): string {
   if (typeof method !== "string" || typeof target !== "string") {
-    throw new TypeError("the method and the target of a request are texts");
+    throw new TypeError(
+      'the method and the target of a request are texts, as in { target: "/a?b=c" }',
+    );
   }
   const line = `${method} ${target} HTTP/1.1`;
   if (USUAL.has(method) && ORIGIN_FORM.test(target)) return line;

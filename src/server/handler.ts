@@ -16,7 +16,10 @@ import type { HttpResponse } from "./response.ts";
 export interface ConnectionInfo<
   Addr extends Deno.Addr | null = Deno.Addr | null,
 > {
-  /** The client's address; `null` for a pair of streams, unless given as an option. */
+  /**
+   * The client's address; `null` for a pair of streams, unless given as an option. In Deno,
+   * the `path` of a client on a Unix socket is `null`, unless it has bound one.
+   */
   readonly remoteAddr: Addr;
   /** The server's address; `null` for a pair of streams. */
   readonly localAddr: Deno.Addr | null;

@@ -18,6 +18,7 @@ import { DATE_LINE, dateSecond, refreshDate } from "./date.ts";
 import { appendText, type Output } from "../io/output.ts";
 import {
   allowsBody,
+  checkInit,
   checkStatus,
   planFields,
   statusLine,
@@ -69,6 +70,7 @@ export class EncodedResponse implements PreparedResponse {
   #second = -1;
 
   constructor(init: PreparedResponseInit) {
+    checkInit(init);
     const { body = null } = init;
     const status = checkStatus(init.status === undefined ? 200 : init.status);
     if (

@@ -9,6 +9,7 @@ import { writeDecimal, writeFields, writeText } from "../io/field_writer.ts";
 import type { Output } from "../io/output.ts";
 import type { HttpResponseInit } from "./response.ts";
 import {
+  checkInit,
   checkStatus,
   type FieldPlan,
   NO_FIELDS,
@@ -42,10 +43,11 @@ export interface HeadInit {
 /**
  * Reads and checks an init.
  *
- * @throws {TypeError} A field or the reason phrase is malformed.
+ * @throws {TypeError} It is no object, or a field or the reason phrase is malformed.
  * @throws {RangeError} The status is no whole number from 100 to 599.
  */
 export function readInit(init: HttpResponseInit): HeadInit {
+  checkInit(init);
   const status = checkStatus(init.status === undefined ? 200 : init.status);
   const { statusText, headers, trailers } = init;
   if (trailers !== undefined && typeof trailers !== "function") {

@@ -88,6 +88,17 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 /**
+ * Checks that an init is one: a status in its place would be ignored.
+ *
+ * @throws {TypeError} It is no object.
+ */
+export function checkInit(init: unknown): void {
+  if (typeof init !== "object" || init === null) {
+    throw new TypeError("an init is an object such as { status: 404 }");
+  }
+}
+
+/**
  * Checks a status at run time, since untyped programs can pass any value.
  *
  * @throws {RangeError} It is no whole number from 100 to 599.

@@ -9,7 +9,12 @@ import { CONNECT } from "../wire/names.ts";
 import { listElements } from "../wire/text.ts";
 import type { FieldPair } from "../io/field_writer.ts";
 import type { HttpResponseInit } from "./response.ts";
-import { checkStatus, planFields, statusLine } from "./response_plan.ts";
+import {
+  checkInit,
+  checkStatus,
+  planFields,
+  statusLine,
+} from "./response_plan.ts";
 
 /** The head of the response to an accepted upgrade. */
 interface UpgradeHead {
@@ -28,6 +33,7 @@ export function planUpgrade(
   request: PooledRequest,
   init: Omit<HttpResponseInit, "trailers"> = {},
 ): UpgradeHead {
+  checkInit(init);
   const connect = request.line.method === CONNECT;
   const status = checkStatus(init.status ?? (connect ? 200 : 101));
   if (connect ? status < 200 || status > 299 : status !== 101) {

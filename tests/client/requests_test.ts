@@ -191,6 +191,16 @@ test("malformed and contradictory requests are refused before a byte is sent", (
       () => client.upgrade({ target: "/", method: "CONNECT" }),
       TypeError,
     );
+    // The type has no body, but an object with one fits it.
+    for (const body of ["", "text", new ReadableStream()]) {
+      const init = { target: "/", headers: { Upgrade: "x" }, body };
+      await assertRejects(() => client.upgrade(init), TypeError, "no body");
+    }
+    await assertRejects(
+      () => client.request("/" as never),
+      TypeError,
+      'as in { target: "/a?b=c" }',
+    );
     assertEquals(client.state, "idle");
     assertEquals(conn.writesBegun, 0);
   }));

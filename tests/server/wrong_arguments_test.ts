@@ -8,6 +8,8 @@ import {
   type Conn,
   fetchHandler,
   type Handler,
+  type HttpResponseInit,
+  prepareResponse,
   request,
   serve,
   serveConnection,
@@ -76,6 +78,41 @@ Deno.test("what is no handler is refused", async () => {
       message,
     );
   }
+});
+
+Deno.test("serve is told what to listen on", () => {
+  for (const first of [8000, "8000", undefined, null]) {
+    assertThrows(
+      () => serve(first as never, handler),
+      TypeError,
+      "serve listens on options such as { port: 8000 }",
+    );
+  }
+  for (const first of [undefined, null, 8000]) {
+    assertThrows(() => serve(first as never), TypeError, "needs a handler");
+  }
+});
+
+Deno.test("an init that is no object is refused", async () => {
+  const inits = [404, "404", null] as unknown as HttpResponseInit[];
+  const errors: string[] = [];
+  for (const init of inits) {
+    const careless: Handler[] = [
+      (_req, res) => res.send("no", init),
+      (_req, res) => res.json("no", init),
+      (_req, res) => res.send(new Blob(["no"]).stream(), init),
+    ];
+    for (const handler of careless) {
+      const response = await request(handler, "/", {}, {
+        onError: (error) => void errors.push(String(error)),
+      });
+      assertEquals(response.status, 500);
+      await response.text();
+    }
+    assertThrows(() => prepareResponse(init as never), TypeError, "init");
+  }
+  const message = "TypeError: an init is an object such as { status: 404 }";
+  assertEquals(errors, new Array(9).fill(message));
 });
 
 Deno.test("what is no connection is refused", async () => {
