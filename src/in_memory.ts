@@ -217,8 +217,6 @@ class InMemoryExchange {
           throw error;
         });
         if (!done) return controller.enqueue(value);
-        const trailers = this.#received?.trailers;
-        if (trailers) this.#trailers = new Headers([...trailers]);
         await this.#end();
         endStream(controller);
       },
@@ -253,8 +251,12 @@ class InMemoryExchange {
     this.#release();
   }
 
+  /** An abort may come when all has arrived, so every end keeps the trailers. */
   #release(): void {
-    this.#received?.release();
+    const received = this.#received;
+    if (received === null) return;
+    if (received.trailers) this.#trailers = new Headers([...received.trailers]);
+    received.release();
     this.#received = null;
   }
 }

@@ -425,6 +425,29 @@ test("the signal ends a body of known length that does not come", async () => {
   assertEquals(await within(cancelled, "the cancel"), "enough");
 });
 
+test("a body that arrives despite an abort has its trailers", async () => {
+  const { ask, pools } = asker();
+  const whole: number[] = [];
+  for (let turns = 0; turns < 16; turns++) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const response = await ask(
+      (_req, res) => res.send("body", { trailers: () => ({ "x-sum": "7" }) }),
+      "/",
+      { signal },
+    );
+    for (let turn = 0; turn < turns; turn++) await null;
+    controller.abort("enough");
+    const text = await response.text().catch((error) => error);
+    if (text === "enough") continue;
+    assertEquals(text, "body");
+    assertEquals([...response.trailers ?? []], [["x-sum", "7"]], `${turns}`);
+    whole.push(turns);
+  }
+  assertEquals(whole.includes(15), true);
+  await untilAtRest(pools);
+});
+
 test("a body whose request is never sent is cancelled", async () => {
   const cancelled: unknown[] = [];
   const body = () =>

@@ -2,7 +2,7 @@
  * Bodies that a handler does not read, and bodies over `maxBodySize`.
  */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { Handler } from "@pooled/http1";
 import { echoTarget, echoText } from "../support/handlers.ts";
 import { MemoryConn, serveMemory } from "../support/memory_conn.ts";
@@ -50,6 +50,34 @@ test("an unread body within maxDrain is discarded, and the connection kept", asy
       }
       assertEquals(errors, []);
     }, { maxDrain: 1000 });
+  }
+});
+
+test("a handler that releases an unread body is answered alike, however it was cut", async () => {
+  const releasing: Handler = (req, res) => {
+    const upgrades = req.upgrade !== null;
+    req.release();
+    if (upgrades) {
+      assertThrows(() => res.upgrade(), TypeError, "not read to its end");
+    }
+    res.send("released");
+  };
+  const requests: [request: string, closes: boolean][] = [
+    [post("/", "body", "Connection: upgrade", "Upgrade: x"), false],
+    // Its client got no 100, and may leave the body out.
+    [post("/", "body", "Expect: 100-continue"), true],
+    [post("/", "body"), false],
+  ];
+  for (const [request, closes] of requests) {
+    for (let cut = 0; cut <= 4; cut++) {
+      const at = request.length - cut;
+      const conn = new MemoryConn([
+        request.slice(0, at) + (cut === 0 ? last() : ""),
+        ...(cut === 0 ? [] : [request.slice(at) + last()]),
+      ]);
+      const out = await serveMemory(conn, releasing);
+      assertEquals(statusesOf(out), closes ? [200] : [200, 200], `${cut}`);
+    }
   }
 });
 

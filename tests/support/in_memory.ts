@@ -12,7 +12,7 @@ import {
   request,
 } from "@pooled/http1";
 import { assertAtRest } from "./at_rest.ts";
-import { settle, within } from "./waiting.ts";
+import { within } from "./waiting.ts";
 
 /** Asks with pools of its own, whose rest `atRest` checks. */
 export function asker(options: InMemoryOptions = {}) {
@@ -62,16 +62,20 @@ export function laterStream(
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let next = 0;
+  let wait: ReturnType<typeof setTimeout> | undefined;
   return new ReadableStream({
     async pull(controller) {
       // Later than any number of microtasks.
-      await settle();
+      await new Promise((resolve) => wait = setTimeout(resolve, 5));
       const chunk = chunks[next++];
       if (chunk === undefined) return controller.close();
       controller.enqueue(
         typeof chunk === "string" ? encoder.encode(chunk) : chunk,
       );
     },
-    cancel: cancelled ?? (() => {}),
+    cancel(reason) {
+      clearTimeout(wait);
+      cancelled?.(reason);
+    },
   }, { highWaterMark: 0 });
 }
