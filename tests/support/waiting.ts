@@ -4,6 +4,9 @@
  * @module
  */
 
+/** Milliseconds for a test, which may wait for several events. */
+const WHOLE_TEST = 120_000;
+
 /** Rejects with an error that names `what` if `promise` does not settle in time. */
 export async function within<T>(
   promise: Promise<T>,
@@ -26,7 +29,7 @@ export async function within<T>(
 
 /** Registers a test that fails instead of hanging. */
 export function test(name: string, run: () => Promise<void>): void {
-  Deno.test(name, () => within(run(), "the test"));
+  Deno.test(name, () => within(run(), "the test", WHOLE_TEST));
 }
 
 /**
@@ -36,7 +39,7 @@ export function test(name: string, run: () => Promise<void>): void {
 export function sanitized(name: string, run: () => Promise<void>): void {
   Deno.test({
     name,
-    fn: () => within(run(), "the test"),
+    fn: () => within(run(), "the test", WHOLE_TEST),
     sanitizeOps: true,
     sanitizeResources: true,
   });
@@ -48,7 +51,7 @@ export async function until(
   what: string,
 ): Promise<void> {
   // Has its own bound: a timeout around the call would leave this loop running.
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 30_000;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`waited too long for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
