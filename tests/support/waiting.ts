@@ -4,6 +4,8 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
+
 /** Milliseconds for a test, which may wait for several events. */
 const WHOLE_TEST = 120_000;
 
@@ -68,7 +70,13 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Waits a few turns of the event loop, so that pending I/O completes. */
-export function settle(): Promise<void> {
-  return sleep(5);
+/**
+ * Waits a few milliseconds, and then a few turns of the event loop, so that pending I/O
+ * completes even if the machine stood still meanwhile.
+ */
+export async function settle(): Promise<void> {
+  await sleep(5);
+  for (let i = 0; i < 8; i++) {
+    await new Promise<void>((resolve) => void setImmediate(() => resolve()));
+  }
 }
