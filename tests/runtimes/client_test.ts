@@ -23,7 +23,7 @@ for (const runtime of RUNTIMES) {
       }
       res.send(`${req.method} ${req.path} ${await req.text()}`);
     }, async ({ port }) => {
-      await using program = await Program.start(
+      await using program = Program.start(
         runtime,
         "tests/runtimes/client_program.mjs",
         [`${port}`],

@@ -41,7 +41,7 @@ async function withProgram(
   settings: Record<string, unknown>,
   run: (served: Served) => Promise<void>,
 ): Promise<void> {
-  await using program = await Program.start(
+  await using program = Program.start(
     runtime,
     "tests/runtimes/net_server.mjs",
     [kind, JSON.stringify(settings)],
