@@ -290,7 +290,8 @@ Deno.test("an idle client does not keep a program running", async () => {
     ],
     stdout: "piped",
     stderr: "piped",
-    signal: AbortSignal.timeout(20_000),
+    // Less than the idle timeouts.
+    signal: AbortSignal.timeout(50_000),
   });
   const { success, stdout, stderr } = await child.output();
   assertEquals(new TextDecoder().decode(stdout), "GET /a \n");

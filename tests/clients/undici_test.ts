@@ -6,17 +6,14 @@ import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";
 import { Client } from "undici";
 import { streamOf } from "../support/streams.ts";
+import { untilUndiciRests } from "../support/undici.ts";
 import { within } from "../support/waiting.ts";
 import { clientPortOf, withServer } from "../support/with_server.ts";
 
-/** Longer than two ticks of undici's half-second timer, which outlives its last client. */
-const LAST_TICK = 1100;
-
-/** Waits after `run` for undici's timer to stop, which the sanitizer would report. */
 function undiciTest(name: string, run: () => Promise<void>): void {
   Deno.test(name, async () => {
     await run();
-    await new Promise((resolve) => setTimeout(resolve, LAST_TICK));
+    await untilUndiciRests();
   });
 }
 

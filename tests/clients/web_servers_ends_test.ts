@@ -64,7 +64,7 @@ siteTests("requests at the moment of the server's close", async (site) => {
 });
 
 siteTests("the last request of a connection", async (site) => {
-  const client = await site.open({}, site.server.ports.brief);
+  const client = await site.open({}, site.server.ports.few);
   const kept: boolean[] = [];
   while (client.state === "idle") {
     const response = await get(client, "/index.html");
@@ -79,8 +79,8 @@ siteTests("the last request of a connection", async (site) => {
 });
 
 siteTests("pipelined requests behind the last one", async (site) => {
-  const { brief } = site.server.ports;
-  const client = await site.open({ pipeline: 8 }, brief);
+  const { few } = site.server.ports;
+  const client = await site.open({ pipeline: 8 }, few);
   const outcomes = await within(
     Promise.all(Array.from({ length: 12 }, async () => {
       try {

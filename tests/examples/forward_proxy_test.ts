@@ -19,7 +19,7 @@ import {
   readAll,
 } from "../support/raw_client.ts";
 import { bytesOf } from "../support/bytes.ts";
-import { free, head, listen } from "../support/upstream.ts";
+import { head, listen, refusingPort } from "../support/upstream.ts";
 import { test, until, within } from "../support/waiting.ts";
 
 /** The proxy, which may reach all ports of 127.0.0.1. */
@@ -293,12 +293,13 @@ test("forward proxy: a request that comes back is refused", () =>
   }));
 
 test("forward proxy: a server that is down, unknown, closes or talks nonsense is a 502", async () => {
+  using closed = await refusingPort();
   using listener = listen();
   await using proxy = start();
   const port = await proxy.port();
   for (
     const authority of [
-      `127.0.0.1:${free().port}`,
+      `127.0.0.1:${closed.port}`,
       "127.0.0.1:0",
       "no-such-host.invalid",
       "a..b",
@@ -345,14 +346,17 @@ test("forward proxy: a server that does not answer, or go on, is a 504 or the en
     assertStringIncludes(await answer, "HTTP/1.1 504 ");
     await within(assertEnds(conn), "the server's end");
   }
-  const answer = ask(port, line);
-  const { conn } = await head(listener);
-  using _ = conn;
-  await conn.write(
-    bytesOf("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
-  );
-  assert((await answer).endsWith("\r\n\r\nhalf"));
-  await within(assertEnds(conn), "the server's end");
+  const half = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+  for (let answer = " 504 "; answer.includes(" 504 ");) {
+    // Again if this write came too late.
+    const asked = ask(port, line);
+    const { conn } = await head(listener);
+    using _ = conn;
+    await conn.write(bytesOf(half)).catch(() => {});
+    answer = await asked;
+    await within(assertEnds(conn), "the server's end");
+    assert(/ 504 |\r\n\r\nhalf$/.test(answer), answer);
+  }
 });
 
 test("forward proxy: a response that breaks off has no clean end", async () => {

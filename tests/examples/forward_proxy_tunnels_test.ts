@@ -19,7 +19,12 @@ import {
   readAll,
   reset,
 } from "../support/raw_client.ts";
-import { fillBacklog, resident, zeros } from "../support/upstream.ts";
+import {
+  fillBacklog,
+  refusingPort,
+  resident,
+  zeros,
+} from "../support/upstream.ts";
 import { test } from "../support/waiting.ts";
 
 /** The proxy, which may reach all ports of two hosts. */
@@ -159,12 +164,11 @@ test("forward proxy, CONNECT: a reset on one side closes the other, and nothing 
 test("forward proxy, CONNECT: an unreachable upstream is a 502, a target that is no host a 400", async () => {
   await using proxy = start();
   const port = await proxy.port();
-  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  closed.close();
+  using closed = await refusingPort();
   for (
     const [target, status] of [
       ["127.0.0.1:0", 502],
-      [`127.0.0.1:${closed.addr.port}`, 502],
+      [`127.0.0.1:${closed.port}`, 502],
       ["no-such-host.invalid:80", 502],
       ["[::1]:0", 502],
       [`${"a".repeat(300)}:80`, 502],
@@ -239,10 +243,10 @@ test("forward proxy, CONNECT: a client that resets takes its attempt to connect 
 
 test("forward proxy, CONNECT: the connect timeout does not apply to the tunnel", async () => {
   await using proxy = start({
-    constants: { CONNECT_MS: 200 },
+    constants: { CONNECT_MS: 1000 },
   });
   using tunnel = await Tunnel.open(await proxy.port());
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await new Promise((resolve) => setTimeout(resolve, 1300));
   await tunnel.client.send("still here");
   await tunnel.client.conn.closeWrite();
   assertEquals(await readAll(tunnel.upstream), "still here");

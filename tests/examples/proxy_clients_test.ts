@@ -16,12 +16,10 @@ import {
   ended,
   TemporaryDirectory,
 } from "../support/programs.ts";
+import { untilUndiciRests } from "../support/undici.ts";
 import { within } from "../support/waiting.ts";
 import { echoSocket } from "../support/websocket.ts";
 import { withServer } from "../support/with_server.ts";
-
-/** Longer than two ticks of undici's half-second timer, which outlives its last client. */
-const LAST_TICK = 1100;
 
 /** Where everything is. */
 interface Places {
@@ -176,7 +174,7 @@ Deno.test("proxy clients: undici's ProxyAgent", async () => {
       await dispatcher.close();
     }
   });
-  await new Promise((resolve) => setTimeout(resolve, LAST_TICK));
+  await untilUndiciRests();
 });
 
 Deno.test(

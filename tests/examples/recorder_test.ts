@@ -11,6 +11,7 @@ import {
   sockets,
 } from "../support/example.ts";
 import { answerTo, assertEnds, RawClient } from "../support/raw_client.ts";
+import { refusingPort } from "../support/upstream.ts";
 import { sleep, test, within } from "../support/waiting.ts";
 
 function start(upstream: number, options?: ExampleOptions): Example {
@@ -118,22 +119,32 @@ test("recorder: the requests that wait for a response are bounded", async () => 
 test("recorder: an idle connection is closed, an active one is not", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await using recorder = start(listener.addr.port, {
-    constants: { IDLE_MS: 1000 },
+    constants: { IDLE_MS: 2000 },
   });
-  using pair = await Recorded.open(await recorder.port(), listener);
-  for (let i = 0; i < 15; i++) {
-    await sleep(100);
-    await pair.up(`GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  const port = await recorder.port();
+  using idle = await Recorded.open(port, listener);
+  using active = await Recorded.open(port, listener);
+  const ends = async ({ upstream, client }: Recorded) => {
+    await within(assertEnds(upstream), "the upstream's end");
+    await within(assertEnds(client.conn), "the client's end");
+  };
+  let isIdle = false;
+  const ended = ends(idle).finally(() => isIdle = true);
+  // Active for longer than the other is idle.
+  for (let i = 0, last = false; !last; i++) {
+    last = isIdle;
+    await active.up(`GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await sleep(50);
   }
-  await within(assertEnds(pair.upstream), "the upstream's end");
-  await within(assertEnds(pair.client.conn), "the client's end");
+  await ended;
   await recorder.line(/(1) broke off/);
+  await ends(active);
+  await recorder.line(/(2) broke off/);
 });
 
 test("recorder: an upstream that is down closes the connection", async () => {
-  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  closed.close();
-  await using recorder = start(closed.addr.port);
+  using closed = await refusingPort();
+  await using recorder = start(closed.port);
   using client = await RawClient.connect(await recorder.port());
   await within(assertEnds(client.conn), "the end");
   await recorder.line(/(1) broke off/);

@@ -13,7 +13,8 @@ for (const runtime of RUNTIMES) {
     withServer(async (req, res) => {
       if (req.path === "/large") return res.send("x".repeat(1_000_000));
       if (req.path === "/never") {
-        await new Promise((end) => setTimeout(end, 200));
+        const { signal } = req;
+        await new Promise((end) => signal.addEventListener("abort", end));
       }
       if (req.path === "/echo") {
         const { readable, writable } = res.upgrade();
@@ -22,7 +23,7 @@ for (const runtime of RUNTIMES) {
       }
       res.send(`${req.method} ${req.path} ${await req.text()}`);
     }, async ({ port }) => {
-      await using program = await Program.start(
+      await using program = Program.start(
         runtime,
         "tests/runtimes/client_program.mjs",
         [`${port}`],

@@ -9,7 +9,7 @@ import { test } from "../support/waiting.ts";
 
 for (const runtime of RUNTIMES.slice(1)) {
   test(`examples/node.ts in ${runtime.name}`, async () => {
-    await using program = await Program.start(
+    await using program = Program.start(
       runtime,
       "examples/node.ts",
       ["0"],

@@ -52,9 +52,14 @@ for (const body of [new Blob(["blob"]), form]) {
   seen.push(await length.json());
 }
 
-await new Promise((done) => setTimeout(done, 10));
-const { requests, responses, tables, slabs } = pools.stats();
-seen.push([requests, responses, tables, ...slabs].map((pool) => pool.inUse));
+const inUse = () => {
+  const { requests, responses, tables, slabs } = pools.stats();
+  return [requests, responses, tables, ...slabs].map((pool) => pool.inUse);
+};
+for (let i = 0; i < 1000 && inUse().some((count) => count > 0); i++) {
+  await new Promise((done) => setTimeout(done, 5));
+}
+seen.push(inUse());
 console.log(JSON.stringify(seen));
 `;
 
@@ -75,7 +80,7 @@ for (const runtime of RUNTIMES) {
     try {
       const file = `${directory}/program.mjs`;
       await Deno.writeTextFile(file, PROGRAM);
-      await using program = await Program.start(runtime, file, []);
+      await using program = Program.start(runtime, file, []);
       const { code, errors } = await program.end();
       assertEquals(code, 0, errors);
       assertEquals(JSON.parse(program.lines.at(-1)!), SEEN);

@@ -58,7 +58,7 @@ for (const runtime of RUNTIMES) {
     try {
       const file = `${directory}/program.mjs`;
       await Deno.writeTextFile(file, PROGRAM);
-      await using program = await Program.start(runtime, file, []);
+      await using program = Program.start(runtime, file, []);
       const { code, errors } = await program.end();
       assert(code === 0, errors);
       assertEquals(JSON.parse(program.lines.join("")), SEEN);

@@ -23,6 +23,7 @@ import {
 } from "@pooled/http1";
 import { makeCertificate } from "../support/certificate.ts";
 import { answerTo, RawClient } from "../support/raw_client.ts";
+import { withoutTimeout } from "../support/sweeps.ts";
 import { sanitized, turn, until, within } from "../support/waiting.ts";
 import { withServer } from "../support/with_server.ts";
 
@@ -71,7 +72,7 @@ for (const [where, handler] of Object.entries(HUNG)) {
     );
     await until(() => server.stats().requests === 1, "the request");
     aborter.abort(new Error("enough"));
-    await within(server.finished, "the end of the server", 1000);
+    await withoutTimeout(server.finished, "the end of the server");
     assertEquals(server.stats().connections, 0);
     await client.rest().catch(() => {});
     listen(port).close();
@@ -91,7 +92,7 @@ sanitized(
     }, { signal: aborter.signal });
     using client = await RawClient.connect(portOf(server));
     await client.send(GET);
-    await within(ended.promise, "the end of the server", 1000);
+    await withoutTimeout(ended.promise, "the end of the server");
     await client.rest().catch(() => {});
   },
 );
@@ -111,7 +112,7 @@ sanitized(
     await client.send(GET);
     await turn();
     aborter.abort();
-    await within(served, "the end", 1000);
+    await withoutTimeout(served, "the end");
     listener.close();
     await client.rest().catch(() => {});
   },
@@ -152,7 +153,7 @@ sanitized(
     await until(() => server.stats().requests === 1, "the request");
     await turn();
     aborter.abort();
-    await within(server.finished, "the end of the server", 1000);
+    await withoutTimeout(server.finished, "the end of the server");
     client.conn.close();
     // The pending write ends with its connection.
     await turn();
@@ -239,14 +240,20 @@ sanitized(
   async () => {
     const listener = listen();
     // Like a system that has run out of file descriptors.
-    const accept = () => Promise.reject(new Error("Too many open files"));
+    let accepts = 0;
+    const accept = () => {
+      accepts++;
+      return Promise.reject(new Error("Too many open files"));
+    };
     const server = serve(
       Object.assign(listener, { accept }),
       hello,
       { onError() {} },
     );
     await turn();
-    await within(server.shutdown(), "the end", 1000);
+    const before = accepts;
+    await within(server.shutdown(), "the end");
+    assertEquals(accepts, before);
   },
 );
 
@@ -456,7 +463,7 @@ for (const how of ["shutdown", "abort"]) {
   const end = (server: HttpServer, aborter: AbortController) => {
     if (how === "abort") aborter.abort();
     else server.shutdown();
-    return within(server.finished, "the end of the server", 1000);
+    return withoutTimeout(server.finished, "the end of the server");
   };
   const start = (source: AcceptSource, options: ServerOptions = {}) => {
     const aborter = new AbortController();

@@ -17,7 +17,8 @@ import {
 import { MemoryConn } from "../support/memory_conn.ts";
 import { get } from "../support/requests.ts";
 import { answersIn } from "../support/response_reader.ts";
-import { sleep, test, until } from "../support/waiting.ts";
+import { sweeps } from "../support/sweeps.ts";
+import { test, until } from "../support/waiting.ts";
 
 const MOST = 1_000_000;
 /** The sweeps are 25 ms apart. */
@@ -108,7 +109,7 @@ for (const writeTimeout of [30_000, Infinity]) {
     opened.open(slow);
     await until(() => slow.writes.length > 0, "the first bytes");
     // The writes go on between all of these sweeps.
-    await sleep(300);
+    await sweeps(FAST_SWEEPS.headTimeout, 12);
     const other = client("/");
     opened.open(other);
     await until(() => other.wire.includes("\r\n\r\n"), "the answer");
@@ -128,7 +129,7 @@ test("a connection that was handed over does not count as stalled", async () => 
   upgraded.hold();
   opened.open(upgraded);
   await until(() => upgraded.writesBegun === 1, "the first write");
-  await sleep(300);
+  await sweeps(FAST_SWEEPS.headTimeout, 12);
   upgraded.give(get("/", "Upgrade: x", "Connection: upgrade"));
   await until(() => raw !== undefined, "the upgrade");
   const writer = raw.writable.getWriter();
@@ -164,7 +165,7 @@ test("an abort listener of a dropped connection answers a request once", async (
   stalled.hold();
   opened.open(stalled);
   await until(() => opened.server.stats().buffered > 0, "the chunk");
-  await sleep(300);
+  await sweeps(FAST_SWEEPS.headTimeout, 12);
   const other = client("/waiting");
   opened.open(other);
   await until(() => opened.errors.length > 0, "the error");

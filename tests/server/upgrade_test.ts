@@ -18,7 +18,7 @@ import {
   Pools,
   serveConnection,
 } from "@pooled/http1";
-import { assertAtRest } from "../support/at_rest.ts";
+import { assertAtRest, untilAtRest } from "../support/at_rest.ts";
 import { bytesOf, textOf } from "../support/bytes.ts";
 import { MemoryConn, serveMemory } from "../support/memory_conn.ts";
 import { RawClient, ResettingClient } from "../support/raw_client.ts";
@@ -270,8 +270,7 @@ test("writing anything but bytes errors the upgraded connection", async () => {
   await readable.cancel().catch(() => {});
   assertEquals(conn.closed, true);
   // The pending write of the head holds its slab until it completes.
-  await turn();
-  assertAtRest(pools);
+  await untilAtRest(pools);
 });
 
 test("each direction of an upgraded connection can end first", async () => {

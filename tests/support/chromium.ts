@@ -24,7 +24,7 @@ export async function whileBrowsing<T>(
   // Drains the pipes, so that the browser never blocks on them.
   const said = browser.output();
   try {
-    return await within(done, "the page to be done", 40_000);
+    return await within(done, "the page to be done");
   } finally {
     browser.kill();
     await said;

@@ -46,7 +46,7 @@ export async function ended(
     // A client may stop reading its stdin; its exit code and output decide the test.
     source.pipeTo(child.stdin).catch(() => {});
   }
-  const output = within(child.output(), `the end of ${program}`, 20_000);
+  const output = within(child.output(), `the end of ${program}`);
   const { code, stdout, stderr } = await output.catch((error) => {
     child.kill();
     throw error;
@@ -71,7 +71,7 @@ export async function curlWith(
 ): Promise<Ended> {
   // -q and --noproxy: ignore the user's .curlrc and proxy settings.
   const result = await ended("curl", [
-    ...["-qsS", "--noproxy", "", "--max-time", "20", ...args],
+    ...["-qsS", "--noproxy", "", "--max-time", "50", ...args],
   ], input);
   assertEquals(result.code, 0, `curl ${args.join(" ")}: ${result.stderr}`);
   return result;

@@ -34,14 +34,14 @@ async function npx(args: string[]): Promise<string> {
   return textOf(stdout).trim();
 }
 
-const executables = new Map<Runtime, Promise<string>>();
-
-/** The path of a runtime's executable. npx would not pass on the signals of a test. */
-function executableOf(runtime: Runtime): Promise<string> {
-  const known = executables.get(runtime) ??
-    npx([runtime.name, "-e", "console.log(process.execPath)"]);
-  executables.set(runtime, known);
-  return known;
+/**
+ * The paths of the executables: npx would not pass on the signals of a test. They are
+ * asked for here, since a first download takes longer than a test may.
+ */
+const executables = new Map<Runtime, string>();
+for (const runtime of RUNTIMES) {
+  const path = npx([runtime.name, "-e", "console.log(process.execPath)"]);
+  executables.set(runtime, await within(path, runtime.name, 600_000));
 }
 
 /** The folder of an npm package such as `hono@4.13.19`. */
@@ -72,14 +72,10 @@ export class Program implements AsyncDisposable {
   }
 
   /** Starts the program in a file, whose path is absolute or relative to the root. */
-  static async start(
-    runtime: Runtime,
-    file: string,
-    args: string[],
-  ): Promise<Program> {
+  static start(runtime: Runtime, file: string, args: string[]): Program {
     const path = new URL(file, new URL("../../", import.meta.url)).pathname;
     return new Program(
-      new Deno.Command(await executableOf(runtime), {
+      new Deno.Command(executables.get(runtime)!, {
         args: [...runtime.flags, path, ...args],
         env: { NODE_NO_WARNINGS: "1", NO_COLOR: "1" },
         stdin: "null",

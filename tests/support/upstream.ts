@@ -7,32 +7,59 @@
 import { assert } from "@std/assert";
 import type { Example } from "./example.ts";
 import { textOf } from "./bytes.ts";
-import { within } from "./waiting.ts";
+import { until, within } from "./waiting.ts";
 
 export function listen(): Deno.TcpListener {
   return Deno.listen({ hostname: "127.0.0.1", port: 0 });
 }
 
-/** An address on which nothing listens. */
+/** An address on which nothing listens, and for now nothing else of this machine. */
 export function free(): Deno.NetAddr {
   using listener = listen();
   return listener.addr;
 }
 
+/** A port that refuses connections until disposal. */
+export interface RefusingPort extends Disposable {
+  port: number;
+}
+
+/** Takes a port that nobody can listen on, since a connection comes from it. */
+export async function refusingPort(): Promise<RefusingPort> {
+  using listener = listen();
+  const { hostname, port } = listener.addr;
+  const conn = await Deno.connect({ hostname, port });
+  return {
+    port: conn.localAddr.port,
+    [Symbol.dispose]: () => conn.close(),
+  };
+}
+
 /**
- * Fills the backlog of a listener, so that the kernel completes no further handshakes.
- * Disposal closes the connections in it.
+ * Fills a backlog of 1, so that the kernel completes no further handshakes. Disposal
+ * closes the connections in it.
  */
 export async function fillBacklog({ addr }: Deno.TcpListener) {
+  const { hostname, port } = addr;
   const waiting = new DisposableStack();
-  for (;;) {
-    const { hostname, port } = addr;
-    const signal = AbortSignal.timeout(300);
-    const conn = await Deno.connect({ hostname, port, signal })
-      .catch(() => null);
-    if (conn === null) return waiting;
-    waiting.use(conn);
+  // Linux holds one more than the backlog.
+  for (const count of [1, 2]) {
+    waiting.use(await Deno.connect({ hostname, port }));
+    await until(() => unaccepted(addr) === count, "the connection to wait");
   }
+  return waiting;
+}
+
+/** The number of connections that a listener has yet to accept; Linux. */
+function unaccepted({ hostname, port }: Deno.NetAddr): number {
+  const hex = (number: number, digits: number) =>
+    number.toString(16).toUpperCase().padStart(digits, "0");
+  const address = hostname.split(".").map((byte) => hex(Number(byte), 2))
+    .reverse().join("") + `:${hex(port, 4)}`;
+  const row = Deno.readTextFileSync("/proc/net/tcp").split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .find((cells) => cells[1] === address && cells[3] === "0A");
+  return Number.parseInt(row![4]!.split(":")[1]!, 16);
 }
 
 /** Accepts one connection and reads a head. */

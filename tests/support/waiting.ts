@@ -4,6 +4,11 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
+
+/** Milliseconds for a test, which may wait for several events. */
+const WHOLE_TEST = 120_000;
+
 /** Rejects with an error that names `what` if `promise` does not settle in time. */
 export async function within<T>(
   promise: Promise<T>,
@@ -26,7 +31,7 @@ export async function within<T>(
 
 /** Registers a test that fails instead of hanging. */
 export function test(name: string, run: () => Promise<void>): void {
-  Deno.test(name, () => within(run(), "the test"));
+  Deno.test(name, () => within(run(), "the test", WHOLE_TEST));
 }
 
 /**
@@ -36,7 +41,7 @@ export function test(name: string, run: () => Promise<void>): void {
 export function sanitized(name: string, run: () => Promise<void>): void {
   Deno.test({
     name,
-    fn: () => within(run(), "the test"),
+    fn: () => within(run(), "the test", WHOLE_TEST),
     sanitizeOps: true,
     sanitizeResources: true,
   });
@@ -48,7 +53,7 @@ export async function until(
   what: string,
 ): Promise<void> {
   // Has its own bound: a timeout around the call would leave this loop running.
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 30_000;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`waited too long for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -65,7 +70,13 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Waits a few turns of the event loop, so that pending I/O completes. */
-export function settle(): Promise<void> {
-  return sleep(5);
+/**
+ * Waits a few milliseconds, and then a few turns of the event loop, so that pending I/O
+ * completes even if the machine stood still meanwhile.
+ */
+export async function settle(): Promise<void> {
+  await sleep(5);
+  for (let i = 0; i < 8; i++) {
+    await new Promise<void>((resolve) => void setImmediate(() => resolve()));
+  }
 }

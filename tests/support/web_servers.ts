@@ -14,8 +14,9 @@
  * - nginx only: `/trailers`, a chunked file with a trailer; `/silent`, closed without an
  *   answer; `/abrupt`, like `/small`, but closed at once, which resets the connection
  *
- * A connection to `brief` lasts for three requests, and 300 ms of idleness. Apache is a
- * forward proxy there, with tunnels to the upstream's port alone. With a certificate, the
+ * A connection to `brief` lasts for three requests, and 300 ms of idleness; one to `few`
+ * for three requests. Apache is a forward proxy at `brief`, with tunnels to the
+ * upstream's port alone. With a certificate, the
  * port `secure` speaks TLS. nginx listens on the Unix socket `dir/socket` as well.
  *
  * @module
@@ -35,6 +36,7 @@ export const LARGE = 4 << 20;
 export interface Ports {
   port: number;
   brief: number;
+  few: number;
   secure: number;
 }
 
@@ -176,10 +178,12 @@ function freePorts(): Ports {
   // All at once, so that they differ.
   using plain = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using brief = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using few = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using secure = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return {
     port: plain.addr.port,
     brief: brief.addr.port,
+    few: few.addr.port,
     secure: secure.addr.port,
   };
 }
@@ -205,7 +209,7 @@ export function startNginx(
 }
 
 function nginxConf(
-  { port, brief, secure }: Ports,
+  { port, brief, few, secure }: Ports,
   dir: string,
   upstream: number,
   { scripted = upstream, certificate }: More,
@@ -279,6 +283,11 @@ http {
     keepalive_timeout 300ms;
     keepalive_requests 3;
   }
+  server {
+    listen 127.0.0.1:${few};
+    root ${dir}/root;
+    keepalive_requests 3;
+  }
 }
 `;
 }
@@ -307,7 +316,7 @@ export function startApache(
 }
 
 function apacheConf(
-  { port, brief, secure }: Ports,
+  { port, brief, few, secure }: Ports,
   dir: string,
   upstream: number,
   { scripted = upstream, certificate }: More,
@@ -328,6 +337,7 @@ ServerName localhost
 PidFile ${dir}/pid
 Listen 127.0.0.1:${port}
 Listen 127.0.0.1:${brief}
+Listen 127.0.0.1:${few}
 ErrorLog ${dir}/error.log
 DefaultRuntimeDir ${dir}
 Mutex posixsem
@@ -368,6 +378,10 @@ ProxyPass /old/ http://127.0.0.1:${scripted}/
   MaxKeepAliveRequests 3
   ProxyRequests On
   AllowCONNECT ${upstream}
+</VirtualHost>
+<VirtualHost 127.0.0.1:${few}>
+  KeepAliveTimeout 60
+  MaxKeepAliveRequests 3
 </VirtualHost>
 ${tls}
 `;

@@ -157,7 +157,7 @@ export class Site {
   /** Closes the clients, which gave everything back. */
   async end(): Promise<void> {
     for (const client of this.#clients) {
-      await within(client.close(), "the end of a client", 10_000);
+      await within(client.close(), "the end of a client");
     }
     await untilAtRest(this.pools);
   }
@@ -189,7 +189,7 @@ export function siteTest(
         const site = new Site(server, port, certificate);
         try {
           await withoutUnhandled(async () => {
-            await within(run(site), "the test", 30_000);
+            await within(run(site), "the test", 120_000);
             await site.end();
           });
         } finally {
