@@ -6,7 +6,7 @@
  */
 
 import { assert } from "@std/assert";
-import { Sweeper } from "../../src/io/timeouts.ts";
+import { Sweeper } from "../../src/io/sweeper.ts";
 import { until, within } from "./waiting.ts";
 
 /** The shortest default timeout of connections, in milliseconds. */
