@@ -39,10 +39,10 @@ export interface HttpClient extends AsyncDisposable {
    *
    * The release discards the unread rest of the body, up to `maxDrain` bytes and for two
    * seconds; with more left, the connection closes, and requests that wait for it are
-   * rejected as `retryable`. An abort of `signal` closes it at once. It also closes after a
-   * response without length, after one with `Connection: close`, and after one that has come before
-   * the whole request was sent: then the rest of the body is not sent, unless the response
-   * is a 2xx and itself still under way (RFC 9112 §9.5).
+   * rejected as `retryable`. An abort of `signal` closes it at once. It also closes after
+   * a response without length, after one with `Connection: close`, and after one that has
+   * come before the whole request was sent: then the rest of the body is not sent, unless
+   * the response is a 2xx and itself still under way (RFC 9112 §9.5).
    *
    * @throws {TypeError} The request is malformed; nothing of it was sent.
    * @throws {RequestError} The connection ended before the response.
@@ -70,8 +70,8 @@ export interface HttpClient extends AsyncDisposable {
    * connection. The connection takes the next request once the body has arrived completely.
    * Up to 64 KiB arrive unread; a longer body has to be read. The rest of a cancelled one is
    * discarded as in {@linkcode HttpClient.request}; to leave one without end, abort
-   * `signal`. A body of more than `maxFetchBodySize` is refused, also one that is read as a stream: set
-   * `connect` a higher limit, or use {@linkcode HttpClient.request}.
+   * `signal`. A body of more than `maxFetchBodySize` is refused, also one that is read as
+   * a stream: set `connect` a higher limit, or use {@linkcode HttpClient.request}.
    *
    * Of `init`, only `method`, `headers`, `body` and `signal` are read. Redirects are thus
    * not followed, whatever `redirect` says; `response.url` is empty, so resolve a Location
@@ -147,7 +147,8 @@ export interface HttpClient extends AsyncDisposable {
    * Closes the connection once the requests made so far are answered and their bodies read
    * or released; a body that makes no progress is given up after `bodyTimeout`. A request
    * whose own stream never ends holds it open, and so does a body without end; the `signal`
-   * of the request or the client ends that. A second call does nothing more. Does not concern a connection that was handed over.
+   * of the request or the client ends that. A second call does nothing more. Does not
+   * concern a connection that was handed over.
    *
    * @returns The same as `closed`.
    */
