@@ -243,6 +243,21 @@ const READINGS: ((message: HttpMessage) => Promise<unknown>)[] = [
   (message) => Promise.resolve(message.release()),
 ];
 
+/** Reads the messages of a stream while `passage` counts the turns. */
+async function readAll(
+  messages: ReadableStream<HttpMessage>,
+  read: (message: HttpMessage) => Promise<unknown>,
+  passage: Passage,
+  pools: Pools,
+): Promise<void> {
+  const reading = (async () => {
+    for await (using message of messages) await read(message);
+  })();
+  await passage.assertTurns("reading");
+  await within(reading, "the end");
+  await untilAtRest(pools);
+}
+
 for (const type of [undefined, "bytes"] as const) {
   const name = type === undefined ? "a stream" : "a byte stream";
   const limits = { maxBodySize: LENGTH, maxDrain: LENGTH };
@@ -296,14 +311,8 @@ for (const type of [undefined, "bytes"] as const) {
       const pools = new Pools();
       const passage = new Passage();
       const readable = readyStream(POST, passage, type, Promise.resolve());
-      const reading = (async () => {
-        for await (
-          using req of readRequests(readable, { pools, ...limits })
-        ) await read(req);
-      })();
-      await passage.assertTurns("reading");
-      await within(reading, "the end");
-      await untilAtRest(pools);
+      const requests = readRequests(readable, { pools, ...limits });
+      await readAll(requests, read, passage, pools);
     }
   });
 }
@@ -314,15 +323,10 @@ bounded("a transform stream of requests", async () => {
     const limits = { maxBodySize: LENGTH, maxDrain: LENGTH };
     const passage = new Passage();
     const source = readyStream(POST, passage, undefined, Promise.resolve());
-    const reading = (async () => {
-      const requests = source.pipeThrough(
-        new RequestStream({ pools, ...limits }),
-      );
-      for await (using req of requests) await read(req);
-    })();
-    await passage.assertTurns("reading");
-    await within(reading, "the end");
-    await untilAtRest(pools);
+    const requests = source.pipeThrough(
+      new RequestStream({ pools, ...limits }),
+    );
+    await readAll(requests, read, passage, pools);
   }
 });
 

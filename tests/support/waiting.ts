@@ -7,7 +7,7 @@
 import { setImmediate } from "node:timers";
 
 /** Milliseconds for a test, which may wait for several events. */
-const WHOLE_TEST = 120_000;
+export const WHOLE_TEST = 120_000;
 
 /** Rejects with an error that names `what` if `promise` does not settle in time. */
 export async function within<T>(

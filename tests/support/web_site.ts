@@ -19,7 +19,7 @@ import { type Certificate, makeCertificate } from "./certificate.ts";
 import { needs, type Program } from "./needs.ts";
 import { HOLD, RESET, type Script, ScriptedOrigin } from "./scripted_origin.ts";
 import { withoutUnhandled } from "./unhandled.ts";
-import { settle, within } from "./waiting.ts";
+import { settle, WHOLE_TEST, within } from "./waiting.ts";
 import { startApache, startNginx, type WebServer } from "./web_servers.ts";
 import { echoSocket } from "./websocket.ts";
 import { withServer } from "./with_server.ts";
@@ -189,7 +189,7 @@ export function siteTest(
         const site = new Site(server, port, certificate);
         try {
           await withoutUnhandled(async () => {
-            await within(run(site), "the test", 120_000);
+            await within(run(site), "the test", WHOLE_TEST);
             await site.end();
           });
         } finally {
