@@ -53,8 +53,8 @@ export function ratios({ samples, yardstick }: Row): number[] {
 
 /**
  * The growth of a count that may be noise, in objects and in bytes. Bytes: less than a
- * word, since no object grows by less; a queue of V8's that doubles in one run of three
- * adds 4.5 to an operation.
+ * word, since no object grows by less; one process in four counts 4.4 more an operation
+ * of `WriteText` in the same objects.
  */
 const NOISE = { objects: 0.05, bytes: 7 };
 /** The same as a share, for operations that allocate much, some of it the runtime's. */

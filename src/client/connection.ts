@@ -70,6 +70,7 @@ export class ClientConnection
   readonly #sweeper: Sweeper;
   readonly #deadlines: Deadlines<Awaits>;
   readonly #done = Promise.withResolvers<void>();
+  // A signal that has aborted ends the connection before it could be set.
   #unfollow: () => void = () => {};
   #phase: Phase = "open";
   /** Whether another request may be sent. Sticky: once false, stays false. */
